@@ -1,0 +1,53 @@
+import type { CType } from './structs.ts';
+
+/**
+ * The architectures. arm32 means EABI (AAPCS): `xen_ulong_t`, `xen_pfn_t` and a guest handle in a struct are 64-bit there,
+ * "always 8 bytes sizes and 8 bytes aligned" (arch-arm.h), so arm32 and arm64 are byte-identical. What differs on arm32 is
+ * the handle in a register, and that a pointer is only the low 32 bits of the handle's word. All are little-endian.
+ */
+export const arches = {
+  arm32: { word: 8, pointer: 4 },
+  arm64: { word: 8, pointer: 8 },
+  x86_64: { word: 8, pointer: 8 },
+  x86_32: { word: 4, pointer: 4 },
+} as const;
+
+/** The name of an architecture in the table. */
+export type Arch = keyof typeof arches;
+
+/** Every architecture, in the table's order. */
+export const archNames: readonly Arch[] = Object.keys(arches) as Arch[];
+
+/** True for the name of an architecture in the table. */
+export function isArch(name: string): name is Arch {
+  return Object.hasOwn(arches, name);
+}
+
+/** Bytes of a C scalar in a struct; on each of these architectures its alignment is the same number. */
+export function sizeOfType(type: CType, arch: Arch): number {
+  switch (type) {
+    case 'XEN_GUEST_HANDLE(xen_pfn_t)':
+    case 'xen_ulong_t':
+    case 'xen_pfn_t':
+      return arches[arch].word;
+    case 'unsigned int':
+      return 4;
+    case 'domid_t':
+      return 2;
+  }
+}
+
+/** True for the words that may hold 64 bits and are therefore a `bigint` in every value, on every architecture. */
+export function isWord(type: CType): boolean {
+  return type !== 'unsigned int' && type !== 'domid_t';
+}
+
+/** Bytes of a guest handle passed as a hypercall argument (`XEN_GUEST_HANDLE_PARAM`): 4 on arm32 though 8 in a struct. */
+export function handleArgumentSize(arch: Arch): number {
+  return arches[arch].pointer;
+}
+
+/** The first address that does not exist for a guest of this architecture: 2^32 or 2^64. */
+export function addressLimit(arch: Arch): bigint {
+  return 1n << BigInt(8 * arches[arch].pointer);
+}

@@ -1,0 +1,147 @@
+import { DecodeStream, EncodeStream, Struct, type Type } from 'restructure';
+import { isWord } from '../abi/arch.ts';
+import type { Member, StructLayout } from '../abi/layout.ts';
+import type { CType } from '../abi/structs.ts';
+
+type Read = (view: DataView, at: number) => object;
+type Write = (view: DataView, at: number, value: unknown) => boolean;
+
+/**
+ * restructure behind one door. It composes structs and owns the streams. What it lacks is added here: exact u64, alignment
+ * and padding, results without its hidden properties, and refusal of what does not fit instead of silent wrapping.
+ *
+ * Each struct also gets straight-line code, generated from its layout and from nothing else, because restructure's own
+ * walk costs several microseconds a struct. `walk` keeps that path open, so that a test can hold the two against each other.
+ */
+export class AbiStruct extends Struct {
+  readonly #bytes: number;
+  readonly #read: Read;
+  readonly #write: Write;
+
+  constructor(layout: StructLayout) {
+    super(fieldsOf(layout));
+    this.#bytes = layout.size;
+    this.#read = new Function('view', 'at', `return ${readerOf(layout, 0)};`) as Read;
+    this.#write = new Function('view', 'at', 'value', writerOf(layout)) as Write;
+  }
+
+  override size(): number {
+    return this.#bytes;
+  }
+
+  override decode(stream: DecodeStream): object {
+    const value = this.#read(stream.view, stream.pos);
+    stream.pos += this.#bytes;
+    return value;
+  }
+
+  /** Writes the fields and leaves padding as it is. A value that does not fit exactly is a `TypeError`, and nothing is written. */
+  override encode(stream: EncodeStream, value: unknown): void {
+    if (!this.#write(stream.view, stream.pos, value)) throw new TypeError('value does not fit the struct');
+    stream.pos += this.#bytes;
+  }
+
+  /** The value that starts at byte 0 of `bytes`, which must hold at least the struct. */
+  read(bytes: Uint8Array): object {
+    return this.decode(new DecodeStream(bytes));
+  }
+
+  /** Writes a value at byte 0 of `bytes`; `false`, with nothing written, if it does not fit exactly. */
+  tryWrite(bytes: Uint8Array, value: unknown): boolean {
+    return this.#write(new EncodeStream(bytes).view, 0, value);
+  }
+
+  /** restructure's own way through the fields, for comparison. Its result carries restructure's hidden properties. */
+  walk(bytes: Uint8Array): object {
+    return super.decode(new DecodeStream(bytes));
+  }
+}
+
+const accessor: { readonly [size: number]: string } = { 2: 'Uint16', 4: 'Uint32', 8: 'BigUint64' };
+
+function readerOf(layout: StructLayout, base: number): string {
+  const parts = layout.members.map((m) => {
+    const at = base + m.offset;
+    if (m.nested) return `${m.name}: ${readerOf(m.nested, at)}`;
+    const read = `view.get${accessor[m.size]}(at + ${at}, true)`;
+    return `${m.name}: ${isNarrowWord(m) ? `BigInt(${read})` : read}`;
+  });
+  return `{ ${parts.join(', ')} }`;
+}
+
+function writerOf(layout: StructLayout): string {
+  const checks: string[] = [];
+  const writes: string[] = [];
+  const visit = (struct: StructLayout, base: number, from: string): void => {
+    checks.push(`if (typeof ${from} !== 'object' || ${from} === null) return false;`);
+    checks.push(`{ let n = 0; for (const k in ${from}) n++; if (n !== ${struct.members.length}) return false; }`);
+    for (const m of struct.members) {
+      const at = base + m.offset;
+      const name = `v${at}_${m.size}`;
+      checks.push(`const ${name} = ${from}.${m.name};`);
+      if (m.nested) {
+        visit(m.nested, at, name);
+        continue;
+      }
+      const fits = isWord(m.type as CType)
+        ? `typeof ${name} === 'bigint' && BigInt.asUintN(${8 * m.size}, ${name}) === ${name}`
+        : `typeof ${name} === 'number' && ${m.size === 2 ? `(${name} & 0xffff)` : `${name} >>> 0`} === ${name}`;
+      checks.push(`if (!(${fits})) return false;`);
+      writes.push(`view.set${accessor[m.size]}(at + ${at}, ${isNarrowWord(m) ? `Number(${name})` : name}, true);`);
+    }
+  };
+  visit(layout, 0, 'value');
+  return `${checks.join('\n')}\n${writes.join('\n')}\nreturn true;`;
+}
+
+/** A word that is 64-bit elsewhere, and so a `bigint` in every value, stored in four bytes. */
+function isNarrowWord(member: Member): boolean {
+  return !member.nested && member.size === 4 && isWord(member.type as CType);
+}
+
+function fieldsOf(layout: StructLayout): Record<string, Type> {
+  const fields: Record<string, Type> = {};
+  let end = 0;
+  const fillTo = (offset: number): void => {
+    if (offset > end) fields[`padding@${end}`] = gap(offset - end);
+  };
+  for (const member of layout.members) {
+    fillTo(member.offset);
+    fields[member.name] = member.nested ? new AbiStruct(member.nested) : scalar(member);
+    end = member.offset + member.size;
+  }
+  fillTo(layout.size);
+  return fields;
+}
+
+/** A scalar as a restructure type: any object with these three methods is one. */
+function scalar(member: Member): Type {
+  const narrow = isNarrowWord(member);
+  const get = `get${accessor[member.size]}` as 'getUint32';
+  const set = `set${accessor[member.size]}` as 'setUint32';
+  return {
+    size: () => member.size,
+    decode(stream) {
+      const value = stream.view[get](stream.pos, true);
+      stream.pos += member.size;
+      return narrow ? BigInt(value) : value;
+    },
+    encode(stream, value) {
+      stream.view[set](stream.pos, (narrow ? Number(value) : value) as number, true);
+      stream.pos += member.size;
+    },
+  };
+}
+
+function gap(bytes: number): Type {
+  return {
+    size: () => bytes,
+    decode(stream) {
+      stream.pos += bytes;
+      return undefined;
+    },
+    encode(stream) {
+      stream.pos += bytes;
+    },
+  };
+}

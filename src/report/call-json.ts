@@ -1,0 +1,51 @@
+import type { StructLayout } from '../abi/layout.ts';
+import { opNumber } from '../abi/ops.ts';
+import { hex64, toHex } from '../codec/hex.ts';
+import type { CutValue, PaddingBytes } from '../codec/codec.ts';
+import type { Finding, Judgement } from '../rules/judge.ts';
+import type { ObservedCall } from '../trace/call.ts';
+
+/** A decoded struct as the formats write it: 64-bit words as hex strings, narrower fields as numbers, `null` for what is missing. */
+export function valueJson(value: object): object {
+  return Object.fromEntries(
+    Object.entries(value).map(([name, field]) => {
+      if (typeof field === 'bigint') return [name, hex64(field)];
+      return [name, typeof field === 'object' && field !== null ? valueJson(field as object) : field];
+    }),
+  );
+}
+
+/** One object of `xenmem decode --json`. */
+export function structJson(
+  layout: StructLayout,
+  captured: number,
+  value: CutValue<object>,
+  padding: PaddingBytes,
+  findings: readonly Finding[],
+): object {
+  const held = Object.entries(padding);
+  return {
+    struct: layout.struct,
+    arch: layout.arch,
+    size: layout.size,
+    ...(captured < layout.size && { cut: captured }),
+    value: valueJson(value),
+    ...(held.length > 0 && { padding: Object.fromEntries(held.map(([owner, bytes]) => [owner, toHex(bytes)])) }),
+    findings: findings.map(findingJson),
+  };
+}
+
+/** One object of `xenmem validate --json`. */
+export function callJson(call: ObservedCall, judgement: Judgement | undefined, notes: readonly string[]): object {
+  return {
+    ...(call.seq !== undefined && { seq: call.seq }),
+    op: judgement?.op ?? `op_${opNumber(call.cmd)}`,
+    findings: judgement?.findings.map(findingJson) ?? [],
+    requirements: judgement ? Object.fromEntries([...judgement.requirements].map(([id, { answer }]) => [id, answer])) : {},
+    ...(notes.length > 0 && { notes }),
+  };
+}
+
+function findingJson({ id, blame, severity, message, where, bytes }: Finding): object {
+  return { id, blame, severity, message, ...(where !== undefined && { where }), ...(bytes !== undefined && { bytes }) };
+}

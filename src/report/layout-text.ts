@@ -1,0 +1,44 @@
+import type { StructLayout } from '../abi/layout.ts';
+
+/** A struct as pahole prints it: C syntax, offset and size in columns, holes and padding said out loud. */
+export function layoutText(layout: StructLayout): string[] {
+  const lines = [`struct ${layout.struct} {${' '.repeat(44 - layout.struct.length)}/* offset  size */`];
+  membersText(layout, 0, 1, lines);
+  lines.push('');
+  lines.push(`\t/* size: ${layout.size}, align: ${layout.align}, members: ${layout.members.length} */`);
+  const padding = layout.padding.reduce((sum, gap) => sum + gap.size, 0);
+  if (padding > 0) lines.push(`\t/* paddings: ${layout.padding.length}, sum paddings: ${padding} */`);
+  lines.push(`};  /* ${layout.arch} */`);
+  return lines;
+}
+
+/** The layout as one JSON value: size, alignment, fields by path, padding. Sizes and offsets in bytes. */
+export function layoutJson(layout: StructLayout): object {
+  return {
+    struct: layout.struct,
+    arch: layout.arch,
+    size: layout.size,
+    align: layout.align,
+    fields: layout.fields.map(({ path, type, offset, size }) => ({ path, type, offset, size })),
+    padding: layout.padding,
+  };
+}
+
+function membersText(layout: StructLayout, base: number, depth: number, lines: string[]): void {
+  const indent = '\t'.repeat(depth);
+  const columns = (offset: number, size: number): string => `/* ${String(offset).padStart(6)} ${String(size).padStart(5)} */`;
+  let end = base;
+  for (const member of layout.members) {
+    const offset = base + member.offset;
+    if (member.nested) {
+      lines.push(`${indent}${member.type} {`);
+      membersText(member.nested, offset, depth + 1, lines);
+      lines.push(`${`${indent}} ${member.name};`.padEnd(56 - 7 * depth)}${columns(offset, member.size)}`);
+    } else {
+      lines.push(`${`${indent}${member.type.padEnd(26)} ${member.name};`.padEnd(56 - 7 * depth)}${columns(offset, member.size)}`);
+    }
+    end = offset + member.size;
+  }
+  const tail = base + layout.size - end;
+  if (tail > 0) lines.push('', `${indent}/* XXX ${tail} bytes padding, ${end}..${base + layout.size - 1} */`, '');
+}

@@ -1,0 +1,301 @@
+import { arches } from '../abi/arch.ts';
+import { DOMID, domidName, MAX_ORDER, XENMEMF } from '../abi/constants.ts';
+import { fieldOf } from '../abi/layout.ts';
+import type { JudgedOp } from '../abi/ops.ts';
+import { strayBits } from '../codec/handle.ts';
+import { hex64, toHex } from '../codec/hex.ts';
+import { type ByteRange, overlaps } from '../guest/memory.ts';
+import { inputsPerChunk, isMultiple, outputsPerChunk, sameTotal } from './exact.ts';
+import { addressesOf, type Extent, type Facts, type Reservation } from './facts.ts';
+import { type Answer, holds, notCaptured, type Rule, type Severity, unknown, unless, type Violation, violated } from './rule.ts';
+
+const everyOp: readonly JudgedOp[] = [
+  'get_dma_buf',
+  'put_dma_buf',
+  'exchange',
+  'increase_reservation',
+  'decrease_reservation',
+  'populate_physmap',
+];
+const exchanges: readonly JudgedOp[] = ['get_dma_buf', 'exchange'];
+
+/** The duties of the caller that one call can show. A finding blames the caller; an error suspends what it makes meaningless. */
+export const callerRules: readonly Rule[] = [
+  duty('caller-handle-high-zero', 'error', everyOp, {
+    quote: 'set_xen_guest_handle_raw stores 0 in the 64-bit view before the pointer (arch-arm.h)',
+    reading: 'On arm32 bytes 4..7 of each guest handle are zero: the pointer is the low 32 bits, and a 64-bit Xen reads all 64.',
+    check(facts) {
+      if (arches[facts.call.arch].pointer === arches[facts.call.arch].word) return unknown('a handle has no unused half here');
+      return eachReservation(facts, (r) => {
+        if (r.extent_start === undefined) return undefined;
+        const stray = strayBits(r.extent_start, facts.call.arch);
+        return stray === 0n ? [] : [at(facts, r, 'extent_start', `the handle's high half is ${hex64(stray)}, not zero`)];
+      });
+    },
+  }),
+  duty('caller-list-aligned', 'warning', everyOp, {
+    quote: 'always 8 bytes sizes and 8 bytes aligned (arch-arm.h)',
+    reading: 'Each list starts at a multiple of its entry size, 8. Real Xen copies bytewise and does not check.',
+    check: (facts) =>
+      eachReservation(facts, ({ list, ...r }) => {
+        if (list === undefined) return undefined;
+        if (list.range.address % BigInt(list.stride) === 0n) return [];
+        return [at(facts, r, 'extent_start', `the list at ${hex64(list.range.address)} is not ${list.stride}-aligned`)];
+      }),
+  }),
+  duty('caller-order', 'warning', everyOp, {
+    quote: 'size/alignment of each (2^extent_order pages)',
+    reading: `extent_order is at most ${MAX_ORDER}, the largest any present Xen accepts.`,
+    check: (facts) =>
+      eachReservation(facts, (r) => {
+        if (r.extent_order === undefined) return undefined;
+        return r.extent_order <= MAX_ORDER ? [] : [at(facts, r, 'extent_order', `order ${r.extent_order} is above ${MAX_ORDER}`)];
+      }),
+  }),
+  duty('caller-self-only', 'warning', everyOp, {
+    quote: 'Unprivileged domains can specify only DOMID_SELF (reservation comment)',
+    reading: 'A domain known to be unprivileged names DOMID_SELF and nothing else, not even its own number.',
+    check(facts) {
+      if (facts.call.privileged === undefined) return unknown('it is not known whether the caller is privileged');
+      if (facts.call.privileged) return holds;
+      return eachReservation(facts, (r) => {
+        if (r.domid === undefined) return undefined;
+        return r.domid === DOMID.SELF ? [] : [at(facts, r, 'domid', `an unprivileged domain names ${nameDomid(r.domid)}`)];
+      });
+    },
+  }),
+  duty('caller-padding-zero', 'note', everyOp, {
+    quote: '(silent: Xen neither reads nor writes it)',
+    reading: 'Padding bytes are zero. Harmless where they are not, but stack or heap contents may be leaking.',
+    check(facts) {
+      const { argument, layout } = facts;
+      let seen = 0;
+      const found: Violation[] = [];
+      for (const gap of layout.padding) {
+        const held = argument.subarray(gap.offset, gap.offset + gap.size);
+        seen += held.length;
+        if (held.every((byte) => byte === 0)) continue;
+        const where = gap.owner === '' ? 'padding' : `${gap.owner}.padding`;
+        found.push({ message: `padding is ${toHex(held, ' ')}, not zero`, where, bytes: [gap.offset, gap.offset + gap.size] });
+      }
+      return unless(found, seen === layout.padding.reduce((sum, gap) => sum + gap.size, 0) ? holds : notCaptured);
+    },
+  }),
+  duty('caller-domid-match', 'error', exchanges, {
+    quote: '@in.domid == @out.domid',
+    reading: "Equal as raw 16-bit numbers: DOMID_SELF beside one's own number is a mismatch too.",
+    check(facts) {
+      const [a, b] = [facts.in.domid, facts.out.domid];
+      if (a === undefined || b === undefined) return notCaptured;
+      return a === b ? holds : unless([at(facts, facts.out, 'domid', `in.domid is ${nameDomid(a)}, out.domid is ${nameDomid(b)}`)]);
+    },
+  }),
+  duty('caller-size-match', 'error', exchanges, {
+    quote: '@in.nr_extents << @in.extent_order == @out.nr_extents << @out.extent_order',
+    reading: 'Exact equality of the two totals, not modulo 2^64.',
+    check(facts) {
+      const { nr_extents: I, extent_order: oi } = facts.in;
+      const { nr_extents: O, extent_order: oo } = facts.out;
+      if (I === undefined || oi === undefined || O === undefined || oo === undefined) return notCaptured;
+      if (sameTotal(I, oi, O, oo)) return holds;
+      return unless([at(facts, facts.out, 'nr_extents', `in is ${I} << ${oi} pages, out is ${O} << ${oo}`)]);
+    },
+  }),
+  duty('caller-lists-disjoint', 'error', [...exchanges, 'put_dma_buf'], {
+    quote: '@in.extent_start and @out.extent_start lists must not overlap',
+    reading:
+      'The byte ranges of the lists and of the struct itself are pairwise disjoint; a range that wraps (at 2^32 on arm32, else 2^64) is an error; an empty list is nowhere.',
+    check(facts) {
+      const found: Violation[] = [];
+      const ranges: { name: string; range: ByteRange; reservation?: Reservation }[] = [];
+      let all = true;
+      if (facts.argumentRange) ranges.push({ name: 'the struct', range: facts.argumentRange });
+      else all = false;
+      for (const r of facts.reservations) {
+        if (r.list === undefined) {
+          all = false;
+          continue;
+        }
+        if (r.list.wraps) {
+          found.push(
+            at(facts, r, 'extent_start', `the list of ${r.nr_extents} entries at ${hex64(r.list.range.address)} runs past the end`),
+          );
+        }
+        ranges.push({ name: `the ${r.path} list`, range: r.list.range, reservation: r });
+      }
+      for (const [i, b] of ranges.entries()) {
+        for (const a of ranges.slice(0, i)) {
+          if (b.reservation === undefined || !overlaps(a.range, b.range)) continue;
+          found.push(at(facts, b.reservation, 'extent_start', `${b.name} ${show(b.range)} overlaps ${a.name} ${show(a.range)}`));
+        }
+      }
+      return unless(found, all ? holds : notCaptured);
+    },
+  }),
+  duty('caller-nr-exchanged-zero', 'error', exchanges, {
+    quote: 'THIS FIELD MUST BE INITIALISED TO ZERO BY THE CALLER!',
+    reading: 'nr_exchanged is 0 on entry. Real Xen takes anything else as the point to resume from.',
+    check(facts) {
+      const entry = facts.nrExchangedBefore;
+      if (entry === undefined) return notCaptured;
+      return entry === 0n ? holds : violated(`nr_exchanged is ${hex64(entry)} on entry`, placeOf(facts, 'nr_exchanged'));
+    },
+  }),
+  duty('caller-out-distinct', 'error', exchanges, {
+    quote: '@out.extent_start lists GPFN bases to be populated',
+    reading: 'Output extents do not overlap each other, nor input extents each other.',
+    check: (facts) =>
+      eachReservation(facts, (r) => {
+        if (r.list === undefined || r.extent_order === undefined) return undefined;
+        const extents = facts.extents(r);
+        const pair = overlapping(extents);
+        if (pair) {
+          const [a, b] = pair;
+          return [entryAt(facts, r, `extents ${a.index} and ${b.index} of the ${r.path} list overlap at frame ${hex64(b.base)}`)];
+        }
+        return BigInt(extents.length) === r.list.count ? [] : undefined;
+      }),
+  }),
+  duty('caller-out-not-later-input', 'error', exchanges, {
+    quote: '@out.extent_start lists GPFN bases to be populated',
+    reading: 'No output extent overlaps an input extent of a later chunk, which would take the new page away again (translated guests).',
+    check: checkLaterInput,
+  }),
+  duty('caller-struct-outside-extents', 'error', exchanges, {
+    quote: '(follows from: exchanges the pages passed in with a new set of pages)',
+    reading: 'The struct and the lists do not lie in pages being exchanged. Judged on physical addresses only.',
+    check(facts) {
+      if (facts.call.space === 'virtual') return unknown('addresses are virtual');
+      const lists = facts.reservations.map((r) => r.list);
+      const own = [facts.argumentRange, ...lists.map((list) => list?.range)];
+      const extents = facts.reservations.flatMap((r) => facts.extents(r).map((extent) => ({ r, extent })));
+      for (const { r, extent } of extents) {
+        const hit = own.find((range) => range !== undefined && overlaps(range, addressesOf(extent)));
+        if (hit)
+          return unless([
+            entryAt(facts, r, `extent ${extent.index} of the ${r.path} list holds ${show(hit)}, which this call itself uses`),
+          ]);
+      }
+      const listed = lists.reduce((sum, list) => sum + (list?.count ?? 0n), 0n);
+      return own.includes(undefined) || BigInt(extents.length) < listed ? notCaptured : holds;
+    },
+  }),
+  duty('caller-extent-aligned', 'warning', exchanges, {
+    quote: 'size/alignment of each (2^extent_order pages)',
+    reading: 'Frame numbers in the lists are multiples of 2^extent_order. Real Xen does not check.',
+    check: (facts) =>
+      eachReservation(facts, (r) => {
+        if (r.list === undefined || r.extent_order === undefined) return undefined;
+        const extents = facts.extents(r);
+        const bad = extents.find((e) => !isMultiple(e.base, r.extent_order as number));
+        if (bad) return [entryAt(facts, r, `frame ${hex64(bad.base)} of extent ${bad.index} is not a multiple of 2^${r.extent_order}`)];
+        return BigInt(extents.length) === r.list.count ? [] : undefined;
+      }),
+  }),
+  duty('caller-address-bits', 'warning', exchanges, {
+    quote: 'contiguous and under 4G if so requested',
+    reading: 'out.address_bits is at most 255, since more spills into the node bits of mem_flags, and not 1..12, which no frame satisfies.',
+    check(facts) {
+      const bits = facts.out.address_bits;
+      if (bits === undefined) return notCaptured;
+      if (bits > 0xff) {
+        const node = XENMEMF.node(bits);
+        const meaning = node === undefined ? 'flags' : `node ${node}`;
+        return unless([at(facts, facts.out, 'address_bits', `${hex64(BigInt(bits))} spills past bit 7: Xen reads ${meaning} there`)]);
+      }
+      return bits >= 1 && bits <= 12 ? unless([at(facts, facts.out, 'address_bits', `no frame lies below 2^${bits} bytes`)]) : holds;
+    },
+  }),
+];
+
+type Duty = Pick<Rule, 'quote' | 'reading'> & { readonly check: (facts: Facts) => Answer };
+
+function duty(id: string, severity: Severity, ops: readonly JudgedOp[], { quote, reading, check }: Duty): Rule {
+  return { id, blame: 'caller', severity, level: 0, scope: 'call', ops, always: true, quote, reading, check };
+}
+
+/** Runs a check on each reservation; `undefined` from any of them means that it could not be judged in full. */
+function eachReservation(facts: Facts, check: (reservation: Reservation) => Violation[] | undefined): Answer {
+  const answers = facts.reservations.map(check);
+  return unless(
+    answers.flatMap((a) => a ?? []),
+    answers.includes(undefined) ? notCaptured : holds,
+  );
+}
+
+function checkLaterInput(facts: Facts): Answer {
+  if (!facts.call.translated) return unknown('input lists hold machine frames here');
+  const { in: given, out } = facts;
+  if (given.extent_order === undefined || out.extent_order === undefined) return notCaptured;
+  if (given.list === undefined || out.list === undefined) return notCaptured;
+  const inputs = facts.extents(given);
+  const outputs = facts.extents(out);
+  const perIn = inputsPerChunk(given.extent_order, out.extent_order);
+  const perOut = outputsPerChunk(given.extent_order, out.extent_order);
+  if (perIn === undefined || perOut === undefined) return unknown('the orders are beyond any machine');
+  // With overlaps inside one list the sweep below would be quadratic, and caller-out-distinct has said what is wrong.
+  if (overlapping(inputs) || overlapping(outputs)) return unknown('extents of one list overlap each other');
+  const hit = findLaterInput(inputs, outputs, perIn, perOut);
+  if (hit) {
+    const [output, input] = hit;
+    return unless([entryAt(facts, out, `output extent ${output.index} overlaps input extent ${input.index} of a later chunk`)]);
+  }
+  const complete = BigInt(inputs.length) === given.list.count && BigInt(outputs.length) === out.list.count;
+  return complete ? holds : notCaptured;
+}
+
+function byBase(a: Extent, b: Extent): number {
+  return a.base < b.base ? -1 : a.base > b.base ? 1 : 0;
+}
+
+/** Two extents of one list that share a page. */
+function overlapping(extents: readonly Extent[]): [Extent, Extent] | undefined {
+  const sorted = [...extents].sort(byBase);
+  for (let i = 1; i < sorted.length; i++) {
+    const [a, b] = [sorted[i - 1] as Extent, sorted[i] as Extent];
+    if (b.base < a.base + a.pages) return [a, b];
+  }
+  return undefined;
+}
+
+/** An output extent and an overlapping input extent of a later chunk; sorted sweep, so that long lists stay cheap. */
+function findLaterInput(
+  inputs: readonly Extent[],
+  outputs: readonly Extent[],
+  perIn: bigint,
+  perOut: bigint,
+): [Extent, Extent] | undefined {
+  const sorted = [...inputs].sort(byBase);
+  let first = 0;
+  for (const output of [...outputs].sort(byBase)) {
+    while (first < sorted.length && (sorted[first] as Extent).base + (sorted[first] as Extent).pages <= output.base) first++;
+    for (let i = first; i < sorted.length && (sorted[i] as Extent).base < output.base + output.pages; i++) {
+      const input = sorted[i] as Extent;
+      if (input.index / perIn > output.index / perOut) return [output, input];
+    }
+  }
+  return undefined;
+}
+
+/** The place of a field in the struct. */
+function placeOf(facts: Facts, path: string): { where: string; bytes: [number, number] } {
+  const { offset, size } = fieldOf(facts.layout, path);
+  return { where: path, bytes: [offset, offset + size] };
+}
+
+function at(facts: Facts, reservation: Pick<Reservation, 'path'>, name: string, message: string): Violation {
+  return { message, ...placeOf(facts, reservation.path === '' ? name : `${reservation.path}.${name}`) };
+}
+
+/** A violation in a list entry: it is placed at the handle that leads there. */
+function entryAt(facts: Facts, reservation: Reservation, message: string): Violation {
+  return at(facts, reservation, 'extent_start', message);
+}
+
+function nameDomid(domid: number): string {
+  return domidName(domid) ?? String(domid);
+}
+
+function show(range: ByteRange): string {
+  return `${hex64(range.address)}..${hex64(range.address + range.length)}`;
+}

@@ -1,0 +1,80 @@
+import { hex64 } from '../codec/hex.ts';
+import { entryRange } from '../guest/handle.ts';
+import { type ByteRange, inside, overlaps } from '../guest/memory.ts';
+import type { Facts, Reservation } from './facts.ts';
+import type { Violation } from './rule.ts';
+
+/** What a call may not change but did: the first changed range, inside `where` if given, that no allowed range accounts for. */
+export function strayChange(facts: Facts, allowed: readonly ByteRange[], where?: readonly ByteRange[]): ByteRange | undefined {
+  const changes = where ? facts.changes.flatMap((change) => where.flatMap((range) => common(change, range) ?? [])) : facts.changes;
+  return changes.find((change) => !covered(change, allowed));
+}
+
+/** The part of a list that a call may write: entries `from` up to `to`. */
+export function entriesRange(reservation: Reservation, from: bigint, to: bigint): ByteRange[] {
+  const { list } = reservation;
+  if (list === undefined) return [];
+  const end = to < list.count ? to : list.count;
+  if (from >= end) return [];
+  const { address, length } = entryRange(list, from);
+  return [{ address, length: (end - from) * length }];
+}
+
+/**
+ * Anything known to have changed, for a call that must change nothing: bytes of guest memory, mappings of the frames that
+ * were observed, and the number of pages owned.
+ */
+export function anyChange(facts: Facts): Violation | undefined {
+  const change = facts.changes[0];
+  if (change) return describe(facts, change);
+  for (const [gfn, before] of facts.call.p2mBefore) {
+    const after = facts.call.p2mAfter.get(gfn);
+    if (after !== undefined && after !== before) return { message: `guest frame ${hex64(gfn)} ${moved(before, after)}` };
+  }
+  const { pagesBefore, pagesAfter } = facts.call;
+  if (pagesBefore !== undefined && pagesAfter !== undefined && pagesBefore !== pagesAfter) {
+    return { message: `the domain owned ${pagesBefore} pages before and ${pagesAfter} after` };
+  }
+  return undefined;
+}
+
+/** A changed range in words, placed in the struct where it lies there. */
+export function describe(facts: Facts, change: ByteRange): Violation {
+  const own = facts.argumentRange;
+  if (own && inside(change, own)) {
+    const start = Number(change.address - own.address);
+    const end = start + Number(change.length);
+    const field = facts.layout.fields.find((f) => start < f.offset + f.size && end > f.offset);
+    return { message: `bytes ${start}..${end} of the struct changed`, where: field?.path ?? 'padding', bytes: [start, end] };
+  }
+  const list = facts.reservations.find((r) => r.list !== undefined && overlaps(change, r.list.range));
+  if (list?.list) {
+    const index = (change.address - list.list.range.address) / BigInt(list.list.stride);
+    return { message: `entry ${index < 0n ? 0n : index} of the ${list.path === '' ? '' : `${list.path} `}list changed` };
+  }
+  return { message: `${change.length} bytes at ${hex64(change.address)} changed` };
+}
+
+/** How a mapping differs, in words. */
+export function moved(before: bigint | null, after: bigint | null): string {
+  const name = (frame: bigint | null): string => (frame === null ? 'no frame' : `frame ${hex64(frame)}`);
+  return `had ${name(before)} behind it and now has ${name(after)}`;
+}
+
+function common(a: ByteRange, b: ByteRange): ByteRange | undefined {
+  if (!overlaps(a, b)) return undefined;
+  const address = a.address > b.address ? a.address : b.address;
+  const [endA, endB] = [a.address + a.length, b.address + b.length];
+  return { address, length: (endA < endB ? endA : endB) - address };
+}
+
+function covered(change: ByteRange, allowed: readonly ByteRange[]): boolean {
+  let at = change.address;
+  const end = change.address + change.length;
+  while (at < end) {
+    const cover = allowed.find((range) => range.address <= at && at < range.address + range.length);
+    if (!cover) return false;
+    at = cover.address + cover.length;
+  }
+  return true;
+}

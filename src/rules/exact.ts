@@ -1,0 +1,44 @@
+/**
+ * Exact arithmetic on counts and orders. Orders come from guest memory as any 32-bit number, so they are compared before
+ * anything is shifted: an order of 2^32 - 1 must not become a shift of that many bits.
+ */
+
+const wordBits = 64;
+
+/** Is `a << ao == b << bo` as exact integers? Counts are u64, orders u32. */
+export function sameTotal(a: bigint, ao: number, b: bigint, bo: number): boolean {
+  if (a === 0n || b === 0n) return a === b;
+  const up = Math.abs(ao - bo);
+  if (up >= wordBits) return false;
+  return ao >= bo ? a << BigInt(up) === b : b << BigInt(up) === a;
+}
+
+/** `2^order` pages, or `undefined` above 64 bits, where it cannot be a number of pages anyone owns. */
+export function pagesOf(order: number): bigint | undefined {
+  return order < wordBits ? 1n << BigInt(order) : undefined;
+}
+
+/** Is `value` a multiple of `2^order`? */
+export function isMultiple(value: bigint, order: number): boolean {
+  if (value === 0n || order === 0) return true;
+  return order < wordBits && BigInt.asUintN(order, value) === 0n;
+}
+
+/** K of SPEC section 2: the output extents that `n` exchanged inputs cover, `min((n << oi) >> oo, o)`, and 0 if `n > i`. */
+export function outputsCovered(n: bigint, i: bigint, oi: number, o: bigint, oo: number): bigint {
+  if (n > i || n === 0n) return 0n;
+  const up = oi - oo;
+  if (up >= wordBits) return o;
+  const covered = up >= 0 ? n << BigInt(up) : -up >= wordBits ? 0n : n >> BigInt(-up);
+  return covered < o ? covered : o;
+}
+
+/** Input extents per chunk, the smallest exchange unit of 2^max(oi,oo) pages; `undefined` above 64 bits. */
+export function inputsPerChunk(oi: number, oo: number): bigint | undefined {
+  return pagesOf(Math.max(0, oo - oi));
+}
+
+/** Output extents per chunk; `undefined` above 64 bits. */
+export function outputsPerChunk(oi: number, oo: number): bigint | undefined {
+  return pagesOf(Math.max(0, oi - oo));
+}

@@ -1,0 +1,188 @@
+import { PAGE_SHIFT } from '../abi/constants.ts';
+import { fieldOf, layoutOf, type StructLayout } from '../abi/layout.ts';
+import { argumentOf, type JudgedOp, startExtent } from '../abi/ops.ts';
+import type { StructName } from '../abi/structs.ts';
+import { readField } from '../codec/field.ts';
+import { type GuestList, knownEntries, listBehind } from '../guest/handle.ts';
+import { type ByteRange, differences, type GuestMemory, readPrefix } from '../guest/memory.ts';
+import type { ObservedCall } from '../trace/call.ts';
+import { outputsCovered, pagesOf } from './exact.ts';
+
+/** One `xen_memory_reservation` of the argument; a field that was not captured is `undefined`. */
+export interface Reservation {
+  /** `in`, `out`, or `''` where the argument is the reservation itself. */
+  readonly path: '' | 'in' | 'out';
+  readonly extent_start: bigint | undefined;
+  readonly nr_extents: bigint | undefined;
+  readonly extent_order: number | undefined;
+  readonly address_bits: number | undefined;
+  readonly domid: number | undefined;
+  /** The list behind the handle, where handle and count are known. */
+  readonly list: GuestList | undefined;
+}
+
+/** A run of guest pages. */
+export interface Extent {
+  readonly index: bigint;
+  readonly base: bigint;
+  readonly pages: bigint;
+}
+
+/** The words of SPEC section 2 for one call, each read on first use, in exact arithmetic. Nothing is read past what is known. */
+export class Facts {
+  readonly call: ObservedCall;
+  readonly op: JudgedOp;
+  readonly layout: StructLayout;
+  /** `start_extent` of a continuation, from the upper bits of `cmd`. */
+  readonly start: bigint;
+  #before: Uint8Array | undefined;
+  #after: Uint8Array | undefined;
+  #reservations: readonly Reservation[] | undefined;
+  #changes: readonly ByteRange[] | undefined;
+  #committed: readonly ByteRange[] | undefined;
+
+  constructor(call: ObservedCall, op: JudgedOp) {
+    this.call = call;
+    this.op = op;
+    this.layout = layoutOf(argumentOf[op] as StructName, call.arch);
+    this.start = BigInt(startExtent(call.cmd));
+  }
+
+  /** As much of the argument as was captured before the call, from its first byte on. */
+  get argument(): Uint8Array {
+    this.#before ??= this.call.argument?.subarray(0, this.layout.size) ?? this.#prefix(this.call.before);
+    return this.#before;
+  }
+
+  /** As much of the argument as was captured after the call. */
+  get argumentAfter(): Uint8Array {
+    this.#after ??= this.#prefix(this.call.after);
+    return this.#after;
+  }
+
+  get argumentRange(): ByteRange | undefined {
+    return this.call.arg === undefined ? undefined : { address: this.call.arg, length: BigInt(this.layout.size) };
+  }
+
+  #prefix(memory: GuestMemory): Uint8Array {
+    return this.call.arg === undefined ? new Uint8Array(0) : readPrefix(memory, this.call.arg, this.layout.size);
+  }
+
+  /** The reservations in the argument, in memory order. */
+  get reservations(): readonly Reservation[] {
+    this.#reservations ??= pathsOf(this.op).map((path) => this.#reservation(path));
+    return this.#reservations;
+  }
+
+  /** The extents given: `in`, or the reservation itself. */
+  get in(): Reservation {
+    return this.reservations[0] as Reservation;
+  }
+
+  /** The extents asked for; only ops 26 and 11 have them. */
+  get out(): Reservation {
+    return this.reservations[1] as Reservation;
+  }
+
+  #reservation(path: Reservation['path']): Reservation {
+    const read = (name: string): bigint | number | undefined => this.#field(this.argument, path === '' ? name : `${path}.${name}`);
+    const extent_start = read('extent_start') as bigint | undefined;
+    const nr_extents = read('nr_extents') as bigint | undefined;
+    return {
+      path,
+      extent_start,
+      nr_extents,
+      extent_order: read('extent_order') as number | undefined,
+      address_bits: read('address_bits') as number | undefined,
+      domid: read('domid') as number | undefined,
+      list: extent_start === undefined || nr_extents === undefined ? undefined : listBehind(extent_start, nr_extents, this.call.arch),
+    };
+  }
+
+  #field(bytes: Uint8Array, path: string): bigint | number | undefined {
+    const field = fieldOf(this.layout, path);
+    if (field.offset + field.size > bytes.length) return undefined;
+    return readField(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), field);
+  }
+
+  /** `nr_exchanged` as the caller left it. */
+  get nrExchangedBefore(): bigint | undefined {
+    return this.#field(this.argument, 'nr_exchanged') as bigint | undefined;
+  }
+
+  /** N: `nr_exchanged` after the call. */
+  get N(): bigint | undefined {
+    return this.#field(this.argumentAfter, 'nr_exchanged') as bigint | undefined;
+  }
+
+  /** K: the output extents that N covers. */
+  get K(): bigint | undefined {
+    const { N } = this;
+    const { nr_extents: I, extent_order: oi } = this.in;
+    const { nr_extents: O, extent_order: oo } = this.out;
+    if (N === undefined || I === undefined || oi === undefined || O === undefined || oo === undefined) return undefined;
+    return outputsCovered(N, I, oi, O, oo);
+  }
+
+  /** Where `nr_exchanged` lies in guest memory. */
+  get nrExchangedRange(): ByteRange | undefined {
+    const { offset, size } = fieldOf(this.layout, 'nr_exchanged');
+    return this.call.arg === undefined ? undefined : { address: this.call.arg + BigInt(offset), length: BigInt(size) };
+  }
+
+  /** Ranges known to have changed; of a live run also those that may have. */
+  get changes(): readonly ByteRange[] {
+    this.#changes ??= this.call.changes ?? differences(this.call.before, this.call.after);
+    return this.#changes;
+  }
+
+  /** Were the struct and the list of one reservation captured in full, before and after, or all of memory watched? */
+  isSeen(reservation: Reservation): boolean {
+    if (this.call.changes !== undefined) return true;
+    const { size } = this.layout;
+    const { list } = reservation;
+    if (this.argument.length < size || this.argumentAfter.length < size || list === undefined) return false;
+    return isWhole(this.call.before, list) && isWhole(this.call.after, list);
+  }
+
+  /** Were the struct and every list it names captured in full, before and after? */
+  get whole(): boolean {
+    return this.reservations.every((r) => this.isSeen(r));
+  }
+
+  /** The extents of a reservation whose list entries were captured before the call. Empty where the order is beyond any machine. */
+  extents(reservation: Reservation): readonly Extent[] {
+    const { list, extent_order } = reservation;
+    const pages = extent_order === undefined ? undefined : pagesOf(extent_order);
+    if (list === undefined || pages === undefined) return [];
+    return knownEntries(this.call.before, list).map(({ index, value }) => ({ index, base: value, pages }));
+  }
+
+  /** The address ranges of exchanged pages: inputs counted in N, outputs counted in K. Physical addresses only, else empty. */
+  get committed(): readonly ByteRange[] {
+    if (this.#committed) return this.#committed;
+    const { N, K } = this;
+    if (this.call.space === 'virtual' || N === undefined || K === undefined) return [];
+    const ranges = (reservation: Reservation, upTo: bigint): ByteRange[] =>
+      this.extents(reservation)
+        .filter((e) => e.index < upTo)
+        .map(addressesOf);
+    this.#committed = [...ranges(this.in, K === 0n ? 0n : N), ...ranges(this.out, K)];
+    return this.#committed;
+  }
+}
+
+/** The addresses of an extent's pages where addresses are physical: gfn = address >> 12. */
+export function addressesOf(extent: Extent): ByteRange {
+  return { address: extent.base << BigInt(PAGE_SHIFT), length: extent.pages << BigInt(PAGE_SHIFT) };
+}
+
+function pathsOf(op: JudgedOp): readonly Reservation['path'][] {
+  if (op === 'get_dma_buf' || op === 'exchange') return ['in', 'out'];
+  return op === 'put_dma_buf' ? ['in'] : [''];
+}
+
+function isWhole(memory: GuestMemory, list: GuestList): boolean {
+  const most = 1n << 30n;
+  return list.count === 0n || (list.range.length < most && memory.read(list.range.address, Number(list.range.length)) !== undefined);
+}

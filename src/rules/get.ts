@@ -1,0 +1,262 @@
+import { DOMID, domidName, errnoName, internalErrnos, PAGE_SHIFT } from '../abi/constants.ts';
+import { fieldOf, type StructLayout } from '../abi/layout.ts';
+import type { JudgedOp } from '../abi/ops.ts';
+import { hex64 } from '../codec/hex.ts';
+import { knownEntries } from '../guest/handle.ts';
+import { anyChange, describe, entriesRange, strayChange } from './changes.ts';
+import { inputsPerChunk, isMultiple, pagesOf, sameTotal } from './exact.ts';
+import type { Facts } from './facts.ts';
+import { inputsReleased, mappedAtOutputs, newPages, populated, restUnmoved, returnedFrames } from './mappings.ts';
+import { type Answer, holds, notCaptured, notExercised, type Rule, unknown, unless, violated } from './rule.ts';
+
+const exchanges: readonly JudgedOp[] = ['get_dma_buf', 'exchange'];
+
+/** What op 26 promises; op 11, its parent, is held to the same sentences but for the pin. */
+export const getRules: readonly Rule[] = [
+  requirement('get-rc-zero-or-negative', 0, 'call', {
+    always: true,
+    quote: 'Returns zero on complete success, otherwise a negative error code',
+    reading: "rc is 0, or the negative of an errno of Xen's public errno.h other than the internal EINTR and ERESTART.",
+    check: ({ call: { rc } }) => (rc === undefined ? notCaptured : checkRc(rc)),
+  }),
+  requirement('get-complete-count', 0, 'call', {
+    quote: 'On complete success then always @nr_exchanged == @in.nr_extents',
+    reading: 'rc = 0 implies nr_exchanged = in.nr_extents.',
+    check({ call: { rc }, N, in: { nr_extents: I }, layout }) {
+      if (rc === undefined) return notCaptured;
+      if (rc !== 0) return notExercised;
+      if (N === undefined || I === undefined) return notCaptured;
+      return N === I ? holds : violated(`rc is 0 but nr_exchanged is ${N} of ${I}`, countPlace(layout));
+    },
+  }),
+  requirement('get-incomplete-nonzero', 0, 'call', {
+    quote: 'If not all input exents are exchanged then the return code of this command will be non-zero',
+    reading: 'nr_exchanged < in.nr_extents implies rc ≠ 0.',
+    check({ call: { rc }, N, in: { nr_extents: I }, layout }) {
+      if (rc === undefined || N === undefined || I === undefined) return notCaptured;
+      if (N >= I) return notExercised;
+      return rc !== 0 ? holds : violated(`nr_exchanged is ${N} of ${I} but rc is 0`, countPlace(layout));
+    },
+  }),
+  requirement('get-partial-count', 0, 'call', {
+    quote: 'On partial success @nr_exchanged indicates how much work was done',
+    reading: 'nr_exchanged counts input extents, at most in.nr_extents, and covers whole chunks of 2^max(order) pages.',
+    check({ call: { rc }, N, in: { nr_extents: I, extent_order: oi }, out: { extent_order: oo }, layout }) {
+      if (rc === undefined || N === undefined || I === undefined || oi === undefined || oo === undefined) return notCaptured;
+      if (N > I) return violated(`nr_exchanged is ${N}, more than the ${I} input extents`, countPlace(layout));
+      const chunk = inputsPerChunk(oi, oo);
+      if (N === 0n || (chunk !== undefined && N % chunk === 0n)) return holds;
+      return violated(
+        `nr_exchanged is ${N}, not a multiple of the ${chunk ?? `2^${oo - oi}`} input extents of a chunk`,
+        countPlace(layout),
+      );
+    },
+  }),
+  requirement('get-mfns-returned', 1, 'call', {
+    quote: 'If return code is zero then @out.extent_list provides the MFNs of the newly-allocated memory',
+    reading: 'rc = 0 implies that each output entry is the machine frame behind the guest frame that the entry held before.',
+    check(facts) {
+      if (facts.call.rc === undefined) return notCaptured;
+      return facts.call.rc === 0 ? returnedFrames(facts, facts.out.nr_extents) : notExercised;
+    },
+  }),
+  requirement('get-partial-mfns', 1, 'call', {
+    quote: 'The corresponding first entries in the output extent list correctly indicate the GMFNs that were successfully exchanged',
+    reading: 'rc ≠ 0: the output entries that nr_exchanged covers are the machine frames behind the guest frames they held before.',
+    check(facts) {
+      if (facts.call.rc === undefined) return notCaptured;
+      return facts.call.rc !== 0 ? returnedFrames(facts, facts.K) : notExercised;
+    },
+  }),
+  requirement('get-new-pages', 1, 'call', {
+    quote: 'exchanges the pages passed in with a new set of pages',
+    reading: 'No frame behind a committed output was behind an input of the same chunk, and the domain owns as many pages as before.',
+    check: newPages,
+  }),
+  requirement('get-populates-gpfns', 1, 'call', {
+    quote: '@out.extent_start lists GPFN bases to be populated',
+    reading: 'Every page of every committed output extent is mapped.',
+    check: populated,
+  }),
+  requirement('get-contiguous', 1, 'call', {
+    quote: 'contiguous and under 4G if so requested',
+    reading: 'The pages of a committed output extent lie one after another in machine memory.',
+    check: (facts) =>
+      mappedAtOutputs(facts, (base, j, frame) =>
+        frame === base + j ? undefined : `page ${j} lies at frame ${hex64(frame)}, the extent at ${hex64(base)}`,
+      ),
+  }),
+  requirement('get-aligned', 0, 'call', {
+    quote: 'size/alignment of each (2^extent_order pages)',
+    reading: 'Each returned frame number is a multiple of 2^out.extent_order.',
+    check: (facts) =>
+      forReturned(facts, (frame, k) =>
+        isMultiple(frame, facts.out.extent_order ?? 0)
+          ? undefined
+          : `frame ${hex64(frame)} of output extent ${k} is not a multiple of 2^${facts.out.extent_order}`,
+      ),
+  }),
+  requirement('get-address-limit', 0, 'call', {
+    quote: 'under 4G if so requested; If zero then the user has no addressing restriction',
+    reading: 'With 0 < out.address_bits = b ≤ 255 each new extent ends at or below frame 2^(b-12).',
+    check(facts) {
+      const bits = facts.out.address_bits;
+      if (bits === undefined) return notCaptured;
+      if (bits === 0) return notExercised;
+      if (bits > 0xff) return unknown('address_bits above 255 spills into node bits');
+      const pages = pagesOf(facts.out.extent_order ?? 0);
+      const limit = bits > PAGE_SHIFT ? 1n << BigInt(bits - PAGE_SHIFT) : 0n;
+      return forReturned(facts, (frame, k) =>
+        pages !== undefined && frame + pages <= limit
+          ? undefined
+          : `output extent ${k} at frame ${hex64(frame)} does not end below 2^${bits} bytes`,
+      );
+    },
+  }),
+  requirement('get-inputs-released', 1, 'call', {
+    quote: 'The first @nr_exchanged input extents were successfully deallocated',
+    reading:
+      'Each page of those extents is unmapped, or populated by an output of this call; if by one of the same chunk, with another frame than before.',
+    check: inputsReleased,
+  }),
+  requirement('get-rest-untouched', 0, 'call', {
+    quote: 'All other input and output extents are untouched',
+    reading:
+      'Beyond nr_exchanged: output list entries as before; where the p2m is seen, mappings of input and output pages too, unless a committed chunk released or populated them.',
+    check: checkRest,
+  }),
+  requirement('get-pinned', 2, 'trace', {
+    ops: ['get_dma_buf'],
+    quote: 'guaranteed that their p2m mapping won\'t be changed until explicitly "unpinned"',
+    reading:
+      'While a committed output page has not been put, the hypervisor by itself never changes its p2m entry. A change the guest asks for is a reading.',
+  }),
+  requirement('get-in-untouched', 0, 'call', {
+    always: true,
+    quote: '[IN] Details of memory extents to be exchanged (GMFN bases)',
+    reading: 'The struct but for nr_exchanged, and the input list, are unchanged, unless they lie in an exchanged page.',
+    check(facts) {
+      const { in: given, nrExchangedRange, argumentRange } = facts;
+      if (argumentRange === undefined || nrExchangedRange === undefined) return notCaptured;
+      const own = given.list ? [argumentRange, given.list.range] : [argumentRange];
+      const returned = entriesRange(facts.out, 0n, facts.K ?? 0n);
+      const stray = strayChange(facts, [nrExchangedRange, ...facts.committed, ...returned], own);
+      if (stray) return unless([describe(facts, stray)]);
+      return facts.isSeen(given) ? holds : notCaptured;
+    },
+  }),
+  requirement('get-ignores-in-address-bits', 0, 'pair', {
+    quote: '@in.address_bits is ignored and unused',
+    reading:
+      'Of three runs from the same world, A, A again and B, differing only there: if both A agree on rc and nr_exchanged, so does B.',
+  }),
+  requirement('get-same-gfn', 1, 'run', {
+    quote: '@out.extent_start lists GPFN bases to be populated; … is overwritten with allocated GMFN bases',
+    reading: 'The output list may name the frame of an input of the same chunk, as the real client does; get-works then holds too.',
+  }),
+  requirement('get-refuses-domid-mismatch', 0, 'call', {
+    always: true,
+    quote: '@in.domid == @out.domid',
+    reading: "Unequal as raw 16-bit numbers (DOMID_SELF beside one's own number too), with any extent asked for: rc < 0 and no change.",
+    check(facts) {
+      const [a, b] = [facts.in.domid, facts.out.domid];
+      if (a === undefined || b === undefined) return notCaptured;
+      return a === b || !asksForAny(facts) ? notExercised : refused(facts, `in.domid is ${a} and out.domid is ${b}`);
+    },
+  }),
+  requirement('get-refuses-size-mismatch', 0, 'call', {
+    always: true,
+    quote: '@in.nr_extents << @in.extent_order == @out.nr_extents << @out.extent_order',
+    reading: 'Unequal as exact integers (2^63 extents of order 1 against none included): rc < 0 and no change.',
+    check(facts) {
+      const { nr_extents: I, extent_order: oi } = facts.in;
+      const { nr_extents: O, extent_order: oo } = facts.out;
+      if (I === undefined || oi === undefined || O === undefined || oo === undefined) return notCaptured;
+      return sameTotal(I, oi, O, oo) ? notExercised : refused(facts, `${I} << ${oi} pages go in and ${O} << ${oo} come out`);
+    },
+  }),
+  requirement('get-refuses-foreign-domid', 0, 'call', {
+    ops: [...exchanges, 'put_dma_buf'],
+    always: true,
+    quote: 'Unprivileged domains can specify only DOMID_SELF (reservation comment)',
+    reading:
+      'A caller known to be unprivileged names neither DOMID_SELF nor itself, and asks for at least one extent: rc < 0 and no change.',
+    check(facts) {
+      const { privileged, domid } = facts.call;
+      if (privileged === undefined) return unknown('it is not known whether the caller is privileged');
+      if (privileged) return notExercised;
+      const named = facts.reservations.map((r) => r.domid);
+      if (domid === undefined || named.includes(undefined)) return notCaptured;
+      const foreign = named.find((d) => d !== DOMID.SELF && d !== domid);
+      if (foreign === undefined || !asksForAny(facts)) return notExercised;
+      return refused(facts, `domain ${domid} is unprivileged and names ${domidName(foreign as number) ?? foreign}`);
+    },
+  }),
+  requirement('get-works', 0, 'run', {
+    quote: 'exchanges the pages passed in with a new set of pages',
+    reading:
+      'A call without findings, within the declared limits, on plain unpinned RAM, with no failure injected: rc = 0. ENOMEM is excused unless both orders are 0 and enough frames are known to be free.',
+  }),
+];
+
+type Requirement = Pick<Rule, 'quote' | 'reading'> & Partial<Pick<Rule, 'ops' | 'always' | 'check'>>;
+
+function requirement(id: string, level: Rule['level'], scope: Rule['scope'], rest: Requirement): Rule {
+  return { id, blame: 'hypervisor', severity: 'error', level, scope, ops: exchanges, always: false, ...rest };
+}
+
+/** Is this return value one that the hypercall convention knows: zero, or the negative of a public errno? */
+export function checkRc(rc: number): Answer {
+  if (rc > 0) return violated(`rc is ${rc}: positive`);
+  if (rc === 0) return holds;
+  if (internalErrnos.has(-rc)) return violated(`rc is ${rc} (${errnoName(rc)}): internal to the hypervisor`);
+  return errnoName(rc) === undefined ? violated(`rc is ${rc}: no errno of Xen's public errno.h`) : holds;
+}
+
+/** Does the call ask for at least one extent on either side? */
+function asksForAny(facts: Facts): boolean {
+  return facts.reservations.some((r) => r.nr_extents !== undefined && r.nr_extents > 0n);
+}
+
+/** The call had to be refused: rc < 0 and no change. */
+function refused(facts: Facts, because: string): Answer {
+  const { rc } = facts.call;
+  if (rc === undefined) return notCaptured;
+  if (rc >= 0) return violated(`${because}, but rc is ${rc}`);
+  const change = anyChange(facts);
+  if (change) return unless([{ ...change, message: `${because}; refused with ${errnoName(rc) ?? rc}, but ${change.message}` }]);
+  return facts.whole ? holds : notCaptured;
+}
+
+/** Judges each returned frame number, output entries below K after the call. */
+function forReturned(facts: Facts, check: (frame: bigint, k: bigint) => string | undefined): Answer {
+  const { K } = facts;
+  const { list } = facts.out;
+  if (K === undefined || list === undefined) return notCaptured;
+  if (K === 0n) return notExercised;
+  const returned = knownEntries(facts.call.after, list).filter((entry) => entry.index < K);
+  for (const { index, value } of returned) {
+    const message = check(value, index);
+    if (message) return violated(message);
+  }
+  return BigInt(returned.length) === K ? holds : notCaptured;
+}
+
+function checkRest(facts: Facts): Answer {
+  const { K, N } = facts;
+  const { list, nr_extents: O } = facts.out;
+  if (K === undefined || N === undefined || list === undefined || O === undefined) return notCaptured;
+  const rest = entriesRange(facts.out, K, O);
+  const allowed = facts.nrExchangedRange ? [facts.nrExchangedRange, ...facts.committed] : facts.committed;
+  const stray = strayChange(facts, allowed, rest);
+  if (stray) return unless([describe(facts, stray)]);
+  const remapped = restUnmoved(facts);
+  if (remapped.answer === 'violated') return remapped;
+  if (K === O && N === facts.in.nr_extents) return notExercised;
+  return facts.isSeen(facts.out) ? holds : notCaptured;
+}
+
+function countPlace(layout: StructLayout): { where: string; bytes: [number, number] } {
+  const { path, offset, size } = fieldOf(layout, 'nr_exchanged');
+  return { where: path, bytes: [offset, offset + size] };
+}

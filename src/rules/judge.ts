@@ -1,0 +1,56 @@
+import type { JudgedOp } from '../abi/ops.ts';
+import { type ObservedCall, opOf } from '../trace/call.ts';
+import { Facts } from './facts.ts';
+import { type Answer, type Blame, type Rule, type Severity, unknown, type Violation } from './rule.ts';
+import { rulesFor } from './table.ts';
+
+/** Something wrong with a call: which rule, who is to blame, how bad, and where. */
+export interface Finding extends Violation {
+  readonly id: string;
+  readonly blame: Blame;
+  readonly severity: Severity;
+}
+
+/** What the rules say of one call. */
+export interface Judgement {
+  readonly op: JudgedOp;
+  /** Caller findings first, then violated requirements, each in the table's order. */
+  readonly findings: readonly Finding[];
+  /** The answer to every requirement that speaks of this op, by id. */
+  readonly requirements: ReadonlyMap<string, Answer>;
+  /** Were there duties of the caller that could be judged at all? */
+  readonly dutiesJudged: boolean;
+}
+
+const suspended: Answer = unknown("suspended by the caller's error");
+const notOfOneCall: Answer = unknown('one call cannot show it');
+
+/** Judges one call by every rule that speaks of its op; `undefined` if xenmem does not judge that op. */
+export function judge(call: ObservedCall): Judgement | undefined {
+  const op = opOf(call);
+  if (op === undefined) return undefined;
+  const facts = new Facts(call, op);
+  const { requirements, duties } = rulesFor(op);
+  const findings: Finding[] = [];
+  let callerErred = false;
+  let dutiesJudged = false;
+  for (const rule of duties) {
+    const answer = rule.check?.(facts);
+    if (answer?.answer === 'violated') {
+      findings.push(...answer.violations.map((v) => findingOf(rule, v)));
+      callerErred ||= rule.severity === 'error';
+    }
+    dutiesJudged ||= answer !== undefined && answer.answer !== 'unknown';
+  }
+  const answers = new Map<string, Answer>();
+  for (const rule of requirements) {
+    const answer = rule.check === undefined ? notOfOneCall : callerErred && !rule.always ? suspended : rule.check(facts);
+    answers.set(rule.id, answer);
+    if (answer.answer === 'violated') findings.push(...answer.violations.map((v) => findingOf(rule, v)));
+  }
+  return { op, findings, requirements: answers, dutiesJudged };
+}
+
+function findingOf(rule: Rule, violation: Violation): Finding {
+  return { id: rule.id, blame: rule.blame, severity: rule.severity, ...violation };
+}

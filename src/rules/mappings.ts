@@ -1,0 +1,188 @@
+import { hex64 } from '../codec/hex.ts';
+import { knownEntries } from '../guest/handle.ts';
+import { moved } from './changes.ts';
+import { inputsPerChunk, outputsPerChunk } from './exact.ts';
+import type { Extent, Facts } from './facts.ts';
+import { type Answer, holds, noP2m, notCaptured, notExercised, unless, type Violation, violated } from './rule.ts';
+
+// The level 1 requirements of op 26: what the p2m must look like after the call. Each stops at the first page whose mapping
+// was not observed, so a hostile order costs nothing.
+
+/** A committed output extent: the guest frames it populates. */
+type Output = Extent;
+
+/** For all k < limit: the output entry after the call is the frame behind the guest frame it held before. */
+export function returnedFrames(facts: Facts, limit: bigint | undefined): Answer {
+  const { list } = facts.out;
+  if (limit === undefined || list === undefined) return notCaptured;
+  if (limit === 0n) return notExercised;
+  const given = new Map(facts.extents(facts.out).map((e) => [e.index, e.base]));
+  let judged = 0n;
+  for (const { index, value } of knownEntries(facts.call.after, list)) {
+    const gfn = given.get(index);
+    if (index >= limit || gfn === undefined) continue;
+    const frame = facts.call.p2mAfter.get(gfn);
+    if (frame === undefined) continue;
+    if (frame !== value) {
+      const behind = frame === null ? 'nothing is' : `frame ${hex64(frame)} is`;
+      return violated(`output entry ${index} says frame ${hex64(value)}, but ${behind} behind guest frame ${hex64(gfn)}`);
+    }
+    judged += 1n;
+  }
+  return judged === limit ? holds : facts.call.p2mAfter.size === 0 ? noP2m : notCaptured;
+}
+
+/** Judges each page of each committed output extent by the frame behind it; `base` is the frame behind the extent's first page. */
+export function mappedAtOutputs(facts: Facts, check: (base: bigint, j: bigint, frame: bigint) => string | undefined): Answer {
+  return forOutputs(facts, (output) => {
+    const base = facts.call.p2mAfter.get(output.base);
+    if (base === undefined) return 'unseen';
+    if (base === null) return undefined; // get-populates-gpfns says so
+    for (let j = 1n; j < output.pages; j++) {
+      const frame = facts.call.p2mAfter.get(output.base + j);
+      if (frame === undefined) return 'unseen';
+      const message = frame === null ? undefined : check(base, j, frame);
+      if (message) return { message: `output extent ${output.index}: ${message}` };
+    }
+    return undefined;
+  });
+}
+
+export function populated(facts: Facts): Answer {
+  return forOutputs(facts, (output) => {
+    for (let j = 0n; j < output.pages; j++) {
+      const frame = facts.call.p2mAfter.get(output.base + j);
+      if (frame === undefined) return 'unseen';
+      if (frame === null) return { message: `output extent ${output.index}: nothing is behind guest frame ${hex64(output.base + j)}` };
+    }
+    return undefined;
+  });
+}
+
+export function newPages(facts: Facts): Answer {
+  const { pagesBefore, pagesAfter, p2mBefore, p2mAfter } = facts.call;
+  if (facts.K === undefined) return notCaptured;
+  if (facts.K === 0n) return notExercised;
+  if (pagesBefore !== undefined && pagesAfter !== undefined && pagesBefore !== pagesAfter) {
+    return violated(`the domain owned ${pagesBefore} pages before and ${pagesAfter} after`);
+  }
+  const chunks = chunksOf(facts);
+  if (!chunks) return notCaptured;
+  let unseen = false;
+  const old = new Map<bigint, Set<bigint>>();
+  for (const input of facts.extents(facts.in)) {
+    const chunk = chunks.ofInput(input);
+    const frames = old.get(chunk) ?? new Set();
+    old.set(chunk, frames);
+    for (let j = 0n; j < input.pages; j++) {
+      const frame = p2mBefore.get(input.base + j);
+      if (frame === undefined) {
+        unseen = true;
+        break;
+      }
+      if (frame !== null) frames.add(frame);
+    }
+  }
+  const answer = forOutputs(facts, (output) => {
+    for (let j = 0n; j < output.pages; j++) {
+      const frame = p2mAfter.get(output.base + j);
+      if (frame === undefined) return 'unseen';
+      if (frame !== null && old.get(chunks.ofOutput(output))?.has(frame)) {
+        return { message: `output extent ${output.index} got frame ${hex64(frame)}, which an input of the same chunk had` };
+      }
+    }
+    return undefined;
+  });
+  return answer.answer === 'holds' && unseen ? noP2m : answer;
+}
+
+export function inputsReleased(facts: Facts): Answer {
+  const { N, K } = facts;
+  const { nr_extents: I, list } = facts.in;
+  if (N === undefined || K === undefined || I === undefined || list === undefined) return notCaptured;
+  const released = N < I ? N : I;
+  if (released === 0n) return notExercised;
+  const chunks = chunksOf(facts);
+  if (!chunks) return notCaptured;
+  const outputs = committedOutputs(facts, K);
+  const inputs = facts.extents(facts.in).filter((e) => e.index < released);
+  const outputAt = finder(outputs);
+  for (const input of inputs) {
+    for (let j = 0n; j < input.pages; j++) {
+      const gfn = input.base + j;
+      const [before, after] = [facts.call.p2mBefore.get(gfn), facts.call.p2mAfter.get(gfn)];
+      if (after === undefined) return noP2m;
+      if (after === null) continue;
+      const output = outputAt(gfn);
+      if (!output) return violated(`guest frame ${hex64(gfn)} of input extent ${input.index} still has frame ${hex64(after)} behind it`);
+      if (chunks.ofOutput(output) === chunks.ofInput(input) && before === after) {
+        return violated(`guest frame ${hex64(gfn)} of input extent ${input.index} has kept its frame ${hex64(after)}`);
+      }
+    }
+  }
+  return BigInt(inputs.length) === released ? holds : notCaptured;
+}
+
+/** The mappings of what the call did not reach: `violated`, or `unknown` where they were not all seen. */
+export function restUnmoved(facts: Facts): Answer {
+  const { N, K } = facts;
+  const { p2mBefore, p2mAfter } = facts.call;
+  if (N === undefined || K === undefined || p2mAfter.size === 0) return noP2m;
+  const populatedAt = finder(committedOutputs(facts, K));
+  const releasedAt = finder(facts.extents(facts.in).filter((e) => e.index < N));
+  const rest = [...facts.extents(facts.in).filter((e) => e.index >= N), ...facts.extents(facts.out).filter((e) => e.index >= K)];
+  for (const extent of rest) {
+    for (let j = 0n; j < extent.pages; j++) {
+      const gfn = extent.base + j;
+      const [before, after] = [p2mBefore.get(gfn), p2mAfter.get(gfn)];
+      if (before === undefined || after === undefined) break;
+      if (before !== after && !populatedAt(gfn) && !releasedAt(gfn)) {
+        return violated(`guest frame ${hex64(gfn)}, which the call did not reach, ${moved(before, after)}`);
+      }
+    }
+  }
+  return holds;
+}
+
+function forOutputs(facts: Facts, check: (output: Output) => Violation | 'unseen' | undefined): Answer {
+  const { K } = facts;
+  if (K === undefined || facts.out.list === undefined) return notCaptured;
+  if (K === 0n) return notExercised;
+  const outputs = committedOutputs(facts, K);
+  let unseen = BigInt(outputs.length) < K;
+  for (const output of outputs) {
+    const found = check(output);
+    if (found === 'unseen') unseen = true;
+    else if (found) return unless([found]);
+  }
+  return unseen ? (facts.call.p2mAfter.size === 0 ? noP2m : notCaptured) : holds;
+}
+
+function committedOutputs(facts: Facts, K: bigint): Output[] {
+  return facts.extents(facts.out).filter((e) => e.index < K);
+}
+
+function chunksOf(facts: Facts): { ofInput: (e: Extent) => bigint; ofOutput: (e: Extent) => bigint } | undefined {
+  const { extent_order: oi } = facts.in;
+  const { extent_order: oo } = facts.out;
+  if (oi === undefined || oo === undefined) return undefined;
+  const perIn = inputsPerChunk(oi, oo);
+  const perOut = outputsPerChunk(oi, oo);
+  if (perIn === undefined || perOut === undefined) return undefined;
+  return { ofInput: (e) => e.index / perIn, ofOutput: (e) => e.index / perOut };
+}
+
+/** Finds the extent of one list that holds a guest frame. They are of one size, so the last base at or below it decides. */
+function finder(extents: readonly Extent[]): (gfn: bigint) => Extent | undefined {
+  const sorted = [...extents].sort((a, b) => (a.base < b.base ? -1 : a.base > b.base ? 1 : 0));
+  return (gfn) => {
+    let [low, high] = [0, sorted.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((sorted[middle] as Extent).base <= gfn) low = middle + 1;
+      else high = middle;
+    }
+    const found = sorted[low - 1];
+    return found && gfn < found.base + found.pages ? found : undefined;
+  };
+}

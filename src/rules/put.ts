@@ -1,0 +1,93 @@
+import { PAGE_SHIFT } from '../abi/constants.ts';
+import type { JudgedOp } from '../abi/ops.ts';
+import { hex64 } from '../codec/hex.ts';
+import { overlaps } from '../guest/memory.ts';
+import { describe, moved, strayChange } from './changes.ts';
+import { addressesOf, type Facts } from './facts.ts';
+import { checkRc } from './get.ts';
+import { type Answer, holds, noP2m, notCaptured, notExercised, type Rule, unless, violated } from './rule.ts';
+
+const put: readonly JudgedOp[] = ['put_dma_buf'];
+
+/** What op 27 promises. */
+export const putRules: readonly Rule[] = [
+  requirement('put-unpins', 2, 'run', {
+    quote: 'XENMEM_put_dma_buf unpins a set of pages, previously pinned by XENMEM_get_dma_buf',
+    reading: 'rc = 0: every listed page moves within four churns in which a never-pinned control page moved.',
+  }),
+  requirement('put-only-listed', 2, 'run', {
+    quote: 'guaranteed that their p2m mapping won\'t be changed until explicitly "unpinned"',
+    reading: 'Pages that are not listed stay pinned. Listing a machine frame number never unpins the page that has that frame.',
+  }),
+  requirement('put-keeps-pages', 0, 'call', {
+    quote: 'The pages are still accessible from the guest',
+    reading: 'put changes no mapping, content or ownership; later moves keep the content.',
+    check: checkKept,
+  }),
+  requirement('put-works', 0, 'run', {
+    quote: 'unpins a set of pages, previously pinned by XENMEM_get_dma_buf',
+    reading: 'A put of exactly what one get committed returns 0.',
+  }),
+  requirement('put-rc-zero-or-negative', 0, 'call', {
+    always: true,
+    quote: '(silent; the hypercall convention)',
+    reading: "rc is 0, or the negative of an errno of Xen's public errno.h other than EINTR and ERESTART; never a count.",
+    check: ({ call: { rc } }) => (rc === undefined ? notCaptured : checkRc(rc)),
+  }),
+  requirement('put-in-untouched', 0, 'call', {
+    always: true,
+    quote: '[IN] Details of memory extents to be exchanged (GMFN bases)',
+    reading: 'The struct and the list are unchanged.',
+    check(facts) {
+      const { argumentRange, in: listed } = facts;
+      if (argumentRange === undefined) return notCaptured;
+      const stray = strayChange(facts, [], listed.list ? [argumentRange, listed.list.range] : [argumentRange]);
+      if (stray) return unless([describe(facts, stray)]);
+      return facts.isSeen(listed) ? holds : notCaptured;
+    },
+  }),
+  requirement('put-ignores-address-bits', 0, 'pair', {
+    quote: '@in.address_bits is ignored and unused',
+    reading: 'Of three runs from the same world, A, A again and B, differing only there: if both A agree on rc, so does B.',
+  }),
+];
+
+type Requirement = Pick<Rule, 'quote' | 'reading'> & Partial<Pick<Rule, 'always' | 'check'>>;
+
+function requirement(id: string, level: Rule['level'], scope: Rule['scope'], rest: Requirement): Rule {
+  return { id, blame: 'hypervisor', severity: 'error', level, scope, ops: put, always: false, ...rest };
+}
+
+function checkKept(facts: Facts): Answer {
+  const { pagesBefore, pagesAfter, p2mBefore, p2mAfter, space } = facts.call;
+  if (pagesBefore !== undefined && pagesAfter !== undefined && pagesBefore !== pagesAfter) {
+    return violated(`the domain owned ${pagesBefore} pages before and ${pagesAfter} after`);
+  }
+  const { list, nr_extents: count } = facts.in;
+  if (list === undefined || count === undefined) return notCaptured;
+  if (count === 0n) return notExercised;
+  const extents = facts.extents(facts.in);
+  let mapped = BigInt(extents.length) === count;
+  let watched = mapped && space === 'physical';
+  for (const extent of extents) {
+    const addresses = addressesOf(extent);
+    if (space === 'physical') {
+      const hit = facts.changes.find((change) => overlaps(change, addresses));
+      if (hit)
+        return violated(
+          `${hit.length} bytes changed at ${hex64(hit.address)}, in listed guest frame ${hex64(hit.address >> BigInt(PAGE_SHIFT))}`,
+        );
+      watched &&= facts.call.changes !== undefined;
+    }
+    for (let j = 0n; j < extent.pages; j++) {
+      const gfn = extent.base + j;
+      const [before, after] = [p2mBefore.get(gfn), p2mAfter.get(gfn)];
+      if (before === undefined || after === undefined) {
+        mapped = false;
+        break;
+      }
+      if (before !== after) return violated(`listed guest frame ${hex64(gfn)} ${moved(before, after)}`);
+    }
+  }
+  return mapped || watched ? holds : noP2m;
+}

@@ -1,0 +1,66 @@
+import { errnoName, internalErrnos } from '../abi/constants.ts';
+import type { JudgedOp } from '../abi/ops.ts';
+import { knownEntries, readEntry } from '../guest/handle.ts';
+import type { ByteRange } from '../guest/memory.ts';
+import { describe, entriesRange, strayChange } from './changes.ts';
+import type { Facts } from './facts.ts';
+import { type Answer, holds, notCaptured, notExercised, type Rule, unknown, unless, violated } from './rule.ts';
+
+const reservationOps: readonly JudgedOp[] = ['increase_reservation', 'decrease_reservation', 'populate_physmap'];
+
+/** What ops 0, 1 and 6 do on a real Xen: the neighbours that every ballooning guest calls with the same struct. */
+export const reservationRules: readonly Rule[] = [
+  requirement('reservation-count', {
+    quote: 'returns the number of extents successfully allocated or freed (memory.h, before XENMEM_increase_reservation)',
+    reading: 'rc < 0 is a known errno; otherwise start_extent ≤ rc ≤ max(nr_extents, start_extent).',
+    check({ call: { rc }, start, in: { nr_extents } }) {
+      if (rc === undefined) return notCaptured;
+      if (rc < 0) {
+        return errnoName(rc) === undefined || internalErrnos.has(-rc) ? violated(`rc is ${rc}: no errno of Xen's public errno.h`) : holds;
+      }
+      if (BigInt(rc) < start) return violated(`rc is ${rc}, below start_extent ${start}`);
+      if (BigInt(rc) === start) return holds;
+      if (nr_extents === undefined) return notCaptured;
+      return BigInt(rc) <= nr_extents ? holds : violated(`rc is ${rc}, more than the ${nr_extents} extents asked for`);
+    },
+  }),
+  requirement('reservation-list', {
+    quote: 'XENMEM_increase_reservation, XENMEM_populate_physmap: OUT: GMFN bases of extents that were allocated (memory.h)',
+    reading:
+      'Ops 0 and 6 of a translated guest may write list entries from start_extent up to rc and nothing else in the list; an x86 PV guest gets exactly those. Op 1 writes none.',
+    check: checkList,
+  }),
+];
+
+function requirement(id: string, rest: Pick<Rule, 'quote' | 'reading' | 'check'>): Rule {
+  return { id, blame: 'hypervisor', severity: 'error', level: 0, scope: 'call', ops: reservationOps, always: false, ...rest };
+}
+
+/** The list entries that the call may write: [start, rc), none for op 1, none where the caller passed no list to op 0. */
+export function writableEntries(facts: Facts): ByteRange[] {
+  const { rc } = facts.call;
+  if (facts.op === 'decrease_reservation' || rc === undefined || rc <= 0 || isNullList(facts)) return [];
+  return entriesRange(facts.in, facts.start, BigInt(rc));
+}
+
+function checkList(facts: Facts): Answer {
+  const { rc, translated } = facts.call;
+  const { list } = facts.in;
+  if (rc === undefined || list === undefined) return notCaptured;
+  if (isNullList(facts)) return notExercised;
+  const stray = strayChange(facts, writableEntries(facts), [list.range]);
+  if (stray) return unless([describe(facts, stray)]);
+  const mustWrite = !translated && facts.op !== 'decrease_reservation' && BigInt(Math.max(rc, 0)) > facts.start;
+  if (mustWrite) {
+    const same = knownEntries(facts.call.before, list).find(
+      ({ index, value }) => index >= facts.start && index < BigInt(rc) && readEntry(facts.call.after, list, index) === value,
+    );
+    // The allocator may have handed out the very frame that the entry named, so this is no proof.
+    if (same) return unknown(`entry ${same.index} is as before: written with the same frame, or not at all`);
+  }
+  return facts.isSeen(facts.in) ? holds : notCaptured;
+}
+
+function isNullList(facts: Facts): boolean {
+  return facts.op === 'increase_reservation' && facts.in.extent_start === 0n;
+}

@@ -1,0 +1,62 @@
+import type { JudgedOp } from '../abi/ops.ts';
+import type { Facts } from './facts.ts';
+
+/** What is wrong, and where: a field path and a half-open byte range of the struct, where the fault is in the struct. */
+export interface Violation {
+  readonly message: string;
+  readonly where?: string;
+  readonly bytes?: readonly [number, number];
+}
+
+/**
+ * Three answers, never two. `unknown` covers what was not captured, what is not visible at this level, what a caller's
+ * error suspends, and what the call did not exercise; it is never shown as holding.
+ */
+export type Answer =
+  | { readonly answer: 'holds' }
+  | { readonly answer: 'violated'; readonly violations: readonly Violation[] }
+  | { readonly answer: 'unknown'; readonly why: string };
+
+export type Blame = 'hypervisor' | 'caller';
+export type Severity = 'error' | 'warning' | 'note';
+
+/** One documented sentence, as a pure function from an observed call to an answer. */
+export interface Rule {
+  readonly id: string;
+  readonly blame: Blame;
+  readonly severity: Severity;
+  /** What must be visible to judge it: 0 memory and return codes, 1 also the p2m, 2 also a hypervisor that moves pages. */
+  readonly level: 0 | 1 | 2;
+  /** Over what it is judged: one call, a pair of runs, a trace, or a live run. */
+  readonly scope: 'call' | 'pair' | 'trace' | 'run';
+  readonly ops: readonly JudgedOp[];
+  /** Does it bind even after an error of the caller? */
+  readonly always: boolean;
+  /** The sentence it stands on, letter for letter; who said it if it is not the patch. */
+  readonly quote: string;
+  /** Our reading of it, in plain words. */
+  readonly reading: string;
+  /** Judges one call. Absent where one call cannot show the answer. */
+  readonly check?: (facts: Facts) => Answer;
+}
+
+export const holds: Answer = { answer: 'holds' };
+
+export const notExercised: Answer = unknown('not exercised by this call');
+export const notCaptured: Answer = unknown('not captured');
+export const noP2m: Answer = unknown('the p2m was not observed');
+
+/** An answer of `unknown`, with the reason. */
+export function unknown(why: string): Answer {
+  return { answer: 'unknown', why };
+}
+
+/** An answer of `violated` with one violation. */
+export function violated(message: string, place: Omit<Violation, 'message'> = {}): Answer {
+  return { answer: 'violated', violations: [{ message, ...place }] };
+}
+
+/** `violated` if there is any violation, else what the caller says the absence means. */
+export function unless(violations: readonly Violation[], otherwise: Answer = holds): Answer {
+  return violations.length > 0 ? { answer: 'violated', violations } : otherwise;
+}

@@ -1,0 +1,133 @@
+import { addressLimit } from '../abi/arch.ts';
+import type { JudgedOp } from '../abi/ops.ts';
+import { hex64 } from '../codec/hex.ts';
+import { type ByteRange, overlaps } from '../guest/memory.ts';
+import { anyChange, describe, entriesRange, strayChange } from './changes.ts';
+import { addressesOf, type Facts } from './facts.ts';
+import { restUnmoved } from './mappings.ts';
+import { writableEntries } from './reservation.ts';
+import { type Answer, holds, noP2m, notCaptured, notExercised, type Rule, unless, violated } from './rule.ts';
+
+const exchangesAndPut: readonly JudgedOp[] = ['get_dma_buf', 'put_dma_buf', 'exchange'];
+const everyOp: readonly JudgedOp[] = [...exchangesAndPut, 'increase_reservation', 'decrease_reservation', 'populate_physmap'];
+
+/** What must hold whatever the caller did. */
+export const safetyRules: readonly Rule[] = [
+  safety('no-stray-writes', 0, 'call', {
+    ops: everyOp,
+    quote: '(safety; the headers name every byte a call writes)',
+    reading:
+      'No captured guest byte changes but: for get nr_exchanged, the output entries that it covers and the exchanged pages; for put nothing; for ops 0, 1, 6 the list entries they may write and the pages given or taken. With virtual addresses, bytes outside struct and lists are judged only when no page changed hands.',
+    check: checkStrayWrites,
+  }),
+  safety('frames-conserved', 1, 'call', {
+    ops: exchangesAndPut,
+    quote: 'exchanges the pages passed in with a new set of pages',
+    reading: 'The domain owns as many pages as before, and the call makes no frame appear behind two guest frames or in two domains.',
+    check: checkConserved,
+  }),
+  safety('isolation', 0, 'call', {
+    ops: everyOp,
+    quote: '(safety)',
+    reading: 'Domains other than the caller and the one named keep their mappings and their content.',
+  }),
+  safety('bad-address-fails', 0, 'call', {
+    ops: exchangesAndPut,
+    quote: '(safety)',
+    reading:
+      'A struct or a non-empty list known not to lie in guest memory, or one whose range wraps (2^32 on arm32, else 2^64): rc < 0, and nothing changes beyond the chunks that nr_exchanged counts.',
+    check: checkBadAddress,
+  }),
+  safety('bounded-work', 0, 'run', {
+    ops: exchangesAndPut,
+    quote: '(safety)',
+    reading: 'An order above the limit is refused within the normal time limit.',
+  }),
+  safety('survives', 0, 'run', { ops: everyOp, quote: '(safety)', reading: 'No crash, no hang, no malformed answer.' }),
+];
+
+function safety(
+  id: string,
+  level: Rule['level'],
+  scope: Rule['scope'],
+  rest: Pick<Rule, 'ops' | 'quote' | 'reading'> & Partial<Pick<Rule, 'check'>>,
+): Rule {
+  return { id, blame: 'hypervisor', severity: 'error', level, scope, always: true, ...rest };
+}
+
+function checkStrayWrites(facts: Facts): Answer {
+  const own = ownRanges(facts);
+  const handedOver = pagesChangedHands(facts);
+  const where = facts.call.space === 'virtual' && handedOver !== 'none' ? own : undefined;
+  const stray = strayChange(facts, writable(facts), where);
+  if (stray) return handedOver === 'unknown' ? notCaptured : unless([describe(facts, stray)]);
+  return facts.whole ? holds : notCaptured;
+}
+
+/** The ranges a call may write. */
+function writable(facts: Facts): ByteRange[] {
+  if (facts.op === 'put_dma_buf') return [];
+  if (facts.op === 'get_dma_buf' || facts.op === 'exchange') {
+    const returned = entriesRange(facts.out, 0n, facts.K ?? 0n);
+    return [...returned, ...facts.committed, ...(facts.nrExchangedRange ? [facts.nrExchangedRange] : [])];
+  }
+  const pages = facts.call.space === 'physical' ? facts.extents(facts.in).map(addressesOf) : [];
+  return [...writableEntries(facts), ...(pagesChangedHands(facts) === 'none' ? [] : pages)];
+}
+
+function pagesChangedHands(facts: Facts): 'none' | 'some' | 'unknown' {
+  if (facts.op === 'put_dma_buf') return 'none';
+  if (facts.op === 'get_dma_buf' || facts.op === 'exchange') {
+    if (facts.N === undefined) return 'unknown';
+    return facts.N === 0n ? 'none' : 'some';
+  }
+  const { rc } = facts.call;
+  if (rc === undefined) return 'unknown';
+  return BigInt(rc) > facts.start ? 'some' : 'none';
+}
+
+function ownRanges(facts: Facts): ByteRange[] {
+  return [facts.argumentRange, ...facts.reservations.map((r) => r.list?.range)].filter((range) => range !== undefined);
+}
+
+function checkConserved(facts: Facts): Answer {
+  const { pagesBefore, pagesAfter, p2mBefore, p2mAfter } = facts.call;
+  if (pagesBefore !== undefined && pagesAfter !== undefined && pagesBefore !== pagesAfter) {
+    return violated(`the domain owned ${pagesBefore} pages before and ${pagesAfter} after`);
+  }
+  const owner = new Map<bigint, bigint>();
+  for (const [gfn, frame] of p2mAfter) {
+    if (frame === null) continue;
+    const other = owner.get(frame);
+    const shared = other !== undefined && !(p2mBefore.get(gfn) === frame && p2mBefore.get(other) === frame);
+    if (shared) return violated(`frame ${hex64(frame)} is behind guest frames ${hex64(other)} and ${hex64(gfn)}`);
+    owner.set(frame, gfn);
+  }
+  return pagesBefore !== undefined && pagesAfter !== undefined && p2mAfter.size > 0 ? holds : noP2m;
+}
+
+function checkBadAddress(facts: Facts): Answer {
+  const { rc, unmapped, arch } = facts.call;
+  if (rc === undefined) return notCaptured;
+  const why = (range: ByteRange): string | undefined => {
+    if (range.length === 0n) return undefined;
+    if (range.address + range.length > addressLimit(arch)) return 'runs past the end of the address space';
+    return unmapped.some((hole) => overlaps(hole, range)) ? 'does not lie in guest memory' : undefined;
+  };
+  const struct = facts.argumentRange && why(facts.argumentRange);
+  const list = facts.reservations.find((r) => r.list !== undefined && why(r.list.range) !== undefined);
+  if (!struct && !list?.list) return facts.whole || unmapped.length > 0 ? notExercised : notCaptured;
+  const name = struct ? `the struct ${struct}` : `the ${list?.path} list ${why(list?.list?.range as ByteRange)}`;
+  if (rc >= 0) return violated(`${name}, but rc is ${rc}`);
+  if (struct) return anyChange(facts) ? notCaptured : holds;
+  if (facts.op === 'put_dma_buf') {
+    const change = anyChange(facts);
+    return change ? unless([{ ...change, message: `${name}, but ${change.message}` }]) : holds;
+  }
+  const { K } = facts;
+  if (K === undefined) return notCaptured;
+  const stray = strayChange(facts, [...writable(facts)], ownRanges(facts));
+  if (stray) return unless([describe(facts, stray)]);
+  const rest = restUnmoved(facts);
+  return rest.answer === 'violated' ? rest : holds;
+}

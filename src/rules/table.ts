@@ -1,0 +1,31 @@
+import type { JudgedOp } from '../abi/ops.ts';
+import { callerRules } from './caller.ts';
+import { getRules } from './get.ts';
+import { putRules } from './put.ts';
+import { reservationRules } from './reservation.ts';
+import type { Rule } from './rule.ts';
+import { safetyRules } from './safety.ts';
+
+/** Every rule, requirements on the hypervisor first, duties of the caller last, in the order of SPEC. */
+export const rules: readonly Rule[] = [...getRules, ...putRules, ...safetyRules, ...reservationRules, ...callerRules];
+
+const byId = new Map(rules.map((rule) => [rule.id, rule]));
+if (byId.size !== rules.length) throw new TypeError('two rules have one id');
+
+/** The rule with an id. */
+export function ruleOf(id: string): Rule | undefined {
+  return byId.get(id);
+}
+
+const perOp = new Map<JudgedOp, { requirements: readonly Rule[]; duties: readonly Rule[] }>();
+
+/** The rules that speak of an op: requirements on the hypervisor, and duties of the caller. */
+export function rulesFor(op: JudgedOp): { readonly requirements: readonly Rule[]; readonly duties: readonly Rule[] } {
+  let found = perOp.get(op);
+  if (!found) {
+    const own = rules.filter((rule) => rule.ops.includes(op));
+    found = { requirements: own.filter((r) => r.blame === 'hypervisor'), duties: own.filter((r) => r.blame === 'caller') };
+    perOp.set(op, found);
+  }
+  return found;
+}
