@@ -1,19 +1,10 @@
 import type { StructLayout } from '../abi/layout.ts';
 import { opNumber } from '../abi/ops.ts';
-import { hex64, toHex } from '../codec/hex.ts';
 import type { CutValue, PaddingBytes } from '../codec/codec.ts';
+import { toHex } from '../codec/hex.ts';
+import { valueJson } from '../codec/json.ts';
 import type { Finding, Judgement } from '../rules/judge.ts';
 import type { ObservedCall } from '../trace/call.ts';
-
-/** A decoded struct as the formats write it: 64-bit words as hex strings, narrower fields as numbers, `null` for what is missing. */
-export function valueJson(value: object): object {
-  return Object.fromEntries(
-    Object.entries(value).map(([name, field]) => {
-      if (typeof field === 'bigint') return [name, hex64(field)];
-      return [name, typeof field === 'object' && field !== null ? valueJson(field as object) : field];
-    }),
-  );
-}
 
 /** One object of `xenmem decode --json`. */
 export function structJson(

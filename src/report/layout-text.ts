@@ -1,13 +1,16 @@
 import type { StructLayout } from '../abi/layout.ts';
 
+/** Where the offset column starts. */
+const column = 58;
+
 /** A struct as pahole prints it: C syntax, offset and size in columns, holes and padding said out loud. */
 export function layoutText(layout: StructLayout): string[] {
-  const lines = [`struct ${layout.struct} {${' '.repeat(44 - layout.struct.length)}/* offset  size */`];
+  const lines = [`struct ${layout.struct} {${' '.repeat(Math.max(1, column - 9 - layout.struct.length))}/* offset  size */`];
   membersText(layout, 0, 1, lines);
   lines.push('');
-  lines.push(`\t/* size: ${layout.size}, align: ${layout.align}, members: ${layout.members.length} */`);
+  lines.push(`    /* size: ${layout.size}, align: ${layout.align}, members: ${layout.members.length} */`);
   const padding = layout.padding.reduce((sum, gap) => sum + gap.size, 0);
-  if (padding > 0) lines.push(`\t/* paddings: ${layout.padding.length}, sum paddings: ${padding} */`);
+  if (padding > 0) lines.push(`    /* paddings: ${layout.padding.length}, sum paddings: ${padding} */`);
   lines.push(`};  /* ${layout.arch} */`);
   return lines;
 }
@@ -25,7 +28,7 @@ export function layoutJson(layout: StructLayout): object {
 }
 
 function membersText(layout: StructLayout, base: number, depth: number, lines: string[]): void {
-  const indent = '\t'.repeat(depth);
+  const indent = '    '.repeat(depth);
   const columns = (offset: number, size: number): string => `/* ${String(offset).padStart(6)} ${String(size).padStart(5)} */`;
   let end = base;
   for (const member of layout.members) {
@@ -33,9 +36,9 @@ function membersText(layout: StructLayout, base: number, depth: number, lines: s
     if (member.nested) {
       lines.push(`${indent}${member.type} {`);
       membersText(member.nested, offset, depth + 1, lines);
-      lines.push(`${`${indent}} ${member.name};`.padEnd(56 - 7 * depth)}${columns(offset, member.size)}`);
+      lines.push(`${`${indent}} ${member.name};`.padEnd(column)}${columns(offset, member.size)}`);
     } else {
-      lines.push(`${`${indent}${member.type.padEnd(26)} ${member.name};`.padEnd(56 - 7 * depth)}${columns(offset, member.size)}`);
+      lines.push(`${`${indent}${member.type.padEnd(26)} ${member.name};`.padEnd(column)}${columns(offset, member.size)}`);
     }
     end = offset + member.size;
   }

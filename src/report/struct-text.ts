@@ -35,7 +35,9 @@ export function structText(layout: StructLayout, bytes: Uint8Array, findings: re
     const width = offset.length + 3 * rowBytes + 2 + pathWidth + value.length + 2;
     const first = marks[0];
     lines.push(
-      first === undefined ? row : `${row}${' '.repeat(Math.max(2, 52 + valueWidth - width))}${mark(first, style)} ${marks.map((m) => m.id).join(', ')}`,
+      first === undefined
+        ? row
+        : `${row}${' '.repeat(Math.max(2, 52 + valueWidth - width))}${mark(first, style)} ${marks.map((m) => m.id).join(', ')}`,
     );
   }
   return lines;

@@ -1,0 +1,94 @@
+import type { Arch } from '../src/abi/arch.ts';
+import { layoutOf, type StructLayout } from '../src/abi/layout.ts';
+import { argumentOf, betterFit, opNumber, type Profile, XENMEM } from '../src/abi/ops.ts';
+import { type StructName, structNames } from '../src/abi/structs.ts';
+import { readPrefix } from '../src/guest/memory.ts';
+import { type ObservedCall, observedCall, type Setting } from '../src/trace/call.ts';
+import type { InputFormat } from '../src/trace/formats.ts';
+import { InputError, readTrace, type TraceItem } from '../src/trace/read.ts';
+import { UnreadableError } from './exit.ts';
+import { type Input, note } from './io.ts';
+import { asked, opFor, type StructOptions } from './options.ts';
+
+/** Bytes that bpftrace's buf() and the kernels' %*ph show at most: exactly `nr_exchanged` falls off. */
+const usualCut = 64;
+
+export interface CaptureOptions extends StructOptions {
+  readonly inputFormat?: InputFormat;
+  readonly space?: Setting['space'];
+  readonly privileged?: boolean;
+}
+
+/** One struct of a raw or hex input, with the call it may have been the argument of. */
+export interface CapturedStruct {
+  readonly layout: StructLayout;
+  readonly bytes: Uint8Array;
+  readonly call: ObservedCall;
+  /** What is worth knowing about it: a cut, a better fitting profile. */
+  readonly notes: readonly string[];
+}
+
+/** What the flags say of the setting: they beat what a trace says of itself. */
+export function flagsOf({ arch, profile, space, privileged }: CaptureOptions): Partial<Setting> {
+  return {
+    ...(arch !== undefined && { arch }),
+    ...(profile !== undefined && { profile }),
+    ...(space !== undefined && { space }),
+    ...(privileged !== undefined && { privileged }),
+  };
+}
+
+/** Reads an input, says aloud what it was taken for, and turns what cannot be read into one clear line. */
+export async function* itemsOf(input: Input, options: CaptureOptions): AsyncGenerator<TraceItem> {
+  const { struct } = asked(options);
+  const structSize = struct === undefined ? undefined : layoutOf(struct, options.arch ?? 'arm64').size;
+  try {
+    const format = options.inputFormat;
+    for await (const item of readTrace(input.chunks, {
+      ...(format !== undefined && { format }),
+      ...(structSize !== undefined && { structSize }),
+      flags: flagsOf(options),
+    })) {
+      if (item.kind === 'format' && item.detected && item.format !== 'ndjson') note(`note: ${input.name}: read as ${item.name}`);
+      yield item;
+    }
+  } catch (error) {
+    if (!(error instanceof InputError)) throw error;
+    throw new UnreadableError(`${input.name}${error.line === undefined ? '' : `:${error.line}`}: ${error.message}`);
+  }
+}
+
+/** The struct in a buffer: the one that was asked for, else the one its length tells. */
+export function structIn(bytes: Uint8Array, options: CaptureOptions, name: string): CapturedStruct {
+  const arch: Arch = options.arch ?? 'arm64';
+  const profile: Profile = options.profile ?? 'dma-buf';
+  const wanted = asked(options);
+  const struct = wanted.struct ?? guess(bytes.length, arch, name);
+  const layout = layoutOf(struct, arch);
+  const op = opFor(struct);
+  const cmd = wanted.cmd ?? XENMEM['dma-buf'][op];
+  const notes: string[] = [];
+  const better = betterFit(cmd, profile, arch, bytes.length);
+  if (better) {
+    notes.push(
+      `${bytes.length} bytes fit op ${opNumber(cmd)} of profile ${better.profile} (${better.op}) better than ${struct} (${layout.size} bytes)`,
+    );
+  }
+  if (bytes.length < layout.size) {
+    const why = bytes.length === usualCut ? ', as bpftrace (BPFTRACE_STRLEN) and %*ph cut it' : '';
+    notes.push(`${struct} is cut: ${bytes.length} of ${layout.size} bytes${why}`);
+  }
+  return { layout, bytes, notes, call: observedCall(cmd, { arch, profile, ...flagsOf(options), argument: bytes }) };
+}
+
+function guess(length: number, arch: Arch, name: string): StructName {
+  const exact = structNames.find((struct) => layoutOf(struct, arch).size === length && struct !== argumentOf.exchange);
+  if (exact !== undefined) return exact;
+  if (length === usualCut && layoutOf('xen_get_dma_buf', arch).size > usualCut) return 'xen_get_dma_buf';
+  throw new UnreadableError(`${name}: ${length} bytes are no struct's size on ${arch}: say which with --struct or --cmd`);
+}
+
+/** The struct that a call's record holds, as far as it was captured. */
+export function argumentBytes(call: ObservedCall, layout: StructLayout): Uint8Array {
+  return call.argument ?? (call.arg === undefined ? new Uint8Array(0) : readPrefix(call.before, call.arg, layout.size));
+}

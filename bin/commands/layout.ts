@@ -1,0 +1,66 @@
+import type { Argv } from 'yargs';
+import { type Arch, arches, archNames, isArch } from '../../src/abi/arch.ts';
+import { compareLayouts, layoutOf } from '../../src/abi/layout.ts';
+import { structNames } from '../../src/abi/structs.ts';
+import { layoutJson, layoutText } from '../../src/report/layout-text.ts';
+import { closest } from '../closest.ts';
+import { exit, UsageError } from '../exit.ts';
+import { line } from '../io.ts';
+import { structNamed } from '../options.ts';
+
+interface Options {
+  readonly struct?: readonly string[];
+  readonly arch: Arch;
+  readonly json?: boolean;
+  readonly compare?: readonly string[];
+}
+
+export function options(args: Argv): Argv {
+  return args
+    .positional('struct', { type: 'string', array: true, describe: `which ones (default all): ${structNames.join(', ')}` })
+    .option('arch', { choices: archNames, default: 'arm64', describe: 'the architecture; arm32 means EABI', requiresArg: true })
+    .option('compare', { type: 'string', nargs: 2, describe: 'two architectures: what differs, and why (exit 1 if anything does)' })
+    .option('json', { type: 'boolean', describe: 'one JSON object per struct' });
+}
+
+export async function run({ struct = [], arch, json, compare }: Options): Promise<number[]> {
+  const wanted = struct.length > 0 ? struct.map(structNamed) : structNames;
+  if (compare) return compareArches(wanted, compare, json ?? false);
+  for (const [i, name] of wanted.entries()) {
+    const layout = layoutOf(name, arch);
+    if (json) await line(JSON.stringify(layoutJson(layout)));
+    else for (const text of [...(i > 0 ? [''] : []), ...layoutText(layout)]) await line(text);
+  }
+  return [];
+}
+
+async function compareArches(wanted: readonly (typeof structNames)[number][], pair: readonly string[], json: boolean): Promise<number[]> {
+  const [a, b] = pair.map((name) => {
+    if (isArch(name)) return name;
+    throw new UsageError(`unknown arch ${JSON.stringify(name)}${closest(name, archNames)}; known: ${archNames.join(', ')}`);
+  }) as [Arch, Arch];
+  let differ = false;
+  for (const name of wanted) {
+    const differences = compareLayouts(layoutOf(name, a), layoutOf(name, b));
+    differ ||= differences.length > 0;
+    if (json) {
+      await line(JSON.stringify({ struct: name, compare: [a, b], equal: differences.length === 0, differences }));
+      continue;
+    }
+    await line(`${name}: ${differences.length === 0 ? `equal, ${layoutOf(name, a).size} bytes on both` : 'differs'}`);
+    for (const difference of differences) await line(`  ${difference}`);
+  }
+  if (!json) for (const text of why(a, b)) await line(text);
+  return differ ? [exit.failed] : [];
+}
+
+function why(a: Arch, b: Arch): string[] {
+  const [wordA, wordB] = [arches[a].word, arches[b].word];
+  const [pointerA, pointerB] = [arches[a].pointer, arches[b].pointer];
+  const words =
+    wordA === wordB
+      ? `why: xen_pfn_t, xen_ulong_t and a guest handle in a struct are ${wordA} bytes, ${wordA}-aligned, on both`
+      : `why: xen_pfn_t, xen_ulong_t and a guest handle in a struct are ${wordA} bytes on ${a} and ${wordB} on ${b}`;
+  const register = `a handle passed in a register is ${pointerA} bytes on ${a} and ${pointerB} on ${b}`;
+  return pointerA === pointerB ? [words] : [words, `not compared: ${register}`];
+}

@@ -1,0 +1,88 @@
+import type { Argv } from 'yargs';
+import { type Arch, archNames } from '../src/abi/arch.ts';
+import { argumentOf, type JudgedOp, judgedOp, opName, opNumber, type Profile, profileNames } from '../src/abi/ops.ts';
+import { isStructName, type StructName, structNames } from '../src/abi/structs.ts';
+import type { Finding } from '../src/rules/judge.ts';
+import { closest } from './closest.ts';
+import { UsageError } from './exit.ts';
+
+/** How bad a finding must be to fail the command. */
+const weights = { error: 3, warning: 2, note: 1, never: 4 } as const;
+
+export interface GateOptions {
+  readonly failOn: keyof typeof weights;
+  readonly blame: 'anyone' | 'hypervisor';
+}
+
+/** `--fail-on` and `--blame`: which findings make the exit code 1. */
+export function gateOptions(args: Argv): Argv {
+  return args
+    .option('fail-on', { choices: Object.keys(weights), default: 'error', describe: 'exit 1 on a finding at or above this' })
+    .option('blame', { choices: ['anyone', 'hypervisor'], default: 'anyone', describe: 'whose findings count for the exit code' });
+}
+
+/** Does this finding fail the command? */
+export function fails(finding: Finding, { failOn, blame }: GateOptions): boolean {
+  if (blame === 'hypervisor' && finding.blame !== 'hypervisor') return false;
+  return weights[finding.severity] >= weights[failOn];
+}
+
+/** `--arch`, `--profile`, `--cmd`, `--struct`: what the bytes are. */
+export function structOptions(args: Argv): Argv {
+  return args
+    .option('struct', { type: 'string', describe: `the struct: ${structNames.join(', ')} (xen_ may be left out)`, requiresArg: true })
+    .option('cmd', { type: 'string', describe: 'the cmd of the call instead: op in bits 0..5, start_extent above', requiresArg: true })
+    .option('arch', { choices: archNames, describe: 'the architecture (default arm64)', requiresArg: true })
+    .option('profile', { choices: profileNames, describe: 'what op numbers mean (default dma-buf)', requiresArg: true });
+}
+
+/** `--input-format`: how to read the input when the detector should not decide. */
+export function formatOptions(args: Argv): Argv {
+  return args.option('input-format', {
+    choices: ['ndjson', 'raw', 'xxd', 'xxd-p', 'hexdump', 'hex'],
+    describe: 'how to read the input, instead of finding out',
+    requiresArg: true,
+  });
+}
+
+export interface StructOptions {
+  readonly struct?: string;
+  readonly cmd?: string;
+  readonly arch?: Arch;
+  readonly profile?: Profile;
+}
+
+/** A struct by its C tag, with or without `xen_`. */
+export function structNamed(name: string): StructName {
+  const full = name.startsWith('xen_') ? name : `xen_${name}`;
+  if (isStructName(full)) return full;
+  throw new UsageError(`unknown struct ${JSON.stringify(name)}${closest(full, structNames)}; known: ${structNames.join(', ')}`);
+}
+
+/** A `cmd` as the user wrote it: decimal or 0x-hex, 32 bits. */
+export function cmdNamed(text: string): number {
+  const value = /^(0x[0-9a-f]+|\d+)$/i.test(text) ? Number(text) : Number.NaN;
+  if (!(value <= 0xffff_ffff)) throw new UsageError(`--cmd ${JSON.stringify(text)}: expected a number, 0..0xffffffff`);
+  return value;
+}
+
+/** The struct and op that the options name, as far as they do. */
+export function asked({ struct, cmd, profile = 'dma-buf' }: StructOptions): { struct?: StructName; cmd?: number } {
+  const named = struct === undefined ? undefined : structNamed(struct);
+  if (cmd === undefined) return named === undefined ? {} : { struct: named };
+  const nr = cmdNamed(cmd);
+  const op = judgedOp(nr, profile);
+  if (op === undefined && named === undefined) {
+    const name = opName(opNumber(nr), profile);
+    throw new UsageError(`op ${opNumber(nr)}${name ? ` (${name})` : ''} of profile ${profile} takes no struct that xenmem knows`);
+  }
+  if (named !== undefined && op !== undefined && argumentOf[op] !== named) {
+    throw new UsageError(`--cmd ${cmd} is ${op}, whose argument is ${argumentOf[op]}, not ${named}`);
+  }
+  return { struct: named ?? argumentOf[op as JudgedOp], cmd: nr };
+}
+
+/** An op that takes this struct, for judging a struct whose op is not known. */
+export function opFor(struct: StructName): JudgedOp {
+  return (Object.keys(argumentOf) as JudgedOp[]).findLast((op) => argumentOf[op] === struct) as JudgedOp;
+}

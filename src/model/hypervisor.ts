@@ -1,0 +1,92 @@
+import type { Decisions } from './decisions.ts';
+import { memoryOp } from './memory-op.ts';
+import { at, churn, readBytes, writeBytes } from './p2m.ts';
+import { type ProfileName, profiles } from './profiles.ts';
+import type { Inject } from './request.ts';
+import { domainOf, type State } from './state.ts';
+import { buildWorld, type World } from './world.ts';
+
+/** A range of guest-physical addresses, `length` in bytes. */
+export interface ChangedRange {
+  readonly address: bigint;
+  readonly length: number;
+}
+
+/**
+ * An implementation under test, in process: the operations of the implementation protocol, section 1. A domid or a world that
+ * does not exist is a `RangeError`; a hypercall is only ever refused by its negative return code.
+ */
+export interface Hypervisor {
+  readonly decisions: Decisions;
+  /** The machine as it stands; assigning one (a clone, say) goes on from there. */
+  state: State;
+  /** Forgets everything and builds this world. */
+  reset(world: World): void;
+  /** The guest writes its own memory; `false` is a fault, with nothing written. */
+  write(domid: number, address: bigint, bytes: Uint8Array): boolean;
+  /** The guest reads its own memory; `undefined` is a fault. */
+  read(domid: number, address: bigint, length: number): Uint8Array | undefined;
+  /** memory_op(cmd, arg) by that domain; the signed register value. */
+  call(domid: number, cmd: number, arg: bigint, inject?: Inject): number;
+  /** The machine frames behind guest frames, `null` for none. */
+  translate(domid: number, gfn: bigint, pages: number): (bigint | null)[];
+  /** Sharing, paging or migration: tries to give each mapped page another frame. */
+  churn(domid: number, gfn: bigint, pages: number): void;
+  /** Pages that the domain owns. */
+  pages(domid: number): number;
+  /** What anyone but the guest's own `write` may have changed since `reset` or the last `changes`, in ascending order. */
+  changes(domid: number): ChangedRange[];
+}
+
+const emptyWorld: World = { arch: 'arm64', domains: [], free: { low: 0, high: 0 } };
+
+/** A hypervisor that takes these decisions, and for the rest those of the profile. It starts with an empty world. */
+export function createHypervisor(decisions: Partial<Decisions> = {}, profile: ProfileName = 'strict'): Hypervisor {
+  const d: Decisions = { ...profiles[profile], ...decisions };
+  let state = buildWorld(emptyWorld);
+  return {
+    decisions: d,
+    get state() {
+      return state;
+    },
+    set state(other) {
+      state = other;
+    },
+    reset(world) {
+      state = buildWorld(world);
+    },
+    write(domid, address, bytes) {
+      const domain = domainOf(state, domid);
+      const to = at(address);
+      const written = writeBytes(state, domain, to, bytes);
+      if (written && !d.keepsPins('write')) {
+        for (let page = 0; page * 4096 < to.offset + bytes.length; page++) domain.pins.delete(to.page + page);
+      }
+      return written;
+    },
+    read: (domid, address, length) => readBytes(state, domainOf(state, domid), at(address), length)?.slice(),
+    call: (domid, cmd, arg, inject) => memoryOp(state, { domid, cmd, arg, inject }, d),
+    translate(domid, gfn, pages) {
+      const { p2m } = domainOf(state, domid);
+      return Array.from({ length: pages }, (_, i) => {
+        const mfn = p2m.get(Number(gfn) + i);
+        return mfn === undefined ? null : BigInt(mfn);
+      });
+    },
+    churn(domid, gfn, pages) {
+      churn(state, domainOf(state, domid), Number(gfn), pages, d);
+    },
+    pages: (domid) => domainOf(state, domid).owned.size,
+    changes(domid) {
+      const { changed } = domainOf(state, domid);
+      const ranges = [...changed.pages].map((gfn) => ({ address: BigInt(gfn) << 12n, length: 4096 }));
+      for (let i = 0; i < changed.pieces.length; i += 3) {
+        const [gfn = 0, offset = 0, length = 0] = changed.pieces.slice(i, i + 3);
+        ranges.push({ address: (BigInt(gfn) << 12n) + BigInt(offset), length });
+      }
+      changed.pages.clear();
+      changed.pieces = [];
+      return ranges.sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
+    },
+  };
+}

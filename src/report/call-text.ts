@@ -1,0 +1,38 @@
+import { errnoName } from '../abi/constants.ts';
+import { opName, opNumber, startExtent } from '../abi/ops.ts';
+import type { Finding, Judgement } from '../rules/judge.ts';
+import type { ObservedCall } from '../trace/call.ts';
+import { mark } from './struct-text.ts';
+import { plain, type Style } from './style.ts';
+
+/** One call in one line, and a line for each finding that `shown` lets through. */
+export function callText(
+  call: ObservedCall,
+  judgement: Judgement | undefined,
+  place: string,
+  shown: (finding: Finding) => boolean,
+  style: Style = plain,
+): string[] {
+  const op = judgement?.op ?? opName(opNumber(call.cmd), call.profile) ?? `op_${opNumber(call.cmd)}`;
+  const start = startExtent(call.cmd);
+  const name = start > 0 ? `${op} from ${start}` : op;
+  const rc = call.rc === undefined ? 'rc ?' : `rc ${call.rc}${errnoName(call.rc) ? ` (${errnoName(call.rc)})` : ''}`;
+  const head = `${place.padEnd(6)} ${name.padEnd(28)} ${rc.padEnd(17)} `;
+  if (!judgement) return [style.dim(`${head}not judged`)];
+  const lines = [`${head}${verdict(judgement, style)}`];
+  for (const f of judgement.findings.filter(shown)) {
+    const where = f.where === undefined ? '' : ` ${f.where}${f.bytes ? ` @${f.bytes[0]}` : ''}:`;
+    lines.push(`       ${f.blame === 'hypervisor' ? style.bad('violated') : mark(f, style)} ${f.id}:${where} ${f.message}`);
+  }
+  return lines;
+}
+
+function verdict({ requirements, findings }: Judgement, style: Style): string {
+  const tally = { holds: 0, violated: 0, unknown: 0 };
+  for (const { answer } of requirements.values()) tally[answer]++;
+  const counts = `${tally.holds} hold, ${tally.violated > 0 ? `${tally.violated} violated, ` : ''}${tally.unknown} unknown`;
+  const word =
+    tally.violated > 0 ? 'VIOLATED' : findings.some((f) => f.severity === 'error') ? 'caller' : tally.holds > 0 ? 'ok' : 'unknown';
+  const colour = { VIOLATED: style.bad, caller: style.bad, ok: style.good, unknown: style.dim }[word];
+  return `${colour(word)}${' '.repeat(10 - word.length)}${counts}`;
+}

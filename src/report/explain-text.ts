@@ -1,0 +1,50 @@
+import { argumentOf } from '../abi/ops.ts';
+import { examples } from '../rules/examples.ts';
+import type { Rule } from '../rules/rule.ts';
+import { plain, type Style } from './style.ts';
+
+/** A rule in one line. */
+export function ruleLine(rule: Rule, style: Style = plain): string {
+  const weight = rule.blame === 'caller' ? rule.severity : `level ${rule.level}`;
+  return `${style.bold(rule.id.padEnd(31))} ${rule.blame.padEnd(10)} ${weight.padEnd(8)} ${rule.scope.padEnd(6)} ${shorten(rule.reading, 40)}`;
+}
+
+/** A rule in full: the sentence, our reading, whom it blames, and an example. */
+export function explanation(rule: Rule, style: Style = plain): string[] {
+  const blames =
+    rule.blame === 'caller'
+      ? `the caller, ${rule.severity}${rule.severity === 'error' ? ' (suspends what it makes meaningless)' : ' (suspends nothing)'}`
+      : `the hypervisor${rule.always ? ', whatever the caller did' : ', unless the caller erred in the same call'}`;
+  const needs = ['memory and return codes', 'memory, return codes and the p2m', 'a hypervisor that moves pages'][rule.level];
+  return [
+    style.bold(rule.id),
+    ...field('says', rule.quote),
+    ...field('means', rule.reading),
+    ...field('blames', blames),
+    ...field('ops', rule.ops.length === Object.keys(argumentOf).length ? 'all judged ops' : rule.ops.join(', ')),
+    ...field('needs', `level ${rule.level}: ${needs}; shown by ${scopeText[rule.scope]}`),
+    ...field('example', examples[rule.id] ?? ''),
+  ];
+}
+
+const scopeText = { call: 'one call', pair: 'a pair of runs', trace: 'a trace', run: 'a live run' } as const;
+
+/** A labelled paragraph, wrapped at 100 columns. */
+function field(label: string, text: string): string[] {
+  const lines: string[] = [];
+  let current = '';
+  for (const word of text.split(' ')) {
+    if (current !== '' && current.length + 1 + word.length > 88) {
+      lines.push(current);
+      current = word;
+    } else {
+      current = current === '' ? word : `${current} ${word}`;
+    }
+  }
+  lines.push(current);
+  return lines.map((part, i) => `  ${(i === 0 ? label : '').padEnd(9)} ${part}`);
+}
+
+function shorten(text: string, most: number): string {
+  return text.length <= most ? text : `${text.slice(0, most - 1).trimEnd()}…`;
+}

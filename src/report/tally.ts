@@ -1,0 +1,80 @@
+import type { Finding, Judgement } from '../rules/judge.ts';
+import { count, plain, type Style } from './style.ts';
+
+type Counts = Record<string, number>;
+
+/** What a trace came to: counts by id. Adding two tallies field by field gives the tally of both traces. */
+export interface Tally {
+  calls: number;
+  not_judged: number;
+  unreadable: number;
+  readonly holds: Counts;
+  readonly violated: Counts;
+  readonly unknown: Counts;
+  readonly findings: Counts;
+  /** Findings by severity, the hypervisor's apart. */
+  readonly weights: { hypervisor: number; error: number; warning: number; note: number };
+  /** Was any requirement or duty judged at all? */
+  evaluated: boolean;
+}
+
+export function newTally(): Tally {
+  return {
+    calls: 0,
+    not_judged: 0,
+    unreadable: 0,
+    holds: {},
+    violated: {},
+    unknown: {},
+    findings: {},
+    weights: { hypervisor: 0, error: 0, warning: 0, note: 0 },
+    evaluated: false,
+  };
+}
+
+/** Adds one call; `undefined` is a call that xenmem does not judge. */
+export function addJudgement(tally: Tally, judgement: Judgement | undefined): void {
+  tally.calls++;
+  if (judgement === undefined) {
+    tally.not_judged++;
+    return;
+  }
+  for (const [id, { answer }] of judgement.requirements) {
+    tally[answer][id] = (tally[answer][id] ?? 0) + 1;
+    tally.evaluated ||= answer !== 'unknown';
+  }
+  tally.evaluated ||= judgement.dutiesJudged;
+  addFindings(tally, judgement.findings);
+}
+
+/** Adds findings that belong to no single call's judgement. */
+export function addFindings(tally: Tally, findings: readonly Finding[]): void {
+  for (const { id, blame, severity } of findings) {
+    tally.findings[id] = (tally.findings[id] ?? 0) + 1;
+    tally.weights[blame === 'hypervisor' ? 'hypervisor' : severity]++;
+  }
+}
+
+/** The summary line of `xenmem validate --json`. */
+export function tallyJson({ calls, not_judged, unreadable, holds, violated, unknown, findings }: Tally): object {
+  return { summary: { calls, not_judged, unreadable, holds, violated, unknown, findings } };
+}
+
+/** The same for a person: what was judged, what holds, who erred. */
+export function tallyText(tally: Tally, style: Style = plain): string[] {
+  const total = (counts: Counts): number => Object.values(counts).reduce((sum, n) => sum + n, 0);
+  const { hypervisor, error, warning, note } = tally.weights;
+  const judged = tally.calls - tally.not_judged;
+  const unreadable = tally.unreadable > 0 ? `, ${count(tally.unreadable, 'unreadable line')}` : '';
+  const lines = [
+    `${count(tally.calls, 'call')}: ${judged} judged, ${tally.not_judged} of ops that xenmem does not judge${unreadable}`,
+    `requirements: ${total(tally.holds)} hold, ${total(tally.violated)} violated, ${total(tally.unknown)} unknown`,
+  ];
+  const ids = Object.entries(tally.findings).sort(([a], [b]) => (a < b ? -1 : 1));
+  if (ids.length > 0) lines.push(`findings: ${ids.map(([id, n]) => `${id} ${n}`).join(', ')}`);
+  if (hypervisor > 0) lines.push(style.bad(`✗ the hypervisor broke ${count(hypervisor, 'requirement')}`));
+  else if (error > 0) lines.push(style.bad(`✗ ${count(error, 'error')} of the caller; no requirement on the hypervisor violated`));
+  else if (!tally.evaluated) lines.push(style.warn('? nothing was evaluated'));
+  else lines.push(style.good(`✓ nothing wrong${warning + note > 0 ? ` (${count(warning, 'warning')}, ${count(note, 'note')})` : ''}`));
+  return lines;
+}

@@ -1,0 +1,20 @@
+/** The input formats, each with the name it is called by in messages (`read as hexdump -C`). */
+export const inputFormats = {
+  ndjson: 'an NDJSON trace',
+  raw: 'raw bytes',
+  xxd: 'xxd',
+  'xxd-p': 'xxd -p',
+  hexdump: 'hexdump -C',
+  hex: 'plain hex',
+} as const;
+
+/** The name of an input format, as a flag takes it. */
+export type InputFormat = keyof typeof inputFormats;
+
+/** Every input format, in the table's order. */
+export const inputFormatNames: readonly InputFormat[] = Object.keys(inputFormats) as InputFormat[];
+
+/** True for the name of an input format. */
+export function isInputFormat(name: string): name is InputFormat {
+  return Object.hasOwn(inputFormats, name);
+}

@@ -1,0 +1,76 @@
+import { roomFor } from './room-for.ts';
+import { decodeUtf8, firstNotUtf8 } from './utf8.ts';
+
+/** One line without its line end. `bytes` is `undefined` for a line beyond the limit, which is dropped as it comes. */
+export interface ByteLine {
+  /** Counted from 1. */
+  readonly line: number;
+  readonly bytes: Uint8Array | undefined;
+}
+
+/** One line of text, or why it cannot be read. */
+export type TextLine =
+  | { readonly line: number; readonly text: string; readonly problem?: undefined }
+  | { readonly line: number; readonly text?: undefined; readonly problem: string };
+
+/** Longest line of any text input, in bytes. */
+export const longestLine: number = 1 << 20;
+
+const newline = 0x0a;
+
+/**
+ * The lines of a stream of bytes, each as soon as it is complete (a line that is too long as soon as that is known). `\n` and
+ * `\r\n` end a line; the last may lack either. A byte order mark before a line is dropped. Memory is bounded by the limit.
+ */
+export async function* byteLinesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<ByteLine> {
+  let held = new Uint8Array(1024);
+  let length = 0;
+  let line = 1;
+  let tooLong = false;
+  let begun = false;
+  for await (const chunk of source) {
+    for (let from = 0; from < chunk.length; ) {
+      const found = chunk.indexOf(newline, from);
+      const to = found < 0 ? chunk.length : found;
+      begun = true;
+      if (!tooLong && length + to - from > longestLine) {
+        tooLong = true;
+        yield { line, bytes: undefined };
+      }
+      if (tooLong) {
+        length = 0;
+      } else if (found >= 0 && length === 0) {
+        yield { line, bytes: bare(chunk.subarray(from, to)) };
+      } else {
+        held = roomFor(held, length, to - from);
+        held.set(chunk.subarray(from, to), length);
+        length += to - from;
+        if (found >= 0) yield { line, bytes: bare(held.slice(0, length)) };
+      }
+      if (found >= 0) {
+        line++;
+        length = 0;
+        tooLong = false;
+        begun = false;
+      }
+      from = to + 1;
+    }
+  }
+  if (begun && !tooLong) yield { line, bytes: bare(held.slice(0, length)) };
+}
+
+/** The lines of a stream of bytes as text, with the same promises; a line that is too long or not UTF-8 is a problem. */
+export async function* linesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<TextLine> {
+  for await (const { line, bytes } of byteLinesOf(source)) {
+    const text = bytes && decodeUtf8(bytes);
+    if (text !== undefined) yield { line, text };
+    else if (!bytes) yield { line, problem: 'longer than 1 MiB' };
+    else yield { line, problem: `not UTF-8 at byte ${(firstNotUtf8(bytes) ?? 0) + 1} of the line` };
+  }
+}
+
+function bare(bytes: Uint8Array): Uint8Array {
+  const start = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
+  const end = bytes.length > start && bytes[bytes.length - 1] === 0x0d ? bytes.length - 1 : bytes.length;
+  return bytes.subarray(start, end);
+}
