@@ -3,21 +3,15 @@ import { layoutOf, type StructLayout } from '../src/abi/layout.ts';
 import { argumentOf, betterFit, opNumber, type Profile, XENMEM } from '../src/abi/ops.ts';
 import { type StructName, structNames } from '../src/abi/structs.ts';
 import { readPrefix } from '../src/guest/memory.ts';
+import type { BufferItem } from '../src/trace/buffers.ts';
 import { type ObservedCall, observedCall, type Setting } from '../src/trace/call.ts';
-import type { InputFormat } from '../src/trace/formats.ts';
 import { InputError, readTrace, type TraceItem } from '../src/trace/read.ts';
 import { UnreadableError } from './exit.ts';
 import { type Input, note } from './io.ts';
-import { asked, opFor, type StructOptions } from './options.ts';
+import { asked, type CaptureOptions, opFor } from './options.ts';
 
 /** Bytes that bpftrace's buf() and the kernels' %*ph show at most: exactly `nr_exchanged` falls off. */
 const usualCut = 64;
-
-export interface CaptureOptions extends StructOptions {
-  readonly inputFormat?: InputFormat;
-  readonly space?: Setting['space'];
-  readonly privileged?: boolean;
-}
 
 /** One struct of a raw or hex input, with the call it may have been the argument of. */
 export interface CapturedStruct {
@@ -59,25 +53,21 @@ export async function* itemsOf(input: Input, options: CaptureOptions): AsyncGene
 }
 
 /** The struct in a buffer: the one that was asked for, else the one its length tells. */
-export function structIn(bytes: Uint8Array, options: CaptureOptions, name: string): CapturedStruct {
+export function structIn({ bytes, offset }: BufferItem, options: CaptureOptions, name: string): CapturedStruct {
   const arch: Arch = options.arch ?? 'arm64';
   const profile: Profile = options.profile ?? 'dma-buf';
   const wanted = asked(options);
   const struct = wanted.struct ?? guess(bytes.length, arch, name);
   const layout = layoutOf(struct, arch);
-  const op = opFor(struct);
-  const cmd = wanted.cmd ?? XENMEM['dma-buf'][op];
+  const cmd = wanted.cmd ?? XENMEM['dma-buf'][opFor(struct)];
   const notes: string[] = [];
-  const better = betterFit(cmd, profile, arch, bytes.length);
-  if (better) {
-    notes.push(
-      `${bytes.length} bytes fit op ${opNumber(cmd)} of profile ${better.profile} (${better.op}) better than ${struct} (${layout.size} bytes)`,
-    );
-  }
   if (bytes.length < layout.size) {
+    const place = offset > 0 ? ` at byte ${offset}` : '';
     const why = bytes.length === usualCut ? ', as bpftrace (BPFTRACE_STRLEN) and %*ph cut it' : '';
-    notes.push(`${struct} is cut: ${bytes.length} of ${layout.size} bytes${why}`);
+    notes.push(`${struct}${place} is cut: ${bytes.length} of ${layout.size} bytes${why}`);
   }
+  const better = betterFit(cmd, profile, arch, bytes.length);
+  if (better) notes.push(`${bytes.length} bytes fit op ${opNumber(cmd)} of profile ${better.profile} (${better.op}) better`);
   return { layout, bytes, notes, call: observedCall(cmd, { arch, profile, ...flagsOf(options), argument: bytes }) };
 }
 

@@ -1,14 +1,18 @@
-import { createReadStream, fstatSync, writeSync } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { createReadStream, fstatSync, statSync, writeSync } from 'node:fs';
 import { coloured, plain, printable, type Style } from '../src/report/style.ts';
 import { exit, UnreadableError, UsageError, worst } from './exit.ts';
 
-/** What the exit code would be if the command ended now; a reader that goes away (`| head`) ends it there. */
-export const outcome: { codes: Set<number> } = { codes: new Set() };
+/** What is known of the outcome so far: the command may end at any time, by an interrupt or a reader that goes away (`| head`). */
+export const outcome: {
+  readonly codes: Set<number>;
+  /** What an interrupted command still has to say. */
+  lastWords: (() => readonly string[]) | undefined;
+} = { codes: new Set(), lastWords: undefined };
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(worst(outcome.codes));
-  throw error;
+  note(`stdout: ${reason(error)}`);
+  process.exit(worst([...outcome.codes, exit.usage]));
 });
 
 /** Writes a line of data, waiting where the reader is slow. */
@@ -21,21 +25,36 @@ export async function bytes(data: string | Uint8Array): Promise<void> {
   if (!process.stdout.write(data)) await new Promise<void>((resolve) => process.stdout.once('drain', resolve));
 }
 
+/** Longest message, in characters: what it quotes may be a megabyte. */
+const longestNote = 600;
+
 /** Says something to the person, not to the pipe. */
 export function note(text: string): void {
-  try {
-    writeSync(2, `xenmem: ${printable(text)}\n`);
-  } catch {
-    // Nobody reads stderr: the exit code still tells.
+  const shown = printable(text.length > longestNote ? `${text.slice(0, longestNote)}…` : text);
+  let rest = Buffer.from(`xenmem: ${shown}\n`);
+  while (rest.length > 0) {
+    try {
+      rest = rest.subarray(writeSync(2, rest));
+    } catch (error) {
+      // Nobody reads stderr: the exit code still tells.
+      if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') return;
+    }
   }
+}
+
+/** Ends the command as Ctrl-C does, with what it found so far. */
+export function interrupt(): never {
+  for (const text of outcome.lastWords?.() ?? []) process.stdout.write(`${text}\n`);
+  note('interrupted');
+  process.exit(exit.interrupted);
 }
 
 /** Colours for stdout: only on a terminal, by NO_COLOR and FORCE_COLOR. */
 export function styleFor(): Style {
   const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
-  if (NO_COLOR) return plain;
-  if (FORCE_COLOR !== undefined && FORCE_COLOR !== '' && FORCE_COLOR !== '0') return coloured;
-  return process.stdout.isTTY && TERM !== 'dumb' ? coloured : plain;
+  // Where both are set, Node itself says that FORCE_COLOR wins.
+  if (FORCE_COLOR) return FORCE_COLOR === '0' || FORCE_COLOR === 'false' ? plain : coloured;
+  return process.stdout.isTTY && TERM !== 'dumb' && !NO_COLOR ? coloured : plain;
 }
 
 /** An input by name, as it comes; `-` is stdin. */
@@ -44,34 +63,39 @@ export interface Input {
   readonly chunks: AsyncIterable<Uint8Array>;
 }
 
-/** The inputs that were named, or stdin where none was and something is piped in. */
-export async function inputs(names: readonly string[]): Promise<Input[]> {
-  if (names.length === 0 && process.stdin.isTTY) throw new UsageError('no input: name a file, or pipe one in');
+/**
+ * Does something with each input that was named, or with stdin where none was. One that cannot be read, or not to its end, is
+ * said so and counted; the others still have their turn.
+ */
+export async function eachInput(names: readonly string[] = [], visit: (input: Input) => Promise<void>): Promise<{ unreadable: number }> {
   const wanted = names.length > 0 ? names : ['-'];
   if (wanted.filter((name) => name === '-').length > 1) throw new UsageError('stdin (-) can be read only once');
-  return Promise.all(wanted.map(open));
-}
-
-async function open(name: string): Promise<Input> {
-  if (name === '-') {
-    if (process.stdin.isTTY) throw new UsageError('stdin is a terminal: name a file, or pipe one in');
-    if (isDirectory()) throw new UnreadableError('stdin: is a directory');
-    return { name: 'stdin', chunks: guarded('stdin', process.stdin) };
+  if (wanted.includes('-') && process.stdin.isTTY) {
+    throw new UsageError(`${names.length > 0 ? 'stdin is a terminal' : 'no input'}: name a file, or pipe one in`);
   }
-  const shown = printable(name);
-  const found = await stat(name).catch((error: NodeJS.ErrnoException) => {
-    throw new UnreadableError(`${shown}: ${reason(error)}`);
-  });
-  if (found.isDirectory()) throw new UnreadableError(`${shown}: is a directory`);
-  return { name: shown, chunks: guarded(shown, createReadStream(name)) };
+  let unreadable = 0;
+  for (const name of wanted) {
+    try {
+      await visit(open(name));
+    } catch (error) {
+      if (!(error instanceof UnreadableError)) throw error;
+      note(error.message);
+      outcome.codes.add(exit.unreadable);
+      unreadable++;
+    }
+  }
+  return { unreadable };
 }
 
-function isDirectory(): boolean {
+function open(name: string): Input {
+  const shown = name === '-' ? 'stdin' : name === '' ? '""' : printable(name);
   try {
-    return fstatSync(0).isDirectory();
-  } catch {
-    throw new UnreadableError('stdin: is closed');
+    if ((name === '-' ? fstatSync(0) : statSync(name)).isDirectory()) throw new UnreadableError(`${shown}: is a directory`);
+  } catch (error) {
+    if (error instanceof UnreadableError) throw error;
+    throw new UnreadableError(`${shown}: ${reason(error as NodeJS.ErrnoException)}`);
   }
+  return { name: shown, chunks: guarded(shown, name === '-' ? process.stdin : createReadStream(name)) };
 }
 
 async function* guarded(name: string, stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -93,6 +117,7 @@ export function reason(error: NodeJS.ErrnoException): string {
     ENAMETOOLONG: 'the name is too long',
     EEXIST: 'exists already',
     ENOSPC: 'no space left',
+    EBADF: 'is closed',
   };
   return known[error.code ?? ''] ?? printable(error.message);
 }

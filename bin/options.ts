@@ -3,6 +3,8 @@ import { type Arch, archNames } from '../src/abi/arch.ts';
 import { argumentOf, type JudgedOp, judgedOp, opName, opNumber, type Profile, profileNames } from '../src/abi/ops.ts';
 import { isStructName, type StructName, structNames } from '../src/abi/structs.ts';
 import type { Finding } from '../src/rules/judge.ts';
+import type { Setting } from '../src/trace/call.ts';
+import { type InputFormat, inputFormatNames } from '../src/trace/formats.ts';
 import { closest } from './closest.ts';
 import { UsageError } from './exit.ts';
 
@@ -17,8 +19,18 @@ export interface GateOptions {
 /** `--fail-on` and `--blame`: which findings make the exit code 1. */
 export function gateOptions(args: Argv): Argv {
   return args
-    .option('fail-on', { choices: Object.keys(weights), default: 'error', describe: 'exit 1 on a finding at or above this' })
-    .option('blame', { choices: ['anyone', 'hypervisor'], default: 'anyone', describe: 'whose findings count for the exit code' });
+    .option('fail-on', {
+      choices: Object.keys(weights),
+      default: 'error',
+      describe: 'exit 1 on a finding at or above this',
+      requiresArg: true,
+    })
+    .option('blame', {
+      choices: ['anyone', 'hypervisor'],
+      default: 'anyone',
+      describe: 'whose findings make it exit 1',
+      requiresArg: true,
+    });
 }
 
 /** Does this finding fail the command? */
@@ -36,13 +48,12 @@ export function structOptions(args: Argv): Argv {
     .option('profile', { choices: profileNames, describe: 'what op numbers mean (default dma-buf)', requiresArg: true });
 }
 
-/** `--input-format`: how to read the input when the detector should not decide. */
-export function formatOptions(args: Argv): Argv {
-  return args.option('input-format', {
-    choices: ['ndjson', 'raw', 'xxd', 'xxd-p', 'hexdump', 'hex'],
-    describe: 'how to read the input, instead of finding out',
-    requiresArg: true,
-  });
+/** `--input-format`, `--space`, `--privileged`: how to read a capture, and what it does not say of itself. */
+export function captureOptions(args: Argv): Argv {
+  return args
+    .option('input-format', { choices: inputFormatNames, describe: 'how to read the input, instead of finding out', requiresArg: true })
+    .option('space', { choices: ['virtual', 'physical'], describe: 'what addresses are; physical: gfn = address >> 12', requiresArg: true })
+    .option('privileged', { type: 'boolean', describe: 'the caller is privileged (--privileged=false: it is not)' });
 }
 
 export interface StructOptions {
@@ -52,11 +63,17 @@ export interface StructOptions {
   readonly profile?: Profile;
 }
 
+export interface CaptureOptions extends StructOptions {
+  readonly inputFormat?: InputFormat;
+  readonly space?: Setting['space'];
+  readonly privileged?: boolean;
+}
+
 /** A struct by its C tag, with or without `xen_`. */
 export function structNamed(name: string): StructName {
   const full = name.startsWith('xen_') ? name : `xen_${name}`;
   if (isStructName(full)) return full;
-  throw new UsageError(`unknown struct ${JSON.stringify(name)}${closest(full, structNames)}; known: ${structNames.join(', ')}`);
+  throw new UsageError(`unknown struct ${JSON.stringify(name)}${closest(full, structNames)} (known: ${structNames.join(', ')})`);
 }
 
 /** A `cmd` as the user wrote it: decimal or 0x-hex, 32 bits. */

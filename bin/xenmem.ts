@@ -1,8 +1,10 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
 import yargs, { type Argv } from 'yargs';
+import { closest } from './closest.ts';
 import { exit, UsageError, worst } from './exit.ts';
-import { explainFailure, note, outcome } from './io.ts';
+import { explainFailure, interrupt, outcome } from './io.ts';
+import { onStdin, unmarked, usageMessage } from './usage.ts';
 
 /** One command: its options, and what it does with them. Answers the exit codes that apply. */
 export interface Command {
@@ -11,96 +13,133 @@ export interface Command {
   readonly run: (args: any) => Promise<Iterable<number>>;
 }
 
-type Load = () => Promise<Command>;
+interface Entry {
+  /** Its name, and its only positional, which is a list. */
+  readonly usage: string;
+  readonly describe: string;
+  readonly load: () => Promise<Command>;
+}
 
-/** Only the command that was asked for is loaded. */
-const commands: readonly (readonly [usage: string, describe: string, load: Load])[] = [
-  ['decode [input..]', 'show the bytes of a struct and what they mean', () => import('./commands/decode.ts')],
-  ['encode [input..]', 'make the bytes of a struct from JSON', () => import('./commands/encode.ts')],
-  ['validate [input..]', 'judge captured hypercalls by every rule that applies', () => import('./commands/validate.ts')],
-  ['layout [struct..]', 'print where each byte of a struct belongs, as pahole does', () => import('./commands/layout.ts')],
-  ['explain [id..]', 'show the sentence behind a rule, our reading, and who is to blame', () => import('./commands/explain.ts')],
-];
+const commands: ReadonlyMap<string, Entry> = new Map(
+  (
+    [
+      ['decode [input..]', 'show the bytes of a struct and what they mean', () => import('./commands/decode.ts')],
+      ['encode [input..]', 'make the bytes of a struct from JSON', () => import('./commands/encode.ts')],
+      ['validate [input..]', 'judge captured hypercalls by every rule that applies', () => import('./commands/validate.ts')],
+      ['layout [struct..]', 'print where each byte of a struct belongs, as pahole does', () => import('./commands/layout.ts')],
+      ['explain [id..]', 'show the sentence behind a rule, our reading, and who is to blame', () => import('./commands/explain.ts')],
+      ['completion [shell..]', 'print a completion script for bash or zsh', () => import('./commands/completion.ts')],
+    ] as const
+  ).map(([usage, describe, load]) => [usage.split(' ')[0] as string, { usage, describe, load }]),
+);
 
-/** Options that take two values. */
-const pairs = ['compare'];
-
-// yargs loses a lone `-`, so it travels under another name.
-const stdin = '\0stdin';
-
-async function main(words: readonly string[]): Promise<number> {
-  let result: Promise<Iterable<number>> | undefined;
-  const end = words.indexOf('--');
-  const parser = yargs()
-    .scriptName('xenmem')
-    .usage('$0 <command> [options]\n\nWhat crossed the border between a guest and Xen, byte by byte.')
-    .locale('en')
-    .detectLocale(false)
-    .parserConfiguration({ 'parse-positional-numbers': false, 'boolean-negation': false })
-    .strict()
-    .recommendCommands()
-    .exitProcess(false)
-    .showHelpOnFail(false)
-    .version(version())
-    .alias({ help: 'h', version: 'V' })
-    .wrap(Math.min(100, process.stdout.columns ?? 100))
-    .epilogue(
-      'Exit: 0 nothing wrong, 1 something wrong, 2 wrong usage, 3 input unreadable, 4 nothing evaluated, 70 a bug of ours.\n`-` is stdin. Colour follows NO_COLOR and FORCE_COLOR.',
-    )
-    .example('$0 validate trace.ndjson', 'judge each call of a captured trace')
-    .example('$0 decode --struct get_dma_buf req.bin', 'show one captured struct')
-    .completion('completion', 'print a completion script for bash or zsh')
-    .fail((message, error) => {
-      throw error ?? new UsageError(usageMessage(message));
-    });
-  for (const [usage, describe, load] of commands) {
-    parser.command(
-      usage,
-      describe,
-      async (args) => (await load()).options(args),
-      async (args) => {
-        const named = Object.fromEntries(Object.entries(args).map(([key, value]) => [key, restore(value)]));
-        const lists = [/\[(\w+)\.\.\]/.exec(usage)?.[1], ...pairs, '_'];
-        const twice = Object.keys(named).find((key) => Array.isArray(named[key]) && !lists.includes(key));
-        if (twice !== undefined) throw new UsageError(`--${twice} is given twice`);
-        result = (await load()).run(named);
-        await result;
-      },
+async function main(given: readonly string[]): Promise<number> {
+  const words = given[0] === 'help' ? [...given.slice(1), '--help'] : given;
+  const first = words[0];
+  if (first !== undefined && !first.startsWith('-') && !commands.has(first)) {
+    throw new UsageError(
+      `unknown command ${JSON.stringify(first)}${closest(first, [...commands.keys()])} (xenmem --help lists the commands)`,
     );
   }
+  const completes = first === '--get-yargs-completions';
+  const parser = parserOf(completes ? words : words.map(onStdin), await loaded(words));
   if (words.length === 0) {
     parser.showHelp((help) => process.stderr.write(`${help}\n`));
     return exit.usage;
   }
-  const before = end < 0 ? words : words.slice(0, end);
-  const after = end < 0 ? [] : words.slice(end + 1);
-  // What follows `--` never reaches a positional in yargs; each command's only positional is a list, so it can go with the rest.
-  await parser.parseAsync([...before, ...after.map(guard)].map((word) => (word === '-' ? stdin : word)));
-  return worst((await result) ?? []);
+  if (completes) {
+    complete(parser);
+    return exit.ok;
+  }
+  try {
+    const { help, version } = parser.parseSync();
+    // yargs has answered these by itself.
+    if (help || version) return exit.ok;
+  } catch (thrown) {
+    if (!(thrown instanceof Asked)) throw thrown;
+    return worst(await thrown.command.run(withRest(thrown.args, thrown.list)));
+  }
+  throw new UsageError('no command (xenmem --help lists the commands)');
 }
 
-/** A name that looks like an option, said after `--`. */
-function guard(word: string): string {
-  return word.startsWith('-') && word !== '-' ? `./${word}` : word;
+/** Options that take two values. */
+const pairs = ['compare'];
+
+/** What the words ask for. `list` is the command's only positional. */
+class Asked {
+  readonly command: Command;
+  readonly list: string;
+  readonly args: Record<string, unknown>;
+
+  constructor(command: Command, list: string, args: Record<string, unknown>) {
+    this.command = command;
+    this.list = list;
+    this.args = args;
+  }
 }
 
-function restore(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(restore);
-  return value === stdin ? '-' : value;
+/** Only what was asked for is loaded: the commands whose names are among the words. */
+async function loaded(words: readonly string[]): Promise<ReadonlyMap<string, Command>> {
+  const named = [...commands].filter(([name]) => words.includes(name));
+  return new Map(await Promise.all(named.map(async ([name, { load }]) => [name, await load()] as const)));
 }
 
-function usageMessage(message: string): string {
-  if (message.startsWith('Not enough non-option arguments')) return 'no command: try xenmem --help';
-  return message.replace(/\s*\n\s*/g, ' ').trim();
+function parserOf(words: readonly string[], known: ReadonlyMap<string, Command>): Argv {
+  const parser: Argv = yargs(words)
+    .scriptName('xenmem')
+    .usage('$0 <command> [options]\n\nWhat crossed the border between a guest and Xen, byte by byte.')
+    .locale('en')
+    .detectLocale(false)
+    .parserConfiguration({ 'parse-positional-numbers': false, 'boolean-negation': false, 'populate--': true, 'strip-aliased': true })
+    .strict()
+    .exitProcess(false)
+    .showHelpOnFail(false)
+    .help('help', 'show this help')
+    .version('version', "print xenmem's version", version())
+    .alias({ help: 'h', version: 'V' })
+    .wrap(Math.min(100, process.stdout.columns ?? 100))
+    .epilogue(
+      'Exit: 0 nothing wrong, 1 something wrong, 2 wrong usage, 3 input unreadable, 4 nothing evaluated,\n70 a bug of ours, 130 interrupted. `-` is stdin. Colour follows NO_COLOR and FORCE_COLOR.',
+    )
+    .example('$0 validate trace.ndjson', 'judge each call of a captured trace')
+    .example('$0 decode --struct get_dma_buf req.bin', 'show one captured struct')
+    .fail((message, error) => {
+      throw error instanceof UsageError ? error : new UsageError(usageMessage(message ?? error.message, parser));
+    });
+  for (const [name, { usage, describe }] of commands) {
+    const command = known.get(name);
+    const list = /\[(\w+)\.\.\]/.exec(usage)?.[1] as string;
+    const builder = (args: Argv): Argv => command?.options(args) ?? args;
+    parser.command(usage, describe, builder, (args) => {
+      // Thrown, because after a handler that returns yargs renders the whole help, which takes as long as most commands.
+      if (command) throw new Asked(command, list, args);
+    });
+  }
+  return parser;
+}
+
+/** Prints what could come next. The words are not finished, so what is wrong with them is no news. */
+function complete(parser: Argv): void {
+  try {
+    parser.parseSync();
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+  }
+}
+
+/** The options as the command takes them; what followed `--` joins its only positional. */
+function withRest(parsed: Record<string, unknown>, list: string): Record<string, unknown> {
+  const named = Object.fromEntries(Object.entries(parsed).map(([key, value]) => [key, unmarked(value)]));
+  const rest = (named['--'] ?? []) as readonly string[];
+  const twice = Object.keys(named).find((key) => Array.isArray(named[key]) && ![list, ...pairs, '_', '--'].includes(key));
+  if (twice !== undefined) throw new UsageError(`--${twice} is given twice`);
+  return { ...named, [list]: [...((named[list] ?? []) as readonly string[]), ...rest] };
 }
 
 function version(): string {
   return JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')).version;
 }
 
-process.on('SIGINT', () => {
-  note('interrupted');
-  process.exit(exit.interrupted);
-});
+process.on('SIGINT', () => interrupt());
 
 process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => worst([...outcome.codes, explainFailure(error)]));

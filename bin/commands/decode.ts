@@ -6,12 +6,13 @@ import { codecFor } from '../../src/codec/codec.ts';
 import { structJson } from '../../src/report/call-json.ts';
 import { structText } from '../../src/report/struct-text.ts';
 import { count, type Style } from '../../src/report/style.ts';
+import { wrapped } from '../../src/report/wrap.ts';
 import { type Finding, judge } from '../../src/rules/judge.ts';
 import { type ObservedCall, opOf } from '../../src/trace/call.ts';
-import { argumentBytes, type CaptureOptions, itemsOf, structIn } from '../captured.ts';
+import { argumentBytes, itemsOf, structIn } from '../captured.ts';
 import { exit } from '../exit.ts';
-import { inputs, line, note, outcome, styleFor } from '../io.ts';
-import { fails, formatOptions, type GateOptions, gateOptions, structOptions } from '../options.ts';
+import { eachInput, line, note, outcome, styleFor } from '../io.ts';
+import { type CaptureOptions, captureOptions, fails, type GateOptions, gateOptions, structOptions } from '../options.ts';
 
 interface Options extends CaptureOptions, GateOptions {
   readonly input?: readonly string[];
@@ -19,46 +20,45 @@ interface Options extends CaptureOptions, GateOptions {
 }
 
 export function options(args: Argv): Argv {
-  const described = args.positional('input', { type: 'string', array: true, describe: 'files, - or nothing for stdin' });
-  return gateOptions(formatOptions(structOptions(described)))
+  const described = args.positional('input', { type: 'string', array: true, describe: 'files; - for stdin', defaultDescription: '-' });
+  return gateOptions(captureOptions(structOptions(described)))
     .option('json', { type: 'boolean', describe: 'one JSON object per struct' })
     .example('$0 decode --cmd 26 req.bin', 'the struct that op 26 takes')
-    .example('dmesg | xxd | $0 decode -', 'whatever was pasted: formats are found out');
+    .example('xxd req.bin | $0 decode -', 'a dump: xxd, xxd -p, hexdump -C, plain hex');
 }
 
 export async function run(options: Options): Promise<Iterable<number>> {
   const style = styleFor();
   let shown = 0;
-  const show = async (layout: StructLayout, bytes: Uint8Array, call: ObservedCall): Promise<void> => {
+  const show = async (layout: StructLayout, bytes: Uint8Array, call: ObservedCall, place: string): Promise<void> => {
     const findings = judge(call)?.findings.filter((f) => f.blame === 'caller') ?? [];
     if (findings.some((f) => fails(f, options))) outcome.codes.add(exit.failed);
-    const lines = options.json ? [asJson(layout, bytes, findings)] : asText(layout, bytes, call, findings, style, shown > 0);
-    for (const text of lines) await line(text);
+    if (options.json) await line(asJson(layout, bytes, findings));
+    else for (const text of [...(shown > 0 ? [''] : []), ...asText(layout, bytes, call, findings, place, style)]) await line(text);
     shown++;
   };
-  for (const input of await inputs(options.input ?? [])) {
+  await eachInput(options.input, async (input) => {
     for await (const item of itemsOf(input, options)) {
       if (item.kind === 'unreadable') {
         note(`${input.name}:${item.line}: ${item.message}`);
         outcome.codes.add(exit.unreadable);
       } else if (item.kind === 'buffer') {
-        const found = structIn(item.bytes, options, input.name);
+        const found = structIn(item, options, input.name);
         for (const text of found.notes) note(`note: ${input.name}: ${text}`);
         if (item.bytes.length < found.layout.size) outcome.codes.add(exit.unreadable);
-        if (item.bytes.length > found.layout.size) {
-          note(`${input.name}: ${item.bytes.length - found.layout.size} bytes follow the ${found.layout.size} of ${found.layout.struct}`);
-          outcome.codes.add(exit.unreadable);
-        }
-        await show(found.layout, item.bytes.subarray(0, found.layout.size), found.call);
+        await show(found.layout, found.bytes, found.call, item.offset > 0 ? `at byte ${item.offset}` : '');
       } else if (item.kind === 'call') {
         const op = opOf(item.call);
         if (op === undefined) continue;
         const layout = layoutOf(argumentOf[op], item.call.arch);
-        await show(layout, argumentBytes(item.call, layout), item.call);
+        await show(layout, argumentBytes(item.call, layout), item.call, `#${item.call.seq ?? item.line}`);
       }
     }
+  });
+  if (shown === 0) {
+    if (outcome.codes.size === 0) note('no struct that xenmem knows');
+    outcome.codes.add(exit.inconclusive);
   }
-  if (shown === 0) outcome.codes.add(exit.inconclusive);
   return outcome.codes;
 }
 
@@ -72,21 +72,23 @@ function asText(
   bytes: Uint8Array,
   call: ObservedCall,
   findings: readonly Finding[],
+  place: string,
   style: Style,
-  again: boolean,
 ): string[] {
   const size = bytes.length < layout.size ? `${bytes.length} of ${layout.size} bytes` : `${layout.size} bytes`;
-  const start = startExtent(call.cmd) > 0 ? `, continued at ${startExtent(call.cmd)}` : '';
-  const seq = call.seq === undefined ? '' : `  seq ${call.seq}`;
-  const op = call.argument && layout.struct === 'xen_memory_reservation' ? '' : `  op ${opNumber(call.cmd)}${start}`;
-  const lines = [...(again ? [''] : []), `${style.bold(layout.struct)}  ${size}  ${layout.arch}${op}${seq}`];
+  const start = startExtent(call.cmd) > 0 ? ` from ${startExtent(call.cmd)}` : '';
+  // A reservation alone does not tell which of three ops it was for.
+  const op = call.argument && layout.struct === 'xen_memory_reservation' ? '' : `op ${opNumber(call.cmd)}${start}`;
+  const lines = [[style.bold(layout.struct), size, layout.arch, op, place].filter((part) => part !== '').join('  ')];
   lines.push(...structText(layout, bytes, findings, style));
-  for (const finding of findings.filter((f) => f.severity !== 'note')) lines.push(`  ${finding.id}: ${finding.message}`);
+  for (const { id, severity, where, message } of findings) {
+    if (severity !== 'note') lines.push(...wrapped(`  ${id}: `, where && !message.startsWith(where) ? `${where}: ${message}` : message, 4));
+  }
   const totals = (['error', 'warning', 'note'] as const)
     .map((severity) => [findings.filter((f) => f.severity === severity).length, severity] as const)
     .filter(([n]) => n > 0)
     .map(([n, severity]) => count(n, severity));
-  const first = findings[0];
-  if (first) lines.push(`${style.bad('✗')} ${totals.join(', ')}   (xenmem explain ${first.id})`);
+  const worst = findings.find((f) => f.severity === 'error') ?? findings.find((f) => f.severity === 'warning') ?? findings[0];
+  if (worst) lines.push(`${worst.severity === 'error' ? style.bad('✗') : '·'} ${totals.join(', ')}   (xenmem explain ${worst.id})`);
   return lines;
 }

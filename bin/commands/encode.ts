@@ -1,14 +1,16 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Argv } from 'yargs';
 import { type Arch, archNames, isArch } from '../../src/abi/arch.ts';
+import { isStructName, type StructName, structNames } from '../../src/abi/structs.ts';
 import { codecFor } from '../../src/codec/codec.ts';
 import { AbiError } from '../../src/codec/errors.ts';
 import { toHex } from '../../src/codec/hex.ts';
 import { paddingFromJson, valueFromJson } from '../../src/codec/json.ts';
 import { jsonLinesOf } from '../../src/trace/json-lines.ts';
+import { closest } from '../closest.ts';
 import { exit, UnreadableError, UsageError } from '../exit.ts';
-import { bytes, type Input, inputs, note, outcome, reason } from '../io.ts';
-import { asked, type StructOptions, structNamed, structOptions } from '../options.ts';
+import { bytes, eachInput, type Input, note, outcome, reason } from '../io.ts';
+import { asked, type StructOptions, structOptions } from '../options.ts';
 
 interface Options extends StructOptions {
   readonly input?: readonly string[];
@@ -19,37 +21,49 @@ interface Options extends StructOptions {
 
 export function options(args: Argv): Argv {
   return structOptions(
-    args.positional('input', { type: 'string', array: true, describe: 'files of JSON, an object a line; - or nothing for stdin' }),
+    args.positional('input', {
+      type: 'string',
+      array: true,
+      describe: 'files of JSON, an object a line; - for stdin',
+      defaultDescription: '-',
+    }),
   )
     .option('hex', { type: 'boolean', describe: 'a line of hex per struct instead of bytes' })
-    .option('out', { type: 'string', alias: 'o', describe: 'write here instead of stdout', requiresArg: true })
+    .option('out', { type: 'string', alias: 'o', describe: 'write to this file instead of stdout', requiresArg: true })
     .option('force', { type: 'boolean', describe: 'overwrite the --out file' })
+    .example('$0 decode --json a.bin | $0 encode > b.bin', 'the same bytes again')
     .epilogue('Takes what decode --json prints, or just its value, with --struct. Nothing is written for a line that does not fit.');
 }
 
 export async function run(options: Options): Promise<Iterable<number>> {
-  if (!options.hex && options.out === undefined && process.stdout.isTTY) {
+  const out = options.out === '-' ? undefined : options.out;
+  if (!options.hex && out === undefined && process.stdout.isTTY) {
     throw new UsageError('bytes do not belong on a terminal: use --hex, --out FILE or a pipe');
   }
   let file: FileHandle | undefined;
   let made = 0;
   try {
-    for (const input of await inputs(options.input ?? [])) {
+    await eachInput(options.input, async (input) => {
       for await (const encoded of structsOf(input, options)) {
         made++;
         const data = options.hex ? `${toHex(encoded)}\n` : encoded;
-        if (options.out === undefined) await bytes(data);
+        if (out === undefined) await bytes(data);
         else {
           // Opened only now, so that input that makes nothing leaves a file that is there as it was.
-          file ??= await openOutput(options.out, options.force ?? false);
-          await file.appendFile(data);
+          file ??= await openOutput(out, options.force ?? false);
+          await file.appendFile(data).catch((error: NodeJS.ErrnoException) => {
+            throw new UsageError(`--out ${out}: ${reason(error)}`);
+          });
         }
       }
-    }
+    });
   } finally {
     await file?.close();
   }
-  if (made === 0 && outcome.codes.size === 0) outcome.codes.add(exit.inconclusive);
+  if (made === 0) {
+    if (outcome.codes.size === 0) note('nothing to encode');
+    outcome.codes.add(exit.inconclusive);
+  }
   return outcome.codes;
 }
 
@@ -70,18 +84,23 @@ function encodeOne(json: unknown, options: Options): Uint8Array {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new UnreadableError('expected a JSON object');
   const { struct, arch, value, padding } = json as Record<string, unknown>;
   const whole = typeof value === 'object' && value !== null;
-  const name = asked(options).struct ?? (typeof struct === 'string' ? structNamed(struct) : undefined);
-  if (name === undefined)
-    throw new UsageError('say which struct with --struct, or give objects with a "struct" as decode --json prints them');
-  const layoutArch: Arch = options.arch ?? (whole && typeof arch === 'string' ? known(arch) : 'arm64');
-  const codec = codecFor(layoutArch)[name];
+  const name = asked(options).struct ?? (whole && typeof struct === 'string' ? knownStruct(struct) : undefined);
+  if (name === undefined) throw new UsageError('say which struct with --struct, or give objects with "struct" and "value"');
+  const codec = codecFor(options.arch ?? (whole && typeof arch === 'string' ? knownArch(arch) : 'arm64'))[name];
   const held = whole && padding !== undefined ? paddingFromJson(codec.layout, padding) : undefined;
   return codec.encode(valueFromJson(codec.layout, whole ? value : json) as never, held);
 }
 
-function known(arch: string): Arch {
+function knownStruct(struct: string): StructName {
+  if (isStructName(struct)) return struct;
+  throw new UnreadableError(`unknown struct ${JSON.stringify(struct.slice(0, 40))}${closest(struct.slice(0, 40), structNames)}`);
+}
+
+function knownArch(arch: string): Arch {
   if (isArch(arch)) return arch;
-  throw new UnreadableError(`unknown arch ${JSON.stringify(arch.slice(0, 40))}; known: ${archNames.join(', ')}`);
+  throw new UnreadableError(
+    `unknown arch ${JSON.stringify(arch.slice(0, 40))}${closest(arch.slice(0, 40), archNames)} (known: ${archNames.join(', ')})`,
+  );
 }
 
 function openOutput(name: string, force: boolean): Promise<FileHandle> {

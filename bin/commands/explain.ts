@@ -12,7 +12,7 @@ interface Options {
 
 export function options(args: Argv): Argv {
   return args
-    .positional('id', { type: 'string', array: true, describe: 'rule ids; without one, all rules in a line each' })
+    .positional('id', { type: 'string', array: true, describe: 'rule ids', defaultDescription: 'all, in a line each' })
     .option('json', { type: 'boolean', describe: 'one JSON object per rule' });
 }
 

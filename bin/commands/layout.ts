@@ -5,7 +5,7 @@ import { structNames } from '../../src/abi/structs.ts';
 import { layoutJson, layoutText } from '../../src/report/layout-text.ts';
 import { closest } from '../closest.ts';
 import { exit, UsageError } from '../exit.ts';
-import { line } from '../io.ts';
+import { line, outcome } from '../io.ts';
 import { structNamed } from '../options.ts';
 
 interface Options {
@@ -17,13 +17,14 @@ interface Options {
 
 export function options(args: Argv): Argv {
   return args
-    .positional('struct', { type: 'string', array: true, describe: `which ones (default all): ${structNames.join(', ')}` })
+    .positional('struct', { type: 'string', array: true, describe: `which: ${structNames.join(', ')}`, defaultDescription: 'all' })
     .option('arch', { choices: archNames, default: 'arm64', describe: 'the architecture; arm32 means EABI', requiresArg: true })
     .option('compare', { type: 'string', nargs: 2, describe: 'two architectures: what differs, and why (exit 1 if anything does)' })
     .option('json', { type: 'boolean', describe: 'one JSON object per struct' });
 }
 
-export async function run({ struct = [], arch, json, compare }: Options): Promise<number[]> {
+export async function run({ struct = [], arch, json, compare }: Options): Promise<Iterable<number>> {
+  if (compare && compare.length !== 2) throw new UsageError('--compare is given twice');
   const wanted = struct.length > 0 ? struct.map(structNamed) : structNames;
   if (compare) return compareArches(wanted, compare, json ?? false);
   for (const [i, name] of wanted.entries()) {
@@ -34,15 +35,18 @@ export async function run({ struct = [], arch, json, compare }: Options): Promis
   return [];
 }
 
-async function compareArches(wanted: readonly (typeof structNames)[number][], pair: readonly string[], json: boolean): Promise<number[]> {
+async function compareArches(
+  wanted: readonly (typeof structNames)[number][],
+  pair: readonly string[],
+  json: boolean,
+): Promise<Iterable<number>> {
   const [a, b] = pair.map((name) => {
     if (isArch(name)) return name;
-    throw new UsageError(`unknown arch ${JSON.stringify(name)}${closest(name, archNames)}; known: ${archNames.join(', ')}`);
+    throw new UsageError(`unknown arch ${JSON.stringify(name)}${closest(name, archNames)} (known: ${archNames.join(', ')})`);
   }) as [Arch, Arch];
-  let differ = false;
   for (const name of wanted) {
     const differences = compareLayouts(layoutOf(name, a), layoutOf(name, b));
-    differ ||= differences.length > 0;
+    if (differences.length > 0) outcome.codes.add(exit.failed);
     if (json) {
       await line(JSON.stringify({ struct: name, compare: [a, b], equal: differences.length === 0, differences }));
       continue;
@@ -51,7 +55,7 @@ async function compareArches(wanted: readonly (typeof structNames)[number][], pa
     for (const difference of differences) await line(`  ${difference}`);
   }
   if (!json) for (const text of why(a, b)) await line(text);
-  return differ ? [exit.failed] : [];
+  return outcome.codes;
 }
 
 function why(a: Arch, b: Arch): string[] {

@@ -4,12 +4,12 @@ import { argumentOf, betterFit } from '../../src/abi/ops.ts';
 import { callJson } from '../../src/report/call-json.ts';
 import { callText } from '../../src/report/call-text.ts';
 import { addJudgement, newTally, tallyJson, tallyText } from '../../src/report/tally.ts';
-import { judge } from '../../src/rules/judge.ts';
+import { traceJudge } from '../../src/rules/trace.ts';
 import { type ObservedCall, opOf } from '../../src/trace/call.ts';
-import { type CaptureOptions, itemsOf, structIn } from '../captured.ts';
+import { itemsOf, structIn } from '../captured.ts';
 import { exit } from '../exit.ts';
-import { inputs, line, note, outcome, styleFor } from '../io.ts';
-import { fails, formatOptions, type GateOptions, gateOptions, structOptions } from '../options.ts';
+import { eachInput, line, note, outcome, styleFor } from '../io.ts';
+import { type CaptureOptions, captureOptions, fails, type GateOptions, gateOptions, structOptions } from '../options.ts';
 
 interface Options extends CaptureOptions, GateOptions {
   readonly input?: readonly string[];
@@ -19,46 +19,57 @@ interface Options extends CaptureOptions, GateOptions {
 }
 
 export function options(args: Argv): Argv {
-  const described = args.positional('input', { type: 'string', array: true, describe: 'files, - or nothing for stdin' });
-  return gateOptions(formatOptions(structOptions(described)))
-    .option('space', { choices: ['virtual', 'physical'], describe: 'what addresses are; physical: gfn = address >> 12' })
-    .option('privileged', { type: 'boolean', describe: 'the caller is privileged' })
+  const described = args.positional('input', { type: 'string', array: true, describe: 'files; - for stdin', defaultDescription: '-' });
+  return gateOptions(captureOptions(structOptions(described)))
     .option('verbose', { alias: 'v', type: 'boolean', describe: 'show notes too' })
     .option('quiet', { alias: 'q', type: 'boolean', describe: 'show only calls with something wrong, and the summary' })
     .option('json', { type: 'boolean', describe: 'one JSON object per call, then a summary' })
-    .example('bpftrace … | $0 validate -', 'judge calls as they are made');
+    .example('bpftrace … | $0 validate -', 'judge calls as they are made')
+    .example('$0 validate --struct put_dma_buf a.bin', 'a raw array of structs, one call each');
 }
 
 export async function run(options: Options): Promise<Iterable<number>> {
   const style = styleFor();
   const tally = newTally();
-  const named = await inputs(options.input ?? []);
-  const show = async (call: ObservedCall, place: string, notes: readonly string[]): Promise<void> => {
-    const judgement = judge(call);
-    addJudgement(tally, judgement);
-    const findings = judgement?.findings ?? [];
-    if (findings.some((f) => fails(f, options))) outcome.codes.add(exit.failed);
-    if (options.json) return line(JSON.stringify(callJson(call, judgement, notes)));
-    if (options.quiet && !findings.some((f) => f.severity !== 'note')) return;
-    for (const text of callText(call, judgement, place, (f) => options.verbose || f.severity !== 'note', style)) await line(text);
-    for (const text of notes) await line(`       note: ${text}`);
+  const several = (options.input?.length ?? 0) > 1;
+  const summary = (): string[] => {
+    if (options.json) return [JSON.stringify(tallyJson(tally))];
+    return ['', ...tallyText(tally, style)];
   };
-  for (const input of named) {
+  outcome.lastWords = summary;
+  const { unreadable } = await eachInput(options.input, async (input) => {
+    const judge = traceJudge();
+    const show = async (call: ObservedCall, place: string, notes: readonly string[]): Promise<void> => {
+      const judgement = judge(call);
+      addJudgement(tally, judgement);
+      const findings = judgement?.findings ?? [];
+      if (findings.some((f) => fails(f, options))) outcome.codes.add(exit.failed);
+      if (options.json) return line(JSON.stringify({ ...callJson(call, judgement, notes), ...(several && { input: input.name }) }));
+      if (options.quiet && !findings.some((f) => f.severity !== 'note')) return;
+      for (const text of callText(call, judgement, place, (f) => options.verbose || f.severity !== 'note', style)) await line(text);
+      for (const text of notes) await line(`       note ${text}`);
+    };
+    if (several && !options.json) await line(`${tally.calls > 0 ? '\n' : ''}${style.bold(input.name)}`);
     for await (const item of itemsOf(input, options)) {
       if (item.kind === 'unreadable') {
         tally.unreadable++;
         note(`${input.name}:${item.line}: ${item.message}`);
         outcome.codes.add(exit.unreadable);
       } else if (item.kind === 'buffer') {
-        const found = structIn(item.bytes, options, input.name);
-        if (item.bytes.length !== found.layout.size) outcome.codes.add(exit.unreadable);
-        await show(found.call, `@${item.offset}`, found.notes);
+        const found = structIn(item, options, input.name);
+        for (const text of found.notes) note(`note: ${input.name}: ${text}`);
+        if (item.bytes.length < found.layout.size) outcome.codes.add(exit.unreadable);
+        await show(found.call, `@${item.offset}`, options.json ? found.notes : []);
       } else if (item.kind === 'call') {
         await show(item.call, `#${item.call.seq ?? item.line}`, fitNotes(item.call));
       }
     }
-  }
-  for (const text of options.json ? [JSON.stringify(tallyJson(tally))] : ['', ...tallyText(tally, style)]) await line(text);
+  });
+  outcome.lastWords = undefined;
+  // Where nothing could be read, it has been said why.
+  const anything = tally.calls + tally.unreadable > 0;
+  tally.unreadable += unreadable;
+  if (anything || options.json || unreadable === 0) for (const text of summary()) await line(text);
   if (!tally.evaluated) outcome.codes.add(exit.inconclusive);
   return outcome.codes;
 }

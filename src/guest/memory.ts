@@ -94,22 +94,25 @@ function clip(piece: Piece, range: ByteRange): Piece | undefined {
 }
 
 function merge(pieces: readonly Piece[]): Piece[] {
-  const sorted = pieces.filter((p) => p.bytes.length > 0).sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0));
-  const runs: Piece[][] = [];
-  let end = -1n;
-  for (const piece of sorted) {
+  const numbered = pieces.map((piece, order) => ({ piece, order })).filter(({ piece }) => piece.bytes.length > 0);
+  numbered.sort((a, b) => (a.piece.address < b.piece.address ? -1 : a.piece.address > b.piece.address ? 1 : 0));
+  const runs: { members: typeof numbered; end: bigint }[] = [];
+  for (const member of numbered) {
     const run = runs.at(-1);
-    if (run && piece.address <= end) run.push(piece);
-    else runs.push([piece]);
-    end = end > endOf(piece) && run ? end : endOf(piece);
+    const end = endOf(member.piece);
+    if (run && member.piece.address <= run.end) {
+      run.members.push(member);
+      if (end > run.end) run.end = end;
+    } else {
+      runs.push({ members: [member], end });
+    }
   }
-  return runs.map((run) => {
-    const first = run[0] as Piece;
-    if (run.length === 1) return first;
-    const last = run.reduce((most, p) => (endOf(p) > most ? endOf(p) : most), 0n);
-    const bytes = new Uint8Array(Number(last - first.address));
-    const inOrder = [...run].sort((a, b) => pieces.indexOf(a) - pieces.indexOf(b));
-    for (const p of inOrder) bytes.set(p.bytes, Number(p.address - first.address));
+  return runs.map(({ members, end }) => {
+    const first = (members[0] as (typeof numbered)[number]).piece;
+    if (members.length === 1) return first;
+    const bytes = new Uint8Array(Number(end - first.address));
+    members.sort((a, b) => a.order - b.order);
+    for (const { piece } of members) bytes.set(piece.bytes, Number(piece.address - first.address));
     return { address: first.address, bytes };
   });
 }

@@ -64,7 +64,7 @@ export interface Decisions {
   /** Bytes from one list entry to the next. get-works, no-stray-writes */
   entryBytes: (arch: Arch) => number;
   /** The frame number in a list entry, given as two 32-bit halves. bad-address-fails, put-only-listed */
-  gfnOf: (low: number, high: number) => number;
+  gfnOf: (low: number, high: number, arch: Arch) => number;
   /** What is done to the struct's bytes, if all of them are written back. get-in-untouched, put-in-untouched, no-stray-writes */
   structRewritten: ((bytes: Uint8Array) => void) | undefined;
 
@@ -97,7 +97,7 @@ export interface Decisions {
   sizeMismatch: number;
   /** A list runs past the end of the address space; unchecked, addresses wrap. bad-address-fails */
   listWraps: number;
-  /** Some of a list does not lie in guest memory, looked at before any effect; unchecked, the fault comes at that entry. bad-address-fails */
+  /** A list lies partly outside guest memory, seen before any effect; unchecked, the fault comes at that entry. bad-address-fails */
   listUnmapped: number;
   /** No such domain. */
   unknownDomain: number;
@@ -135,7 +135,7 @@ export interface Decisions {
   // Memory access
   /** When the GPFNs of a chunk are read: before its effect, or after. bad-address-fails */
   readsGpfns: 'before' | 'after';
-  /** A list entry that faults after the effect: the chunk counts and the call ends, or it does not count, or the call goes on. bad-address-fails */
+  /** An entry that faults after the effect: the chunk counts and the call ends, or it does not, or the call goes on. bad-address-fails */
   lateFault: 'counts' | 'does not count' | 'goes on';
   /** A list entry that faults: noticed, or read as zero and dropped on write. bad-address-fails, survives */
   badEntry: 'faults' | 'pretends';
@@ -163,7 +163,7 @@ export interface Decisions {
   // Preemption
   /** Input extents after which the call is preempted, given what was injected. get-works */
   preemptsAfter: (injected: number | undefined) => number | undefined;
-  /** The op that the continuation runs. get-pinned, get-mfns-returned */
+  /** The op that the continuation runs; if negative, what the guest finds instead. get-pinned, get-mfns-returned, survives */
   continuationOp: (op: number) => number;
   /** The input extent at which a continuation goes on, given nr_exchanged (or put's start_extent). get-works, put-unpins */
   resumesAt: (cursor: number, op: number) => number;

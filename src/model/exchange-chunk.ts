@@ -1,67 +1,9 @@
 import { errno } from '../abi/constants.ts';
 import { releaseRun, take } from './allocator.ts';
-import { type List, readEntry, writeEntry } from './lists.ts';
+import { readEntry, writeEntry } from './lists.ts';
 import { mapPage, mappableGfns, releaseFrame, unmapPage } from './p2m.ts';
-import type { Call, Request } from './request.ts';
 import type { Domain } from './state.ts';
-
-/** An exchange under way. A chunk is the smallest unit that can be exchanged: 2^max(in order, out order) pages. */
-export interface Work {
-  readonly call: Call;
-  /** Whose pages are exchanged; lists and struct lie in the caller's memory. */
-  readonly domain: Domain;
-  readonly inList: List;
-  readonly outList: List;
-  readonly outOrder: number;
-  readonly inPages: number;
-  readonly outPages: number;
-  readonly inPerChunk: number;
-  readonly outPerChunk: number;
-  readonly chunks: number;
-  readonly nrOut: number;
-  /** The first frame number that an output page must not have. */
-  readonly limit: number;
-  /** Inputs of the chunk: gfns, and the frames taken from them. */
-  gfns: number[];
-  frames: number[];
-  /** Outputs of the chunk: bases of the extents, and of the blocks they are made of. */
-  gpfns: number[];
-  blocks: number[];
-  source: 'allocator' | 'inputs' | 'foreign';
-  /** MFNs still to be written: slot, frame, and again. */
-  pending: number[];
-  /** Errno of a list entry that faulted when the chunk could not be undone any more. */
-  lateFault: number;
-  /** The domain can get no more pages: the call ends here, whatever it returns. */
-  ended: boolean;
-}
-
-/** The work that a request asks for, with nothing done. */
-export function workOf(call: Call, { in: input, out = input, inList, outList = inList, named }: Request): Work {
-  const { d } = call;
-  return {
-    call,
-    domain: named ?? call.caller,
-    inList,
-    outList,
-    outOrder: out.extent_order,
-    inPages: 2 ** input.extent_order,
-    outPages: 2 ** out.extent_order,
-    inPerChunk: 2 ** Math.max(0, out.extent_order - input.extent_order),
-    outPerChunk: 2 ** Math.max(0, input.extent_order - out.extent_order),
-    chunks: d.chunks(input.nr_extents, input.extent_order, out.nr_extents, out.extent_order),
-    nrOut: Number(out.nr_extents),
-    limit: d.limitFrame(d.limitBits(input.address_bits, out.address_bits), out.extent_order),
-    gfns: [],
-    frames: [],
-    gpfns: [],
-    blocks: [],
-    source: 'allocator',
-    pending: [],
-    lateFault: 0,
-    ended: false,
-  };
-}
+import { type Work, writeOutput } from './work.ts';
 
 /** Exchanges one chunk, or nothing: the errno of what stands against it, 0 when it is done. */
 export function exchangeChunk(w: Work, chunk: number): number {
@@ -265,17 +207,10 @@ function handOver(w: Work, extent: number, mfn: number, gpfn: number): boolean {
   return true;
 }
 
-/** Writes an entry of the output list. */
-export function writeOutput(w: Work, slot: number, frame: number): boolean {
-  const { state, caller, d } = w.call;
-  if (d.writesInto === 'caller') return writeEntry(state, caller, w.outList, slot, frame, d);
-  for (const other of state.domains.values()) if (other !== caller) writeEntry(state, other, w.outList, slot, frame, d);
-  return true;
-}
-
 function spoilEntries(w: Work, chunk: number): void {
   const { failedEntry } = w.call.d;
-  if (failedEntry) w.gpfns.forEach((gpfn, k) => writeOutput(w, chunk * w.outPerChunk + k, failedEntry(gpfn)));
+  if (!failedEntry) return;
+  for (const [k, gpfn] of w.gpfns.entries()) writeOutput(w, chunk * w.outPerChunk + k, failedEntry(gpfn));
 }
 
 /** A page that the domain owns and cannot reach. */

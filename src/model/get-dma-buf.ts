@@ -1,10 +1,10 @@
 import { errno } from '../abi/constants.ts';
-import { fieldOf } from '../abi/layout.ts';
+import type { Field } from '../abi/layout.ts';
 import { codecFor } from '../codec/codec.ts';
-import { OP } from './decisions.ts';
-import { exchangeChunk, lookAhead, type Work, workOf, writeOutput } from './exchange-chunk.ts';
+import { exchangeChunk, lookAhead } from './exchange-chunk.ts';
 import { type At, readBytes, storeBytes } from './p2m.ts';
-import { type Call, NOTHING_LEFT, refusalOf, type Request, requestOf, structAt } from './request.ts';
+import { type Call, NOTHING_LEFT, type Request, refusalOf, requestOf, structAt } from './request.ts';
+import { type Work, workOf, writeOutput } from './work.ts';
 
 /** What a pass returns when the call has been preempted; no return code of a hypercall. */
 const PREEMPTED = 1;
@@ -15,16 +15,15 @@ const PREEMPTED = 1;
  * does: the struct is read afresh, with nr_exchanged as the cursor.
  */
 export function getDmaBuf(call: Call): number {
-  for (let reached = 0n; ; call.fresh = false) {
-    const rc = exchangePass(call, reached, (done) => {
-      reached = done;
-    });
+  for (; ; call.fresh = false) {
+    const rc = exchangePass(call);
     if (rc !== PREEMPTED) return rc;
     call.op = call.d.continuationOp(call.op);
+    if (call.op < 0) return call.op;
   }
 }
 
-function exchangePass(call: Call, reached: bigint, reach: (done: bigint) => void): number {
+function exchangePass(call: Call): number {
   const { state, caller, d } = call;
   const codec = codecFor(d.structArch(state.arch)).xen_get_dma_buf;
   const where = structAt(call, codec.size);
@@ -51,11 +50,10 @@ function exchangePass(call: Call, reached: bigint, reach: (done: bigint) => void
     }
     done++;
     if (w.lateFault !== 0 && d.lateFault === 'counts') break;
-    const count = BigInt(done * w.inPerChunk);
-    if ((n + 1 - first) % interval === 0 && n + 1 < w.chunks && count > reached) {
+    if ((n + 1 - first) % interval === 0 && n + 1 < w.chunks && done * w.inPerChunk > call.reached) {
       if (!d.keepsPins('preemption')) w.domain.pins.clear();
-      if (!writePending(w, 0) || !writeCount(call, where as At, count)) return 0 - errno.EFAULT;
-      reach(count);
+      if (!writePending(w, 0) || !writeCount(call, where as At, BigInt(done * w.inPerChunk))) return 0 - errno.EFAULT;
+      call.reached = done * w.inPerChunk;
       return PREEMPTED;
     }
   }
@@ -86,12 +84,19 @@ function finish(call: Call, where: At, request: Request, rc: number, done: bigin
 
 function writeCount(call: Call, where: At, count: bigint): boolean {
   const { state, caller, d } = call;
-  const { offset, size } = fieldOf(codecFor(d.structArch(state.arch)).xen_get_dma_buf.layout, 'nr_exchanged');
+  const { layout } = codecFor(d.structArch(state.arch)).xen_get_dma_buf;
+  const { offset, size } = layout.fields[layout.fields.length - 1] as Field;
   const [from, length] = d.countField(offset, size);
-  const word = new Uint8Array(Math.max(8, length));
-  new DataView(word.buffer).setBigUint64(0, BigInt.asUintN(64, count), true);
   const start = where.offset + from;
-  return storeBytes(state, caller, { page: where.page + (start >>> 12), offset: start & 0xfff }, word.subarray(0, length));
+  const word = new Uint8Array(Math.max(8, length));
+  const low = Number(BigInt.asUintN(32, count));
+  const high = Number(BigInt.asUintN(32, count >> 32n));
+  for (let i = 0; i < 4; i++) {
+    word[i] = low >>> (8 * i);
+    word[i + 4] = high >>> (8 * i);
+  }
+  const to = { page: where.page + (start >>> 12), offset: start & 0xfff };
+  return storeBytes(state, caller, to, length === word.length ? word : word.subarray(0, length));
 }
 
 /** Writes MFNs that were kept back; `false` if one faults. */
@@ -108,10 +113,9 @@ function writePending(w: Work, rc: number): boolean {
 }
 
 /** What a hypervisor does that writes the whole struct back instead of its one output. */
-export function rewriteStruct(call: Call, where: At, change: (bytes: Uint8Array) => void): void {
-  const { state, caller, d, op } = call;
-  const codecs = codecFor(d.structArch(state.arch));
-  const { size } = op === OP.get || op === OP.exchange ? codecs.xen_get_dma_buf : codecs.xen_memory_reservation;
+function rewriteStruct(call: Call, where: At, change: (bytes: Uint8Array) => void): void {
+  const { state, caller, d } = call;
+  const { size } = codecFor(d.structArch(state.arch)).xen_get_dma_buf;
   const bytes = readBytes(state, caller, where, size)?.slice();
   if (!bytes) return;
   change(bytes);

@@ -28,9 +28,10 @@ export function memoryOp(state: State, { domid, cmd, arg, inject = noFaults }: M
   const op = opNumber(cmd);
   const refused = d.refuses(op);
   if (refused !== 0) return d.answer(0 - refused, op);
-  if (!d.keepsPins(op)) caller.pins.clear();
-  const call: Call = { state, caller, arg, d, inject, op, fresh: true, allocations: 0 };
-  return d.answer(dispatch(call, cmd), op);
+  const lost = d.keepsPins(op) ? undefined : [...caller.pins];
+  const rc = dispatch({ state, caller, arg, d, inject, op, fresh: true, allocations: 0, reached: 0 }, cmd);
+  for (const gfn of lost ?? []) caller.pins.delete(gfn);
+  return d.answer(rc, op);
 }
 
 function dispatch(call: Call, cmd: number): number {

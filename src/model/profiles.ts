@@ -1,4 +1,4 @@
-import { arches } from '../abi/arch.ts';
+import type { arches } from '../abi/arch.ts';
 import { errno } from '../abi/constants.ts';
 import type { Check, Decisions } from './decisions.ts';
 import { OP } from './decisions.ts';
@@ -26,7 +26,7 @@ const released: Decisions = {
   writesMfns: (_op, arch) => (isArm(arch) ? 'never' : 'per chunk'), // translated guests were never told
   scrubs: false,
   decreasesWhole: false,
-  gfnOf: strict.gfnOf,
+  gfnOf: (low, high, arch) => (arch === 'arm32' ? low : strict.gfnOf(low, high, arch)), // a 32-bit Xen drops the upper half
 };
 
 const checks44: readonly Check[] = ['count-beyond', 'domids', 'order', 'sizes', 'list-ranges', 'caller-order', 'domain'];

@@ -3,7 +3,7 @@ import { codecFor } from '../codec/codec.ts';
 import { take } from './allocator.ts';
 import { readEntry } from './lists.ts';
 import { movePage, readBytes, releaseFrame, storeBytes, unmapPage } from './p2m.ts';
-import { type Call, refusalOf, type Request, requestOf, structAt } from './request.ts';
+import { type Call, type Request, refusalOf, requestOf, structAt } from './request.ts';
 import type { Domain } from './state.ts';
 
 /** Pins taken away, entry after entry of the list. */
@@ -97,7 +97,7 @@ function settle(call: Call, domain: Domain, base: number, pages: number): void {
   }
   for (let j = 0; j < pages && d.putEffect !== 'nothing'; j++) {
     const frame = domain.p2m.get(base + j);
-    if (frame === undefined) continue;
+    if (frame === undefined) return;
     switch (d.putEffect) {
       case 'unmaps':
         unmapPage(domain, base + j);

@@ -1,4 +1,4 @@
-import { DOMID } from '../abi/constants.ts';
+import { DOMID, PAGE_SIZE } from '../abi/constants.ts';
 import type { XenMemoryReservation } from '../abi/values.ts';
 import type { Check, Decisions } from './decisions.ts';
 import { isListMapped, type List, listBehind, readEntry, wraps } from './lists.ts';
@@ -26,6 +26,8 @@ export interface Call {
   fresh: boolean;
   /** Output extents that memory was asked for, over all passes. */
   allocations: number;
+  /** Input extents done at the last preemption: the next one comes only after more. */
+  reached: number;
 }
 
 /** The lists of a request and whose memory it is about. */
@@ -63,8 +65,8 @@ export function namedDomain(state: State, caller: Domain, domid: number): Domain
 
 /** The struct's address, or `undefined` if its range runs past the end of the address space. */
 export function structAt(call: Call, size: number): At | undefined {
-  const limit = BigInt(pagesReached(call.state.arch)) << 12n;
-  return call.arg + BigInt(size) <= limit ? at(call.arg) : undefined;
+  const where = at(call.arg);
+  return where.page + Math.ceil((where.offset + size) / PAGE_SIZE) <= pagesReached(call.state.arch) ? where : undefined;
 }
 
 /** The errno of the first check that fails, in the order decided; 0 if none does, `NOTHING_LEFT` if there is nothing to do. */
@@ -127,7 +129,14 @@ function entriesUsed(d: Decisions, input: XenMemoryReservation, out: XenMemoryRe
 }
 
 /** Does an output extent overlap an input extent of a later chunk? Input bases are sorted, so the work is bounded by the lists. */
-function hitsLaterInput(call: Call, input: XenMemoryReservation, inList: List, out: XenMemoryReservation, outList: List, from: number): boolean {
+function hitsLaterInput(
+  call: Call,
+  input: XenMemoryReservation,
+  inList: List,
+  out: XenMemoryReservation,
+  outList: List,
+  from: number,
+): boolean {
   const { state, caller, d } = call;
   const [ins, outs] = entriesUsed(d, input, out);
   const inPages = 2 ** input.extent_order;
@@ -135,21 +144,34 @@ function hitsLaterInput(call: Call, input: XenMemoryReservation, inList: List, o
   const insPerChunk = 2 ** Math.max(0, out.extent_order - input.extent_order);
   const outsPerChunk = 2 ** Math.max(0, input.extent_order - out.extent_order);
   if (ins - from <= insPerChunk) return false;
-  const chunkOf = new Map<number, number>();
+  const bases: number[] = [];
   for (let i = from; i < ins; i++) {
     const base = readEntry(state, caller, inList, i, d);
     if (base === undefined) return false;
-    chunkOf.set(base, Math.floor(i / insPerChunk));
+    bases.push(base);
   }
-  const bases = [...chunkOf.keys()].sort((a, b) => a - b);
+  const sorted = bases.length > 16 ? sortedBases(bases) : undefined;
   for (let k = Math.floor(from / insPerChunk) * outsPerChunk; k < outs; k++) {
     const gpfn = readEntry(state, caller, outList, k, d);
     if (gpfn === undefined) return false;
-    for (let b = firstAbove(bases, gpfn - inPages); b < bases.length && (bases[b] as number) < gpfn + outPages; b++) {
-      if ((chunkOf.get(bases[b] as number) as number) > Math.floor(k / outsPerChunk)) return true;
+    const later = (Math.floor(k / outsPerChunk) + 1) * insPerChunk - from;
+    const hit = (base: number): boolean => base < gpfn + outPages && gpfn < base + inPages;
+    if (!sorted) {
+      for (let i = later; i < bases.length; i++) if (hit(bases[i] as number)) return true;
+      continue;
+    }
+    for (let b = firstAbove(sorted.bases, gpfn - inPages); b < sorted.bases.length && hit(sorted.bases[b] as number); b++) {
+      if ((sorted.last[b] as number) >= later) return true;
     }
   }
   return false;
+}
+
+/** The distinct numbers of a list, ascending, each with the index where it comes last. */
+function sortedBases(list: readonly number[]): { bases: number[]; last: number[] } {
+  const lastIndex = new Map(list.map((base, i) => [base, i]));
+  const bases = [...lastIndex.keys()].sort((a, b) => a - b);
+  return { bases, last: bases.map((base) => lastIndex.get(base) as number) };
 }
 
 /** Index of the first of ascending numbers that is greater than `value`. */

@@ -1,11 +1,11 @@
+import { XENMEMF } from '../abi/constants.ts';
 import { startExtent } from '../abi/ops.ts';
 import type { XenMemoryReservation } from '../abi/values.ts';
 import { codecFor } from '../codec/codec.ts';
-import { XENMEMF } from '../abi/constants.ts';
 import { take } from './allocator.ts';
 import { OP } from './decisions.ts';
 import { type List, listBehind, readEntry, writeEntry } from './lists.ts';
-import { mappableGfns, mapPage, readBytes, releaseFrame, storeBytes, unmapPage } from './p2m.ts';
+import { mapPage, mappableGfns, readBytes, releaseFrame, storeBytes, unmapPage } from './p2m.ts';
 import { type Call, namedDomain, structAt } from './request.ts';
 import type { Domain } from './state.ts';
 
@@ -58,10 +58,12 @@ function oneExtent(call: Call, domain: Domain, asked: XenMemoryReservation, list
   }
   const gfn = readEntry(state, caller, list, i, d);
   if (gfn === undefined || (d.misaligned !== 0 && gfn % pages !== 0)) return false;
-  return op === OP.decrease ? decrease(call, domain, gfn, pages) && handOver(call, list, i, gfn) : populate(call, domain, asked, gfn, limit, list, i);
+  return op === OP.decrease ? decrease(call, domain, gfn, pages, list, i) : populate(call, domain, asked, gfn, limit, list, i);
 }
 
-function decrease({ state, d }: Call, domain: Domain, gfn: number, pages: number): boolean {
+function decrease(call: Call, domain: Domain, gfn: number, pages: number, list: List, i: number): boolean {
+  const { state, d } = call;
+  const first = domain.p2m.get(gfn);
   const removable = (page: number): boolean => domain.p2m.has(page) && !(domain.pins.has(page) && d.pinRefuses('decrease') !== 0);
   if (d.decreasesWhole) for (let page = gfn; page < gfn + pages; page++) if (!removable(page)) return false;
   for (let page = gfn; page < gfn + pages; page++) {
@@ -71,14 +73,18 @@ function decrease({ state, d }: Call, domain: Domain, gfn: number, pages: number
     domain.owned.delete(frame);
     releaseFrame(state, frame, d);
   }
-  return true;
+  return handOver(call, list, i, first ?? 0);
 }
 
 /** Gives a hole memory. A page that is there already is left as it is, pinned or not. */
 function populate(call: Call, domain: Domain, asked: XenMemoryReservation, gfn: number, limit: number, list: List, i: number): boolean {
   const { state, d } = call;
   const pages = 2 ** asked.extent_order;
-  if (!(gfn + pages <= mappableGfns(state.arch))) return false;
+  if (!(gfn + pages <= mappableGfns(state.arch))) {
+    const lost = d.outputBeyond === 0 ? newExtent(call, domain, asked.extent_order, limit) : undefined;
+    if (lost !== undefined) domain.unaddressed += pages;
+    return false;
+  }
   for (let page = gfn; page < gfn + pages; page++) {
     if (domain.p2m.has(page) && (d.outputPopulated !== 0 || (domain.pins.has(page) && d.pinRefuses('populate') !== 0))) return false;
   }

@@ -129,8 +129,8 @@ export function canonicalKey(state: State): string {
     key += `${d.domid}${d.dying ? '†' : ''}:`;
     for (const gfn of [...d.p2m.keys()].sort(ascending)) {
       const mfn = d.p2m.get(gfn) as number;
-      let name = names.get(mfn);
-      if (name === undefined) names.set(mfn, (name = names.size));
+      const name = names.get(mfn) ?? names.size;
+      names.set(mfn, name);
       key += `${gfn}${mfn < FRAMES_BELOW_4G ? 'l' : 'h'}${name}${d.pins.has(gfn) ? '!' : ' '}`;
     }
     if (d.unaddressed > 0) key += `+${d.unaddressed}`;

@@ -23,7 +23,7 @@ export const strict: Decisions = {
   structArch: (arch) => arch,
   exchangeSeen: (asked) => asked,
   reservationSeen: (asked) => asked,
-  pointer: pointerOf,
+  pointer: (handle, arch) => (arches[arch].pointer === 8 ? handle : pointerOf(handle, arch)),
   dirtyHandle: 0,
   entryBytes: (arch) => arches[arch].word,
   gfnOf: (low, high) => high * 2 ** 32 + low,

@@ -62,10 +62,10 @@ export function buildWorld(world: World): State {
     const domain = emptyDomain(wish.domid, wish.privileged, pagesOf(wish.ram) + pagesOf(wish.holes ?? []));
     for (const { gfn, pages } of wish.ram) {
       if (gfn < 0n || gfn + BigInt(pages) > 1n << 52n) throw new RangeError(`gfn ${gfn} is outside the address space`);
-      for (let i = 0; i < pages; i++) {
+      for (let page = Number(gfn), end = page + pages; page < end; page++) {
         const frame = nextFrame(index++);
-        if (domain.p2m.has(Number(gfn) + i)) throw new RangeError(`gfn ${gfn + BigInt(i)} is listed twice`);
-        domain.p2m.set(Number(gfn) + i, frame);
+        if (domain.p2m.has(page)) throw new RangeError(`gfn ${page} is listed twice`);
+        domain.p2m.set(page, frame);
         domain.owned.add(frame);
       }
     }

@@ -4,6 +4,7 @@ import type { Finding, Judgement } from '../rules/judge.ts';
 import type { ObservedCall } from '../trace/call.ts';
 import { mark } from './struct-text.ts';
 import { plain, type Style } from './style.ts';
+import { wrapped } from './wrap.ts';
 
 /** One call in one line, and a line for each finding that `shown` lets through. */
 export function callText(
@@ -17,12 +18,14 @@ export function callText(
   const start = startExtent(call.cmd);
   const name = start > 0 ? `${op} from ${start}` : op;
   const rc = call.rc === undefined ? 'rc ?' : `rc ${call.rc}${errnoName(call.rc) ? ` (${errnoName(call.rc)})` : ''}`;
-  const head = `${place.padEnd(6)} ${name.padEnd(28)} ${rc.padEnd(17)} `;
+  const head = `${place.padEnd(6)} ${name.padEnd(28)} ${rc.padEnd(20)} `;
   if (!judgement) return [style.dim(`${head}not judged`)];
   const lines = [`${head}${verdict(judgement, style)}`];
   for (const f of judgement.findings.filter(shown)) {
-    const where = f.where === undefined ? '' : ` ${f.where}${f.bytes ? ` @${f.bytes[0]}` : ''}:`;
-    lines.push(`       ${f.blame === 'hypervisor' ? style.bad('violated') : mark(f, style)} ${f.id}:${where} ${f.message}`);
+    const where = f.where === undefined ? '' : `${f.where}${f.bytes ? ` @${f.bytes[0]}` : ''}: `;
+    const word = f.blame === 'hypervisor' ? 'violated' : f.severity;
+    const [first = '', ...rest] = wrapped(`       ${word} ${f.id}: `, `${where}${f.message}`, 9);
+    lines.push(first.replace(word, f.blame === 'hypervisor' ? style.bad(word) : mark(f, style)), ...rest);
   }
   return lines;
 }

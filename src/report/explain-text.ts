@@ -2,6 +2,7 @@ import { argumentOf } from '../abi/ops.ts';
 import { examples } from '../rules/examples.ts';
 import type { Rule } from '../rules/rule.ts';
 import { plain, type Style } from './style.ts';
+import { wrapped } from './wrap.ts';
 
 /** A rule in one line. */
 export function ruleLine(rule: Rule, style: Style = plain): string {
@@ -29,20 +30,9 @@ export function explanation(rule: Rule, style: Style = plain): string[] {
 
 const scopeText = { call: 'one call', pair: 'a pair of runs', trace: 'a trace', run: 'a live run' } as const;
 
-/** A labelled paragraph, wrapped at 100 columns. */
+/** A labelled paragraph. */
 function field(label: string, text: string): string[] {
-  const lines: string[] = [];
-  let current = '';
-  for (const word of text.split(' ')) {
-    if (current !== '' && current.length + 1 + word.length > 88) {
-      lines.push(current);
-      current = word;
-    } else {
-      current = current === '' ? word : `${current} ${word}`;
-    }
-  }
-  lines.push(current);
-  return lines.map((part, i) => `  ${(i === 0 ? label : '').padEnd(9)} ${part}`);
+  return wrapped(`  ${label.padEnd(9)} `, text);
 }
 
 function shorten(text: string, most: number): string {

@@ -4,22 +4,24 @@ import { readField } from '../codec/field.ts';
 import { hex64, toHex } from '../codec/hex.ts';
 import type { Finding } from '../rules/judge.ts';
 import { plain, type Style } from './style.ts';
+import { columns } from './wrap.ts';
 
 /** Bytes shown on one row of the dump. */
 const rowBytes = 8;
 const pathWidth = 17;
-const valueWidth = 26;
+/** Where a row's findings stand, unless its value is longer. */
+const markColumn = 70;
 
 /**
- * The bytes of a struct beside their meaning, one row per field and per run of padding, offsets always. A buffer that ends
- * early is shown as far as it goes; what is missing says so. Zero padding is not worth a row.
+ * The bytes of a struct beside their meaning, one row per field and per run of padding, offsets always, each finding beside
+ * its row (or under it, where the row is full). A buffer that ends early is shown as far as it goes; what is missing says so.
+ * Zero padding is not worth a row.
  */
 export function structText(layout: StructLayout, bytes: Uint8Array, findings: readonly Finding[] = [], style: Style = plain): string[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const lines: string[] = [];
   for (const part of partsOf(layout)) {
     const held = bytes.subarray(part.offset, part.offset + part.size);
-    const marks = findings.filter((f) => f.bytes !== undefined && f.bytes[0] < part.offset + part.size && f.bytes[1] > part.offset);
     let label = 'padding';
     let value = 'not zero';
     if (part.field) {
@@ -31,16 +33,30 @@ export function structText(layout: StructLayout, bytes: Uint8Array, findings: re
       continue;
     }
     const offset = `0x${part.offset.toString(16).padStart(2, '0')}`;
-    const row = `${style.dim(offset)}│${hexRow(held, part.offset, style)}│ ${label.padEnd(pathWidth)} ${value}`;
-    const width = offset.length + 3 * rowBytes + 2 + pathWidth + value.length + 2;
-    const first = marks[0];
-    lines.push(
-      first === undefined
-        ? row
-        : `${row}${' '.repeat(Math.max(2, 52 + valueWidth - width))}${mark(first, style)} ${marks.map((m) => m.id).join(', ')}`,
-    );
+    const text = ` ${label.padEnd(pathWidth)} ${value}`;
+    const marks = findings.filter((f) => f.bytes !== undefined && f.bytes[0] < part.offset + part.size && f.bytes[1] > part.offset);
+    lines.push(...withMarks(`${style.dim(offset)}│${hexRow(held, part.offset, style)}│${text}`, rowWidth + text.length, marks, style));
   }
   return lines;
+}
+
+/** Columns before the field's path. */
+const rowWidth = '0x00│'.length + 3 * rowBytes - 1 + '│'.length;
+
+function withMarks(row: string, width: number, marks: readonly Finding[], style: Style): string[] {
+  const lines: string[] = [];
+  let [line, used] = [row, width];
+  for (const { id, severity } of marks) {
+    const column = Math.max(markColumn, used + 2);
+    const text = `${severity.padEnd(5)} ${id}`;
+    if (lines.length > 0 || line !== row || column + text.length > columns) {
+      lines.push(line);
+      [line, used] = [`    │${' '.repeat(3 * rowBytes - 1)}│`, rowWidth];
+    }
+    const gap = Math.min(Math.max(markColumn, used + 2), columns - text.length) - used;
+    line += `${' '.repeat(gap)}${mark({ severity }, style)}${text.slice(severity.length)}`;
+  }
+  return [...lines, line];
 }
 
 /** A finding's severity as it is printed, coloured by weight. */
@@ -71,14 +87,15 @@ export function meaning(field: Field, value: bigint | number): string {
 
 function addressBits(path: string, word: number): string {
   const bits = XENMEMF.address_bits(word);
-  const parts = [bits === 0 ? 'no limit' : `below 2^${bits}`];
+  if (word <= 0xff && !path.startsWith('in.')) return `${word}  (${bits === 0 ? 'no limit' : `below 2^${bits}`})`;
+  const parts = [bits === 0 ? 'no limit' : `${bits} bits`];
   const node = XENMEMF.node(word);
   if (node !== undefined) parts.push(`node ${node}`);
-  if (word & XENMEMF.populate_on_demand) parts.push('populate_on_demand');
-  if (word & XENMEMF.exact_node_request) parts.push('exact_node_request');
+  if (word & XENMEMF.populate_on_demand) parts.push('PoD');
+  if (word & XENMEMF.exact_node_request) parts.push('exact');
   if (word & XENMEMF.vnode) parts.push('vnode');
   if (path.startsWith('in.')) return word === 0 ? '0' : `${hex64(BigInt(word))}  (ignored)`;
-  return word === 0 ? '0  (no limit)' : `${word > 0xff ? hex64(BigInt(word)) : word}  (${parts.join(', ')})`;
+  return `${hex64(BigInt(word))}  (${parts.join(', ')})`;
 }
 
 function size(bytes: number): string {

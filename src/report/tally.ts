@@ -1,5 +1,6 @@
 import type { Finding, Judgement } from '../rules/judge.ts';
 import { count, plain, type Style } from './style.ts';
+import { wrapped } from './wrap.ts';
 
 type Counts = Record<string, number>;
 
@@ -65,16 +66,19 @@ export function tallyText(tally: Tally, style: Style = plain): string[] {
   const total = (counts: Counts): number => Object.values(counts).reduce((sum, n) => sum + n, 0);
   const { hypervisor, error, warning, note } = tally.weights;
   const judged = tally.calls - tally.not_judged;
-  const unreadable = tally.unreadable > 0 ? `, ${count(tally.unreadable, 'unreadable line')}` : '';
+  const unreadable = tally.unreadable > 0 ? `, ${tally.unreadable} unreadable` : '';
+  const others = tally.not_judged > 0 ? `, ${tally.not_judged} of ops that xenmem does not judge` : '';
   const lines = [
-    `${count(tally.calls, 'call')}: ${judged} judged, ${tally.not_judged} of ops that xenmem does not judge${unreadable}`,
+    `${count(tally.calls, 'call')}: ${judged} judged${others}${unreadable}`,
     `requirements: ${total(tally.holds)} hold, ${total(tally.violated)} violated, ${total(tally.unknown)} unknown`,
   ];
   const ids = Object.entries(tally.findings).sort(([a], [b]) => (a < b ? -1 : 1));
-  if (ids.length > 0) lines.push(`findings: ${ids.map(([id, n]) => `${id} ${n}`).join(', ')}`);
+  if (ids.length > 0)
+    lines.push(...wrapped('findings: ', ids.map(([id, n]) => `${id}\u00a0${n}`).join(', ')).map((text) => text.replaceAll('\u00a0', ' ')));
   if (hypervisor > 0) lines.push(style.bad(`✗ the hypervisor broke ${count(hypervisor, 'requirement')}`));
   else if (error > 0) lines.push(style.bad(`✗ ${count(error, 'error')} of the caller; no requirement on the hypervisor violated`));
   else if (!tally.evaluated) lines.push(style.warn('? nothing was evaluated'));
+  else if (tally.unreadable > 0) lines.push(style.warn('? nothing wrong in what could be read'));
   else lines.push(style.good(`✓ nothing wrong${warning + note > 0 ? ` (${count(warning, 'warning')}, ${count(note, 'note')})` : ''}`));
   return lines;
 }

@@ -166,6 +166,7 @@ export const callerRules: readonly Rule[] = [
     reading: 'The struct and the lists do not lie in pages being exchanged. Judged on physical addresses only.',
     check(facts) {
       if (facts.call.space === 'virtual') return unknown('addresses are virtual');
+      if (facts.foreign) return holds;
       const lists = facts.reservations.map((r) => r.list);
       const own = [facts.argumentRange, ...lists.map((list) => list?.range)];
       const extents = facts.reservations.flatMap((r) => facts.extents(r).map((extent) => ({ r, extent })));
@@ -206,12 +207,25 @@ export const callerRules: readonly Rule[] = [
       return bits >= 1 && bits <= 12 ? unless([at(facts, facts.out, 'address_bits', `no frame lies below 2^${bits} bytes`)]) : holds;
     },
   }),
+  sequel('caller-put-after-get', {
+    quote: 'XENMEM_put_dma_buf unpins a set of pages, previously pinned by XENMEM_get_dma_buf',
+    reading: 'put lists pages that an earlier get pinned and no put has released. Judged only where the trace is known from its start.',
+  }),
+  sequel('caller-put-lists-gpfns', {
+    quote: '@out.extent_start is overwritten with allocated GMFN bases',
+    reading: 'put lists the guest frames that get was given, not the machine frames that get left in their place.',
+  }),
 ];
 
 type Duty = Pick<Rule, 'quote' | 'reading'> & { readonly check: (facts: Facts) => Answer };
 
 function duty(id: string, severity: Severity, ops: readonly JudgedOp[], { quote, reading, check }: Duty): Rule {
   return { id, blame: 'caller', severity, level: 0, scope: 'call', ops, always: true, quote, reading, check };
+}
+
+/** A duty that only the calls before this one show; `PinWatch` finds its breaches. */
+function sequel(id: string, { quote, reading }: Pick<Rule, 'quote' | 'reading'>): Rule {
+  return { id, blame: 'caller', severity: 'error', level: 0, scope: 'trace', ops: ['put_dma_buf'], always: true, quote, reading };
 }
 
 /** Runs a check on each reservation; `undefined` from any of them means that it could not be judged in full. */

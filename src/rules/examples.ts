@@ -49,5 +49,7 @@ export const examples: Readonly<Record<string, string>> = {
   'caller-out-not-later-input': 'Output 0 is guest frame 0x40001, which is also input 1: the second chunk takes the new page away again.',
   'caller-struct-outside-extents': 'The list lies in the very page that is being exchanged.',
   'caller-extent-aligned': 'An extent of order 2 at guest frame 0x40001.',
+  'caller-put-after-get': 'A page is put twice, or put after a get that failed before it reached the page.',
+  'caller-put-lists-gpfns': 'The list of the get is handed to put as it is: it now holds machine frames.',
   'caller-address-bits': 'out.address_bits 0x120: Xen reads bits 8..15 as node 0.',
 };

@@ -1,4 +1,4 @@
-import { PAGE_SHIFT } from '../abi/constants.ts';
+import { DOMID, PAGE_SHIFT } from '../abi/constants.ts';
 import { fieldOf, layoutOf, type StructLayout } from '../abi/layout.ts';
 import { argumentOf, type JudgedOp, startExtent } from '../abi/ops.ts';
 import type { StructName } from '../abi/structs.ts';
@@ -40,6 +40,7 @@ export class Facts {
   #reservations: readonly Reservation[] | undefined;
   #changes: readonly ByteRange[] | undefined;
   #committed: readonly ByteRange[] | undefined;
+  readonly #extents = new Map<Reservation, readonly Extent[]>();
 
   constructor(call: ObservedCall, op: JudgedOp) {
     this.call = call;
@@ -152,17 +153,29 @@ export class Facts {
 
   /** The extents of a reservation whose list entries were captured before the call. Empty where the order is beyond any machine. */
   extents(reservation: Reservation): readonly Extent[] {
+    const known = this.#extents.get(reservation);
+    if (known) return known;
     const { list, extent_order } = reservation;
     const pages = extent_order === undefined ? undefined : pagesOf(extent_order);
-    if (list === undefined || pages === undefined) return [];
-    return knownEntries(this.call.before, list).map(({ index, value }) => ({ index, base: value, pages }));
+    const extents =
+      list === undefined || pages === undefined
+        ? []
+        : knownEntries(this.call.before, list).map(({ index, value }) => ({ index, base: value, pages }));
+    this.#extents.set(reservation, extents);
+    return extents;
+  }
+
+  /** Does the struct name a domain other than the caller, so that its frames are not where the caller's memory lies? */
+  get foreign(): boolean {
+    const { domid } = this.call;
+    return this.reservations.some((r) => r.domid !== undefined && r.domid !== DOMID.SELF && domid !== undefined && r.domid !== domid);
   }
 
   /** The address ranges of exchanged pages: inputs counted in N, outputs counted in K. Physical addresses only, else empty. */
   get committed(): readonly ByteRange[] {
     if (this.#committed) return this.#committed;
     const { N, K } = this;
-    if (this.call.space === 'virtual' || N === undefined || K === undefined) return [];
+    if (this.call.space === 'virtual' || this.foreign || N === undefined || K === undefined) return [];
     const ranges = (reservation: Reservation, upTo: bigint): ByteRange[] =>
       this.extents(reservation)
         .filter((e) => e.index < upTo)
@@ -175,6 +188,17 @@ export class Facts {
 /** The addresses of an extent's pages where addresses are physical: gfn = address >> 12. */
 export function addressesOf(extent: Extent): ByteRange {
   return { address: extent.base << BigInt(PAGE_SHIFT), length: extent.pages << BigInt(PAGE_SHIFT) };
+}
+
+/** Pages that one call is followed by, one by one; a call on more is not followed. */
+const mostPages = 1n << 14n;
+
+/** The guest frames of extents, or `undefined` if they are too many to be followed one by one. */
+export function pagesOfExtents(extents: readonly Pick<Extent, 'base' | 'pages'>[]): bigint[] | undefined {
+  const first = extents[0];
+  if (first === undefined) return [];
+  if (first.pages * BigInt(extents.length) > mostPages) return undefined;
+  return extents.flatMap(({ base, pages }) => Array.from({ length: Number(pages) }, (_, j) => base + BigInt(j)));
 }
 
 function pathsOf(op: JudgedOp): readonly Reservation['path'][] {

@@ -2,7 +2,7 @@ import type { JudgedOp } from '../abi/ops.ts';
 import { type ObservedCall, opOf } from '../trace/call.ts';
 import { Facts } from './facts.ts';
 import { type Answer, type Blame, type Rule, type Severity, unknown, type Violation } from './rule.ts';
-import { rulesFor } from './table.ts';
+import { ruleOf, rulesFor } from './table.ts';
 
 /** Something wrong with a call: which rule, who is to blame, how bad, and where. */
 export interface Finding extends Violation {
@@ -14,25 +14,31 @@ export interface Finding extends Violation {
 /** What the rules say of one call. */
 export interface Judgement {
   readonly op: JudgedOp;
+  readonly facts: Facts;
   /** Caller findings first, then violated requirements, each in the table's order. */
   readonly findings: readonly Finding[];
   /** The answer to every requirement that speaks of this op, by id. */
   readonly requirements: ReadonlyMap<string, Answer>;
-  /** Were there duties of the caller that could be judged at all? */
+  /** Did the caller break a duty of severity error? */
+  readonly callerErred: boolean;
+  /** Could any duty of the caller be judged? */
   readonly dutiesJudged: boolean;
 }
 
 const suspended: Answer = unknown("suspended by the caller's error");
 const notOfOneCall: Answer = unknown('one call cannot show it');
 
-/** Judges one call by every rule that speaks of its op; `undefined` if xenmem does not judge that op. */
-export function judge(call: ObservedCall): Judgement | undefined {
+/**
+ * Judges one call by every rule that speaks of its op; `undefined` if xenmem does not judge that op. `known` are findings on
+ * the caller that need more than this call to be seen, such as a put of pages that were never pinned.
+ */
+export function judge(call: ObservedCall, known: readonly Finding[] = []): Judgement | undefined {
   const op = opOf(call);
   if (op === undefined) return undefined;
   const facts = new Facts(call, op);
   const { requirements, duties } = rulesFor(op);
-  const findings: Finding[] = [];
-  let callerErred = false;
+  const findings: Finding[] = [...known];
+  let callerErred = known.some((f) => f.severity === 'error');
   let dutiesJudged = false;
   for (const rule of duties) {
     const answer = rule.check?.(facts);
@@ -48,9 +54,27 @@ export function judge(call: ObservedCall): Judgement | undefined {
     answers.set(rule.id, answer);
     if (answer.answer === 'violated') findings.push(...answer.violations.map((v) => findingOf(rule, v)));
   }
-  return { op, findings, requirements: answers, dutiesJudged };
+  return { op, facts, findings, requirements: answers, callerErred, dutiesJudged };
 }
 
-function findingOf(rule: Rule, violation: Violation): Finding {
+/** A violation of a rule as a finding. */
+export function findingOf(rule: Rule, violation: Violation): Finding {
   return { id: rule.id, blame: rule.blame, severity: rule.severity, ...violation };
+}
+
+/** Answers that came from more than one call, by id: they take the place of the `unknown` that one call gives. */
+export type WiderAnswers = ReadonlyMap<string, Answer>;
+
+/** A judgement with the answers of wider scope put in. */
+export function withWider(judgement: Judgement, wider: WiderAnswers): Judgement {
+  if (wider.size === 0) return judgement;
+  const requirements = new Map(judgement.requirements);
+  const findings = [...judgement.findings];
+  for (const [id, answer] of wider) {
+    const rule = ruleOf(id);
+    if (!rule) throw new TypeError(`no rule ${id}`);
+    requirements.set(id, answer);
+    if (answer.answer === 'violated') findings.push(...answer.violations.map((v) => findingOf(rule, v)));
+  }
+  return { ...judgement, requirements, findings };
 }

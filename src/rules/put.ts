@@ -71,7 +71,7 @@ function checkKept(facts: Facts): Answer {
   let watched = mapped && space === 'physical';
   for (const extent of extents) {
     const addresses = addressesOf(extent);
-    if (space === 'physical') {
+    if (space === 'physical' && !facts.foreign) {
       const hit = facts.changes.find((change) => overlaps(change, addresses));
       if (hit)
         return violated(

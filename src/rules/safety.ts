@@ -2,11 +2,11 @@ import { addressLimit } from '../abi/arch.ts';
 import type { JudgedOp } from '../abi/ops.ts';
 import { hex64 } from '../codec/hex.ts';
 import { type ByteRange, overlaps } from '../guest/memory.ts';
-import { anyChange, describe, entriesRange, strayChange } from './changes.ts';
+import { anyChange, describe, entriesRange, moved, strayChange } from './changes.ts';
 import { addressesOf, type Facts } from './facts.ts';
 import { restUnmoved } from './mappings.ts';
 import { writableEntries } from './reservation.ts';
-import { type Answer, holds, noP2m, notCaptured, notExercised, type Rule, unless, violated } from './rule.ts';
+import { type Answer, holds, noP2m, notCaptured, notExercised, type Rule, unknown, unless, violated } from './rule.ts';
 
 const exchangesAndPut: readonly JudgedOp[] = ['get_dma_buf', 'put_dma_buf', 'exchange'];
 const everyOp: readonly JudgedOp[] = [...exchangesAndPut, 'increase_reservation', 'decrease_reservation', 'populate_physmap'];
@@ -30,6 +30,7 @@ export const safetyRules: readonly Rule[] = [
     ops: everyOp,
     quote: '(safety)',
     reading: 'Domains other than the caller and the one named keep their mappings and their content.',
+    check: checkIsolation,
   }),
   safety('bad-address-fails', 0, 'call', {
     ops: exchangesAndPut,
@@ -71,7 +72,7 @@ function writable(facts: Facts): ByteRange[] {
     const returned = entriesRange(facts.out, 0n, facts.K ?? 0n);
     return [...returned, ...facts.committed, ...(facts.nrExchangedRange ? [facts.nrExchangedRange] : [])];
   }
-  const pages = facts.call.space === 'physical' ? facts.extents(facts.in).map(addressesOf) : [];
+  const pages = facts.call.space === 'physical' && !facts.foreign ? facts.extents(facts.in).map(addressesOf) : [];
   return [...writableEntries(facts), ...(pagesChangedHands(facts) === 'none' ? [] : pages)];
 }
 
@@ -90,17 +91,34 @@ function ownRanges(facts: Facts): ByteRange[] {
   return [facts.argumentRange, ...facts.reservations.map((r) => r.list?.range)].filter((range) => range !== undefined);
 }
 
+function checkIsolation({ call: { others } }: Facts): Answer {
+  if (others === undefined) return unknown('no other domain was watched');
+  if (others.length === 0) return notExercised;
+  for (const { domid, changes, p2mBefore, p2mAfter } of others) {
+    const [change] = changes;
+    if (change) return violated(`${change.length} bytes at ${hex64(change.address)} of domain ${domid} changed`);
+    for (const [gfn, before] of p2mBefore) {
+      const after = p2mAfter.get(gfn);
+      if (after !== undefined && after !== before) return violated(`guest frame ${hex64(gfn)} of domain ${domid} ${moved(before, after)}`);
+    }
+  }
+  return holds;
+}
+
 function checkConserved(facts: Facts): Answer {
   const { pagesBefore, pagesAfter, p2mBefore, p2mAfter } = facts.call;
   if (pagesBefore !== undefined && pagesAfter !== undefined && pagesBefore !== pagesAfter) {
     return violated(`the domain owned ${pagesBefore} pages before and ${pagesAfter} after`);
   }
+  const elsewhere = new Set<bigint>();
+  for (const other of facts.call.others ?? []) for (const frame of other.p2mAfter.values()) if (frame !== null) elsewhere.add(frame);
   const owner = new Map<bigint, bigint>();
   for (const [gfn, frame] of p2mAfter) {
     if (frame === null) continue;
     const other = owner.get(frame);
     const shared = other !== undefined && !(p2mBefore.get(gfn) === frame && p2mBefore.get(other) === frame);
     if (shared) return violated(`frame ${hex64(frame)} is behind guest frames ${hex64(other)} and ${hex64(gfn)}`);
+    if (elsewhere.has(frame) && p2mBefore.get(gfn) !== frame) return violated(`frame ${hex64(frame)} is in two domains`);
     owner.set(frame, gfn);
   }
   return pagesBefore !== undefined && pagesAfter !== undefined && p2mAfter.size > 0 ? holds : noP2m;

@@ -20,6 +20,15 @@ export interface Setting {
   readonly fromStart: boolean;
 }
 
+/** What was seen of a domain that a call has no business with. */
+export interface OtherDomain {
+  readonly domid: number;
+  /** Ranges of its memory that changed during the call. */
+  readonly changes: readonly ByteRange[];
+  readonly p2mBefore: P2m;
+  readonly p2mAfter: P2m;
+}
+
 /**
  * One memory_op as somebody saw it: a capture or a live run. Every part but `cmd` may be missing; what is missing is
  * `undefined` and makes answers unknown, never right.
@@ -44,9 +53,11 @@ export interface ObservedCall extends Setting {
   readonly unmapped: readonly ByteRange[];
   readonly p2mBefore: P2m;
   readonly p2mAfter: P2m;
-  /** Pages the domain owns. */
+  /** Pages owned by the domain that the struct names; the p2m is that domain's too. */
   readonly pagesBefore: number | undefined;
   readonly pagesAfter: number | undefined;
+  /** Domains other than the caller and the one named in the struct, where they were watched. */
+  readonly others: readonly OtherDomain[] | undefined;
 }
 
 const nothing: P2m = new Map();
@@ -78,6 +89,7 @@ export function observedCall(cmd: number, parts: Partial<ObservedCall> = {}): Ob
     p2mAfter: nothing,
     pagesBefore: undefined,
     pagesAfter: undefined,
+    others: undefined,
     ...parts,
   };
 }

@@ -1,7 +1,7 @@
 import { type InputFormat, inputFormats } from './formats.ts';
 import { InputError } from './input-error.ts';
 import { quoted } from './quoted.ts';
-import { firstNotUtf8 } from './utf8.ts';
+import { decodeUtf8, firstNotUtf8 } from './utf8.ts';
 
 /** How much of an input `detect` looks at, at most, in bytes. */
 export const detectWithin = 65536;
@@ -50,7 +50,7 @@ export function detect(first: Uint8Array, atEnd = true): InputFormat | undefined
   const sampleIsKnown = complete || (newline >= 0 && bytes.length >= atLeast);
   const sampleIsWhole = newline >= 0 ? sampleIsKnown : atEnd && bytes.length < detectWithin;
   if (!isText(sample, sampleIsWhole)) return 'raw';
-  return sampleIsKnown ? textFormat(latin1(bytes.subarray(start, lineEnd)).trimEnd(), newline >= 0) : undefined;
+  return sampleIsKnown ? textFormat(textOf(bytes.subarray(start, lineEnd)).trimEnd(), newline >= 0) : undefined;
 }
 
 /** The error for an input in which there is nothing to read. */
@@ -73,6 +73,10 @@ function textFormat(line: string, ended: boolean): InputFormat {
   if (plainHex.test(line)) return ended && fullPostscriptLine.test(line) ? 'xxd-p' : 'hex';
   const known = Object.values(inputFormats).join(', ');
   throw new InputError(`${quoted(line)} begins none of the formats that are understood: ${known}`);
+}
+
+function textOf(bytes: Uint8Array): string {
+  return decodeUtf8(bytes) ?? latin1(bytes);
 }
 
 /** No control characters but white space, and UTF-8; a sequence cut off by the end of the sample may still become it. */

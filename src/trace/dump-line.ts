@@ -61,7 +61,7 @@ function printsWords(text: string, start: number, end: number, bytes: Uint8Array
   if (characters === visible(bytes)) return false;
   const groups = text.slice(start, end).split(' ');
   const width = (groups[0] as string).length / 2;
-  if (width < 2 || groups.some((group) => group.length !== 2 * width)) return false;
+  if (groups.some((group) => group.length !== 2 * width)) return false;
   const backwards = bytes.slice();
   for (let i = 0; i < bytes.length; i += width) backwards.subarray(i, i + width).reverse();
   return characters === visible(backwards);

@@ -3,7 +3,7 @@ import { latin1 } from './detect.ts';
 import { hexdumpLine, xxdLine } from './dump-line.ts';
 import { blank, halfADigit, kinds, notADigit } from './hex-digit.ts';
 import { InputError } from './input-error.ts';
-import { byteLinesOf } from './lines.ts';
+import { linesOf } from './lines.ts';
 
 /** Consecutive bytes of an input. */
 export interface Part {
@@ -21,39 +21,59 @@ const byteOrderMark = [0xef, 0xbb, 0xbf];
  * line and column (a byte's, from 1) at the first thing that is no pair; what stands before it has been yielded by then.
  */
 export async function* hexParts(source: AsyncIterable<Uint8Array>): AsyncGenerator<Part> {
-  let high = -1;
+  const scan: Scan = { high: -1, column: 0, written: 0 };
   let line = 1;
-  let column = 0;
   let marks = 0;
   for await (const chunk of source) {
     const bytes = new Uint8Array((chunk.length + 1) >> 1);
     let from = 0;
-    let to = 0;
-    for (const code of chunk) {
+    scan.written = 0;
+    for (let at = 0; at < chunk.length; at++) {
       if (marks < byteOrderMark.length) {
-        if (code === byteOrderMark[marks++]) continue;
+        if (chunk[at] === byteOrderMark[marks++]) continue;
         if (marks > 1) throw notADigit(byteOrderMark[0] as number, 1, 1);
         marks = byteOrderMark.length;
       }
-      const kind = kinds[code] as number;
-      column++;
-      if (kind < blank) {
-        if (high >= 0) bytes[to++] = (high << 4) | kind;
-        high = high < 0 ? kind : -1;
-        continue;
-      }
-      const fault = kind > blank ? notADigit(code, column, line) : high >= 0 ? halfADigit(column - 1, line) : undefined;
-      if ((fault || code === 0x0a) && to > from) yield { bytes: bytes.subarray(from, to), line, restart: false };
-      if (fault) throw fault;
-      if (code === 0x0a) {
-        from = to;
-        line++;
-        column = 0;
-      }
+      at = scanDigits(chunk, at, bytes, scan);
+      if (scan.written > from) yield { bytes: bytes.subarray(from, scan.written), line, restart: false };
+      from = scan.written;
+      if (at === chunk.length) break;
+      const code = chunk[at] as number;
+      if ((kinds[code] as number) > blank) throw notADigit(code, scan.column, line);
+      if (scan.high >= 0) throw halfADigit(scan.column - 1, line);
+      line++;
+      scan.column = 0;
     }
-    if (to > from) yield { bytes: bytes.subarray(from, to), line, restart: false };
   }
-  if (high >= 0) throw halfADigit(column, line);
+  if (scan.high >= 0) throw halfADigit(scan.column, line);
+}
+
+interface Scan {
+  /** The first digit of a byte that is not complete, else -1. */
+  high: number;
+  /** Of the last character that was looked at. */
+  column: number;
+  written: number;
+}
+
+/** Turns digits into `bytes` up to a line end, a fault or the end of the chunk; inside the generator it would be slow. */
+function scanDigits(chunk: Uint8Array, from: number, bytes: Uint8Array, scan: Scan): number {
+  let { high, column, written } = scan;
+  let at = from;
+  for (; at < chunk.length; at++) {
+    const kind = kinds[chunk[at] as number] as number;
+    column++;
+    if (kind < blank) {
+      if (high >= 0) bytes[written++] = (high << 4) | kind;
+      high = high < 0 ? kind : -1;
+    } else if (kind > blank || high >= 0 || chunk[at] === 0x0a) {
+      break;
+    }
+  }
+  scan.high = high;
+  scan.column = column;
+  scan.written = written;
+  return at;
 }
 
 /** Most bytes that the `*` lines of one input may stand for, lest a little text become data without end. */
@@ -70,7 +90,7 @@ export async function* dumpParts(source: AsyncIterable<Uint8Array>, format: 'xxd
   let restart = false;
   let squeezedAt: number | undefined;
   let squeezed = 0n;
-  for await (const { line, bytes: raw } of byteLinesOf(source)) {
+  for await (const { number: line, bytes: raw } of linesOf(source)) {
     if (!raw) throw new InputError('the line is longer than 1 MiB', line);
     const text = latin1(raw);
     if (text.trim() === '') continue;
@@ -85,7 +105,7 @@ export async function* dumpParts(source: AsyncIterable<Uint8Array>, format: 'xxd
       if (missing <= 0n || missing % BigInt(last.length) !== 0n) {
         throw new InputError(
           `offset ${hex64(offset)} after "*" at ${hex64(expected)} is not whole lines of ${last.length} bytes later`,
-          number,
+          line,
         );
       }
       squeezed += missing;

@@ -1,17 +1,11 @@
 import { roomFor } from './room-for.ts';
-import { decodeUtf8, firstNotUtf8 } from './utf8.ts';
 
 /** One line without its line end. `bytes` is `undefined` for a line beyond the limit, which is dropped as it comes. */
-export interface ByteLine {
+export interface Line {
   /** Counted from 1. */
-  readonly line: number;
+  readonly number: number;
   readonly bytes: Uint8Array | undefined;
 }
-
-/** One line of text, or why it cannot be read. */
-export type TextLine =
-  | { readonly line: number; readonly text: string; readonly problem?: undefined }
-  | { readonly line: number; readonly text?: undefined; readonly problem: string };
 
 /** Longest line of any text input, in bytes. */
 export const longestLine: number = 1 << 20;
@@ -22,10 +16,10 @@ const newline = 0x0a;
  * The lines of a stream of bytes, each as soon as it is complete (a line that is too long as soon as that is known). `\n` and
  * `\r\n` end a line; the last may lack either. A byte order mark before a line is dropped. Memory is bounded by the limit.
  */
-export async function* byteLinesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<ByteLine> {
+export async function* linesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<Line> {
   let held = new Uint8Array(1024);
   let length = 0;
-  let line = 1;
+  let number = 1;
   let tooLong = false;
   let begun = false;
   for await (const chunk of source) {
@@ -35,20 +29,20 @@ export async function* byteLinesOf(source: AsyncIterable<Uint8Array>): AsyncGene
       begun = true;
       if (!tooLong && length + to - from > longestLine) {
         tooLong = true;
-        yield { line, bytes: undefined };
+        yield { number, bytes: undefined };
       }
       if (tooLong) {
         length = 0;
       } else if (found >= 0 && length === 0) {
-        yield { line, bytes: bare(chunk.subarray(from, to)) };
+        yield { number, bytes: bare(chunk.subarray(from, to)) };
       } else {
         held = roomFor(held, length, to - from);
         held.set(chunk.subarray(from, to), length);
         length += to - from;
-        if (found >= 0) yield { line, bytes: bare(held.slice(0, length)) };
+        if (found >= 0) yield { number, bytes: bare(held.slice(0, length)) };
       }
       if (found >= 0) {
-        line++;
+        number++;
         length = 0;
         tooLong = false;
         begun = false;
@@ -56,17 +50,7 @@ export async function* byteLinesOf(source: AsyncIterable<Uint8Array>): AsyncGene
       from = to + 1;
     }
   }
-  if (begun && !tooLong) yield { line, bytes: bare(held.slice(0, length)) };
-}
-
-/** The lines of a stream of bytes as text, with the same promises; a line that is too long or not UTF-8 is a problem. */
-export async function* linesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<TextLine> {
-  for await (const { line, bytes } of byteLinesOf(source)) {
-    const text = bytes && decodeUtf8(bytes);
-    if (text !== undefined) yield { line, text };
-    else if (!bytes) yield { line, problem: 'longer than 1 MiB' };
-    else yield { line, problem: `not UTF-8 at byte ${(firstNotUtf8(bytes) ?? 0) + 1} of the line` };
-  }
+  if (begun && !tooLong) yield { number, bytes: bare(held.slice(0, length)) };
 }
 
 function bare(bytes: Uint8Array): Uint8Array {

@@ -1,8 +1,7 @@
 import { defaultSetting, type ObservedCall, type Setting } from './call.ts';
 import { RecordError } from './fields.ts';
-import { jsonFault } from './json-fault.ts';
-import { linesOf } from './lines.ts';
-import { readRecord, type TraceRecord } from './record.ts';
+import { jsonLinesOf } from './json-lines.ts';
+import { type ReadRecord, readRecord, type TraceRecord } from './record.ts';
 
 /** A call of a trace; `record` is what was on the line, unknown keys included. */
 export interface CallItem {
@@ -19,38 +18,29 @@ export interface UnreadableItem {
   readonly message: string;
 }
 
-const passedOver = /^\s*(?:#|$)/;
-
-/** The records of an NDJSON trace, each as soon as its line is complete. Blank lines and `#` lines are passed over. */
+/** The calls of an NDJSON trace, each as soon as its line is complete. */
 export async function* readNdjson(
   source: AsyncIterable<Uint8Array>,
   flags: Partial<Setting> = {},
 ): AsyncGenerator<CallItem | UnreadableItem> {
   let setting: Setting = { ...defaultSetting, ...flags };
-  for await (const { line, text, problem } of linesOf(source)) {
-    if (problem !== undefined) {
-      yield { kind: 'unreadable', line, message: problem };
+  for await (const read of jsonLinesOf(source)) {
+    const { line } = read;
+    const found = read.problem ?? recordOrProblem(read.json, setting, flags);
+    if (typeof found === 'string') {
+      yield { kind: 'unreadable', line, message: found };
       continue;
     }
-    if (passedOver.test(text)) continue;
-    try {
-      const found = readRecord(parse(text), setting, flags);
-      setting = found.setting;
-      if (found.call) yield { kind: 'call', line, call: found.call, record: found.record };
-    } catch (error) {
-      if (!(error instanceof RecordError || error instanceof LineError)) throw error;
-      yield { kind: 'unreadable', line, message: error.message };
-    }
+    setting = found.setting;
+    if (found.call) yield { kind: 'call', line, call: found.call, record: found.record };
   }
 }
 
-class LineError extends Error {}
-
-function parse(text: string): unknown {
+function recordOrProblem(json: unknown, setting: Setting, flags: Partial<Setting>): ReadRecord | string {
   try {
-    return JSON.parse(text);
-  } catch {
-    const fault = jsonFault(text);
-    throw new LineError(fault ? `not JSON at column ${fault.column}: ${fault.reason}` : 'not JSON');
+    return readRecord(json, setting, flags);
+  } catch (error) {
+    if (error instanceof RecordError) return error.message;
+    throw error;
   }
 }

@@ -78,6 +78,7 @@ async function begin(
   let held = new Uint8Array(4096);
   let length = 0;
   let looked = 0;
+  let begun = false;
   for (;;) {
     const next = await iterator.next();
     const atEnd = next.done === true;
@@ -86,15 +87,22 @@ async function begin(
     held.set(chunk, length);
     length += chunk.length;
     const head = held.subarray(0, length);
+    const full = length >= detectWithin;
+    // A byte order mark is blank, but only when all of it is there.
+    const fresh = length - chunk.length < 4096 ? head : chunk;
+    begun ||= (atEnd || length > 2) && firstNotBlank(fresh) !== undefined;
     if (given !== undefined) {
-      if (given === 'raw' ? length > 0 : length >= detectWithin || firstNotBlank(head) !== undefined) return { format: given, head };
+      if (begun || full || (given === 'raw' && length > 0)) return { format: given, head };
       if (atEnd) throw blankInput(length);
-      continue;
+    } else if (atEnd || full || (begun && worthALook(chunk, length, looked))) {
+      looked = length;
+      const format = detect(head, atEnd);
+      if (format !== undefined) return { format, head };
     }
-    // Looking again at every byte of a slow source would be quadratic; only a line's end or much more can change the answer.
-    if (!atEnd && length > 4096 && length < 2 * looked && length < detectWithin && !chunk.includes(0x0a)) continue;
-    looked = length;
-    const format = detect(head, atEnd);
-    if (format !== undefined) return { format, head };
   }
+}
+
+/** Looking again at every byte of a slow source would be quadratic; only a line's end or much more can change the answer. */
+function worthALook(chunk: Uint8Array, length: number, looked: number): boolean {
+  return length <= 4096 || length >= 2 * looked || chunk.includes(0x0a);
 }

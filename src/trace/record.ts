@@ -52,7 +52,7 @@ function callOf(record: TraceRecord, setting: Setting): ObservedCall {
   const cmd = read(record, 'cmd', command);
   if (cmd === undefined) throw new RecordError('cmd', 'missing');
   read(record, 'ts', time);
-  // Spelled out, not spread over `observedCall`: forty times as fast, and a long trace is made of these.
+  // Spelled out, not spread over `observedCall`: many times as fast, and a long trace is made of these.
   return {
     arch: setting.arch,
     profile: setting.profile,
@@ -74,6 +74,7 @@ function callOf(record: TraceRecord, setting: Setting): ObservedCall {
     p2mAfter: read(record, 'p2m_after', p2m) ?? noFrames,
     pagesBefore: read(record, 'pages_before', safeCount),
     pagesAfter: read(record, 'pages_after', safeCount),
+    others: undefined,
   };
 }
 
@@ -149,5 +150,8 @@ function within64(address: bigint, length: bigint, where: string): void {
 /** What is passed on is written by recursion, which a hostile depth would break. */
 function shallow(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return true;
-  return levels > 0 && Object.values(value).every((inner) => shallow(inner, levels - 1));
+  if (levels === 0) return false;
+  const inner: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
+  for (const one of inner) if (!shallow(one, levels - 1)) return false;
+  return true;
 }

@@ -10,7 +10,7 @@ export function headerOf(setting: Setting, source?: string): TraceRecord {
 }
 
 /**
- * A call as a record under a header of that setting; what the format has no place for (`argument`, `changes`, `fromStart`) is
+ * A call as a record under a header of that setting; what the format has no place for (`argument`, `changes`, `others`, `fromStart`) is
  * left out. All memory that the call knows is written, so give it what was seen, not all of a live guest.
  */
 export function recordOf(call: Pick<ObservedCall, 'cmd'> & Partial<ObservedCall>, header: Setting = defaultSetting): TraceRecord {

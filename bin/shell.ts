@@ -1,0 +1,54 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** The root of the package, and the command as it was built. Only tests use this file. */
+export const root: string = fileURLToPath(new URL('..', import.meta.url));
+export const command: string = join(root, 'dist/bin/xenmem.js');
+export const captures: string = join(root, 'fixtures/captures');
+
+/** A place for the files of one test file, and the directory that the command runs in. */
+export const scratch: string = mkdtempSync(join(tmpdir(), 'xenmem-'));
+
+/** What a run of the command left. */
+export interface Ran {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the built command to its end, `input` on its stdin (else it is empty), with no colour but what `env` asks for. */
+export function xenmem(args: readonly string[], input: string | Uint8Array = '', env: NodeJS.ProcessEnv = {}): Ran {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [command, ...args], options(env, input));
+  return { code: status, stdout, stderr };
+}
+
+/** Runs a line of shell in which `xenmem` is the built command. */
+export function shell(line: string, env: NodeJS.ProcessEnv = {}): Ran {
+  const script = `xenmem() { '${process.execPath}' '${command}' "$@"; }; ${line}`;
+  const { status, stdout, stderr } = spawnSync('bash', ['-c', script], options(env, ''));
+  return { code: status, stdout, stderr };
+}
+
+/** Writes a file in the scratch directory and gives back its name. */
+export function file(name: string, content: string | Uint8Array): string {
+  writeFileSync(join(scratch, name), content);
+  return name;
+}
+
+/** Is a tool there to be used? */
+export function has(tool: string): boolean {
+  return spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0;
+}
+
+/** Bytes from hex, white space ignored. */
+export function hex(text: string): Buffer {
+  return Buffer.from(text.replace(/\s+/g, ''), 'hex');
+}
+
+function options(env: NodeJS.ProcessEnv, input: string | Uint8Array) {
+  const { PATH, HOME } = process.env;
+  return { cwd: scratch, env: { PATH, HOME, LANG: 'de_DE.UTF-8', ...env }, input, encoding: 'utf8', maxBuffer: 1 << 28 } as const;
+}

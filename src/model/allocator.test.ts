@@ -1,0 +1,105 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { blocksOf, countFree, emptyFreeLists, type FreeLists, release, releaseRun, take } from './allocator.ts';
+
+const freeRun = (first: number, frames: number): FreeLists => {
+  const free = emptyFreeLists();
+  releaseRun(free, first, frames);
+  return free;
+};
+const unlimited = Number.POSITIVE_INFINITY;
+
+describe('the buddy allocator', () => {
+  it('holds a run as the largest aligned blocks', () => {
+    // 3 | 4..7 | 8..15 | 16..17 | 18
+    expect([...blocksOf(freeRun(3, 16))]).toEqual([
+      [3, 0],
+      [18, 0],
+      [16, 1],
+      [4, 2],
+      [8, 3],
+    ]);
+  });
+
+  it('cuts from the end of the highest zone, so that singles come in descending order', () => {
+    const free = freeRun(0x100000, 4);
+    releaseRun(free, 0x80000, 4);
+    expect([0, 0, 1, 0, 2].map((order) => take(free, order, unlimited, 'high'))).toEqual([
+      0x100003,
+      0x100002,
+      0x100000,
+      0x80003,
+      undefined,
+    ]);
+  });
+
+  it('cuts from the bottom of memory if that is preferred', () => {
+    const free = freeRun(0x80000, 8);
+    releaseRun(free, 0x100000, 8);
+    expect([0, 1, 0, 3].map((order) => take(free, order, unlimited, 'low'))).toEqual([0x80000, 0x80002, 0x80001, 0x100000]);
+  });
+
+  it('base + 2^order <= limit, exactly', () => {
+    expect(take(freeRun(16, 16), 2, 32, 'high')).toBe(28);
+    expect(take(freeRun(16, 16), 2, 31, 'high')).toBe(24);
+    expect(take(freeRun(16, 16), 2, 20, 'high')).toBe(16);
+    expect(take(freeRun(16, 16), 2, 19, 'high')).toBe(undefined);
+    expect(take(freeRun(16, 16), 0, 17, 'low')).toBe(16);
+    expect(take(freeRun(16, 16), 0, 16, 'low')).toBe(undefined);
+    expect(take(freeRun(0, 16), 0, 0.5, 'high')).toBe(undefined);
+  });
+
+  it('merges what is freed with its buddy, in any order', () => {
+    const free = freeRun(0, 0);
+    for (const frame of [3, 0, 1, 2, 7, 5, 6]) release(free, frame);
+    expect([...blocksOf(free)]).toEqual([
+      [5, 0],
+      [6, 1],
+      [0, 2],
+    ]);
+    release(free, 4);
+    expect([...blocksOf(free)]).toEqual([[0, 3]]);
+  });
+
+  it('counts what is free on either side of a limit', () => {
+    expect(countFree(freeRun(0xffff0, 0x20))).toEqual({ below: 0x10, above: 0x10 });
+    expect(countFree(freeRun(0, 16), 5)).toEqual({ below: 5, above: 11 });
+  });
+
+  it('agrees with a set of frames, whatever is taken and freed', () => {
+    const step = fc.record({
+      order: fc.integer({ min: 0, max: 3 }),
+      limit: fc.constantFrom(unlimited, 100, 64, 37, 8),
+      prefers: fc.constantFrom('high' as const, 'low' as const),
+      give: fc.nat(),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const free = freeRun(5, 90);
+        const frames = new Set(Array.from({ length: 90 }, (_, i) => i + 5));
+        const taken: [number, number][] = [];
+        for (const { order, limit, prefers, give } of steps) {
+          const base = take(free, order, limit, prefers);
+          const candidates = Array.from({ length: 128 >> order }, (_, i) => i << order).filter(
+            (b) => b + 2 ** order <= limit && Array.from({ length: 2 ** order }, (_, j) => b + j).every((f) => frames.has(f)),
+          );
+          if (base === undefined) {
+            expect(candidates).toEqual([]);
+          } else {
+            expect(candidates).toContain(base);
+            for (let j = 0; j < 2 ** order; j++) frames.delete(base + j);
+            taken.push([base, order]);
+          }
+          if (give % 3 === 0 && taken.length > 0) {
+            const [[block, size] = [0, 0]] = taken.splice(give % taken.length, 1);
+            release(free, block, size);
+            for (let j = 0; j < 2 ** size; j++) frames.add(block + j);
+          }
+          expect(countFree(free, 0).above).toBe(frames.size);
+        }
+        for (const [block, size] of taken) release(free, block, size);
+        expect([...blocksOf(free)]).toEqual([...blocksOf(freeRun(5, 90))]);
+      }),
+    );
+  });
+});

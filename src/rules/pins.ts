@@ -1,0 +1,236 @@
+import { DOMID } from '../abi/constants.ts';
+import { hex64 } from '../codec/hex.ts';
+import { knownEntries } from '../guest/handle.ts';
+import { type ObservedCall, opOf, type P2m } from '../trace/call.ts';
+import { moved } from './changes.ts';
+import { Facts, pagesOfExtents } from './facts.ts';
+import { type Finding, findingOf, type Judgement } from './judge.ts';
+import { type Answer, holds, violated } from './rule.ts';
+import { ruleOf } from './table.ts';
+
+/** Churns in which a put page must have moved, if a never-pinned page of its domain moved in each of them. */
+const churnsToMove = 4;
+
+interface PinnedPage {
+  /** Was it seen to stay through a churn that moved an unpinned page, before any put? */
+  stayed: boolean;
+  /** Has there been a put in its domain since it was pinned? */
+  putSince: boolean;
+}
+
+interface DomainPins {
+  readonly pinned: Map<bigint, PinnedPage>;
+  /** Pages whose pin cannot be told any more: a call on them was not seen to the end, or its outcome is a reading. */
+  readonly uncertain: Set<bigint>;
+  /** Pages that a put released and that have not moved since, with the churns they have left. */
+  readonly released: Map<bigint, number>;
+  readonly everPinned: Set<bigint>;
+  /** Frame numbers that a get returned. */
+  readonly returned: Set<bigint>;
+  /** What each get committed, as long as all of it is pinned. */
+  commits: ReadonlySet<bigint>[];
+  p2m: P2m;
+}
+
+/** An answer to a requirement, from more than one call. */
+export type PinAnswers = Map<string, Answer>;
+
+/**
+ * Follows the pins of every domain through a sequence of calls and moves, and judges what no single call shows: that a pinned
+ * page stays, that a put page may move again, and that puts list what gets pinned. It knows only what was observed.
+ */
+export class PinWatch {
+  readonly #domains = new Map<number, DomainPins>();
+  /** Was anything missed before the first call? Then a page may be pinned without our knowing. */
+  #missed: boolean;
+
+  constructor(fromStart: boolean) {
+    this.#missed = !fromStart;
+  }
+
+  /** Is a page pinned: yes, no, or `undefined` where it cannot be told. */
+  isPinned(domid: number, gfn: bigint): boolean | undefined {
+    const pins = this.#domains.get(domid);
+    if (pins?.pinned.has(gfn)) return true;
+    return this.#missed || pins?.uncertain.has(gfn) ? undefined : false;
+  }
+
+  /** Does this put list exactly what one get committed and nothing has released? */
+  isExactCommit(domid: number, gfns: ReadonlySet<bigint>): boolean {
+    const pins = this.#domains.get(domid);
+    return pins?.commits.some((c) => c.size === gfns.size && [...c].every((gfn) => gfns.has(gfn))) ?? false;
+  }
+
+  /** The caller's mistakes that only the calls before show. Ask before `called`. */
+  findings(call: ObservedCall): Finding[] {
+    if (opOf(call) !== 'put_dma_buf') return [];
+    const facts = new Facts(call, 'put_dma_buf');
+    const domid = namedDomain(facts);
+    const pins = domid === undefined ? undefined : this.#domains.get(domid);
+    if (domid === undefined || facts.in.list === undefined) return [];
+    const extents = facts.extents(facts.in);
+    const mistaken = extents.find(
+      (e) => pins?.returned.has(e.base) && pins.pinned.get(e.base) === undefined && !pins.uncertain.has(e.base),
+    );
+    if (mistaken)
+      return [finding('caller-put-lists-gpfns', `entry ${mistaken.index} is ${hex64(mistaken.base)}, a machine frame that a get returned`)];
+    if (this.#missed) return [];
+    const stranger = pagesOfExtents(extents)?.find((gfn) => this.isPinned(domid, gfn) === false);
+    return stranger === undefined ? [] : [finding('caller-put-after-get', `guest frame ${hex64(stranger)} is listed, which no get has pinned`)];
+  }
+
+  /** Takes in a judged call; answers what it shows of earlier pins. */
+  called(judgement: Judgement): PinAnswers {
+    const { facts, op } = judgement;
+    const answers: PinAnswers = new Map();
+    const domid = namedDomain(facts);
+    if (domid === undefined) {
+      this.#missed ||= op === 'get_dma_buf';
+      return answers;
+    }
+    const pins = this.#domain(domid);
+    const pages = facts.reservations.map((r) => pagesOfExtents(facts.extents(r)));
+    if (pages.includes(undefined)) {
+      // Too many to follow: whatever was known of this domain may no longer be so.
+      this.#domains.delete(domid);
+      this.#missed = true;
+      return answers;
+    }
+    const named = new Set(pages.flatMap((gfns) => gfns ?? []));
+    this.#compare(pins, pins.p2m, facts.call.p2mBefore, new Set(), answers);
+    this.#compare(pins, facts.call.p2mBefore, facts.call.p2mAfter, named, answers);
+    if (op === 'get_dma_buf') this.#got(pins, judgement, named);
+    else if (op === 'put_dma_buf') this.#put(pins, judgement, named);
+    else this.#named(pins, named);
+    if (facts.call.p2mAfter.size > 0) pins.p2m = facts.call.p2mAfter;
+    return answers;
+  }
+
+  /** Takes in a move that the hypervisor made by itself: sharing, paging, migration. */
+  churned(domid: number, before: P2m, after: P2m): PinAnswers {
+    const answers: PinAnswers = new Map();
+    const pins = this.#domain(domid);
+    const movedPage = (gfn: bigint): boolean => {
+      const [a, b] = [before.get(gfn), after.get(gfn)];
+      return a !== undefined && b !== undefined && a !== b;
+    };
+    const controlMoved = [...before.keys()].some((gfn) => !pins.everPinned.has(gfn) && !pins.uncertain.has(gfn) && movedPage(gfn));
+    this.#compare(pins, before, after, new Set(), answers);
+    for (const [gfn, page] of pins.pinned) {
+      if (!controlMoved || before.get(gfn) === undefined || after.get(gfn) === undefined) continue;
+      if (!page.putSince) page.stayed = true;
+      const id = page.putSince ? 'put-only-listed' : 'get-pinned';
+      if (!answers.has(id)) answers.set(id, holds);
+    }
+    for (const [gfn, left] of pins.released) {
+      if (movedPage(gfn)) {
+        pins.released.delete(gfn);
+        if (!answers.has('put-unpins')) answers.set('put-unpins', holds);
+      } else if (controlMoved && left > 1) {
+        pins.released.set(gfn, left - 1);
+      } else if (controlMoved) {
+        pins.released.delete(gfn);
+        answers.set(
+          'put-unpins',
+          violated(`guest frame ${hex64(gfn)} was put, and has not moved in ${churnsToMove} churns that moved other pages`),
+        );
+      }
+    }
+    pins.p2m = after;
+    return answers;
+  }
+
+  #domain(domid: number): DomainPins {
+    let pins = this.#domains.get(domid);
+    if (!pins) {
+      pins = {
+        pinned: new Map(),
+        uncertain: new Set(),
+        released: new Map(),
+        everPinned: new Set(),
+        returned: new Set(),
+        commits: [],
+        p2m: new Map(),
+      };
+      this.#domains.set(domid, pins);
+    }
+    return pins;
+  }
+
+  /** A pinned page whose mapping changed although nobody asked for it. */
+  #compare(pins: DomainPins, before: P2m, after: P2m, named: ReadonlySet<bigint>, answers: PinAnswers): void {
+    for (const [gfn, page] of pins.pinned) {
+      const [a, b] = [before.get(gfn), after.get(gfn)];
+      if (a === undefined || b === undefined || a === b) continue;
+      this.#forget(pins, gfn);
+      if (named.has(gfn)) continue; // the guest asked for it: a reading
+      const message = `pinned guest frame ${hex64(gfn)} ${moved(a, b)}`;
+      if (!page.putSince) answers.set('get-pinned', violated(message));
+      else if (page.stayed) answers.set('put-only-listed', violated(`${message}; the put before did not list it`));
+    }
+  }
+
+  #got(pins: DomainPins, { facts, callerErred }: Judgement, named: ReadonlySet<bigint>): void {
+    const { K } = facts;
+    for (const gfn of named) {
+      pins.released.delete(gfn);
+      if (K !== 0n && (K === undefined || callerErred)) this.#doubt(pins, gfn);
+    }
+    const committed = K === undefined || callerErred ? [] : facts.extents(facts.out).filter((e) => e.index < K);
+    const pages = pagesOfExtents(committed) ?? [];
+    for (const gfn of pages) {
+      pins.uncertain.delete(gfn);
+      pins.pinned.set(gfn, { stayed: false, putSince: false });
+      pins.everPinned.add(gfn);
+    }
+    if (pages.length > 0) pins.commits.push(new Set(pages));
+    const list = facts.out.list;
+    if (list === undefined || K === undefined) return;
+    for (const { index, value } of knownEntries(facts.call.after, list)) if (index < K) pins.returned.add(value);
+  }
+
+  #put(pins: DomainPins, { facts, callerErred }: Judgement, listed: ReadonlySet<bigint>): void {
+    for (const page of pins.pinned.values()) page.putSince = true;
+    const { rc } = facts.call;
+    for (const gfn of listed) {
+      if (!pins.pinned.has(gfn)) continue;
+      this.#forget(pins, gfn);
+      if (rc === 0 && !callerErred) {
+        pins.uncertain.delete(gfn);
+        pins.released.set(gfn, churnsToMove);
+      }
+    }
+  }
+
+  /** A call of another op on these pages: whether it was allowed to touch a pinned one is a reading. */
+  #named(pins: DomainPins, named: ReadonlySet<bigint>): void {
+    for (const gfn of named) {
+      pins.released.delete(gfn);
+      if (pins.pinned.has(gfn) && pins.p2m.get(gfn) === undefined) this.#forget(pins, gfn);
+    }
+  }
+
+  #forget(pins: DomainPins, gfn: bigint): void {
+    pins.pinned.delete(gfn);
+    pins.uncertain.add(gfn);
+    pins.commits = pins.commits.filter((commit) => !commit.has(gfn));
+  }
+
+  #doubt(pins: DomainPins, gfn: bigint): void {
+    if (pins.pinned.has(gfn)) this.#forget(pins, gfn);
+    pins.uncertain.add(gfn);
+    pins.everPinned.add(gfn);
+  }
+}
+
+/** The domain whose pages a call is about: the one it names, or the caller for DOMID_SELF. */
+export function namedDomain(facts: Facts): number | undefined {
+  const named = facts.in.domid;
+  return named === DOMID.SELF ? facts.call.domid : named;
+}
+
+function finding(id: string, message: string): Finding {
+  const rule = ruleOf(id);
+  if (!rule) throw new TypeError(`no rule ${id}`);
+  return findingOf(rule, { message, where: 'in.extent_start', bytes: [0, 8] });
+}

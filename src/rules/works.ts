@@ -1,0 +1,114 @@
+import { errno, MAX_ORDER } from '../abi/constants.ts';
+import type { ObservedCall } from '../trace/call.ts';
+import { inputsPerChunk } from './exact.ts';
+import { type Facts, pagesOfExtents } from './facts.ts';
+import type { Judgement } from './judge.ts';
+import type { PinWatch } from './pins.ts';
+import { namedDomain } from './pins.ts';
+import { type Answer, holds, notCaptured, notExercised, unknown, violated } from './rule.ts';
+
+/** What is known of a live run beside the call itself. */
+export interface LiveContext {
+  readonly pins: PinWatch;
+  /** Was a failure injected into this call? Preemption is none. */
+  readonly failureInjected: boolean;
+  /** Is a guest frame mapped to plain RAM before the call: yes, no, or `undefined` where it cannot be told. */
+  readonly isMapped: (domid: number, gfn: bigint) => boolean | undefined;
+  /** Frames known to be free under the limit of so many address bits (0: no limit), or `undefined`. */
+  readonly freeFrames: (bits: number) => bigint | undefined;
+  /** What the implementation declared it can do. */
+  readonly maxOrder: number;
+  readonly maxExtents: bigint;
+  readonly maxGfn: bigint;
+}
+
+/** `get-works`, and `get-same-gfn` where the call names one frame on both sides of a chunk. */
+export function judgeGetWorks(judgement: Judgement, live: LiveContext): Map<string, Answer> {
+  const answer = getWorks(judgement, live);
+  const answers = new Map([['get-works', answer]]);
+  if (answer.answer !== 'unknown' && namesSameFrame(judgement.facts)) answers.set('get-same-gfn', answer);
+  return answers;
+}
+
+/** `put-works`: a put of exactly what one get committed. Ask before the pins have taken the call in. */
+export function judgePutWorks(judgement: Judgement, live: LiveContext): Answer {
+  const { facts } = judgement;
+  const { rc } = facts.call;
+  const domid = namedDomain(facts);
+  if (rc === undefined || domid === undefined) return notCaptured;
+  if (judgement.findings.some((f) => f.blame === 'caller')) return notExercised;
+  if (live.failureInjected) return notExercised;
+  const gfns = new Set(pagesOfExtents(facts.extents(facts.in)));
+  if (!live.pins.isExactCommit(domid, gfns)) return notExercised;
+  return rc === 0 ? holds : violated(`a put of exactly what one get committed returned ${rc}`);
+}
+
+/** `bounded-work`: an order above the limit has been refused, since the call is over and nothing timed out. */
+export function judgeBoundedWork(facts: Facts, maxOrder: number): Answer {
+  const { rc } = facts.call;
+  const above = facts.reservations.find((r) => (r.extent_order ?? 0) > maxOrder && (r.nr_extents ?? 0n) > 0n);
+  if (rc === undefined) return notCaptured;
+  if (!above) return notExercised;
+  return rc < 0 ? holds : violated(`order ${above.extent_order} is above the limit of ${maxOrder}, but rc is ${rc}`);
+}
+
+/**
+ * `get-ignores-in-address-bits` and `put-ignores-address-bits`: of three runs from one world, A, A again and B, which differs
+ * only there, B must agree with the others if they agree with each other.
+ */
+export function judgePair(first: Outcome, again: Outcome, varied: Outcome): Answer {
+  const same = (a: Outcome, b: Outcome): boolean => a.rc === b.rc && a.N === b.N;
+  if (!same(first, again)) return unknown('the same call from the same world ended differently');
+  if (same(first, varied)) return holds;
+  return violated(`rc ${first.rc}, nr_exchanged ${first.N ?? '-'} became rc ${varied.rc}, nr_exchanged ${varied.N ?? '-'}`);
+}
+
+/** How a call ended. */
+export interface Outcome {
+  readonly rc: ObservedCall['rc'];
+  readonly N: bigint | undefined;
+}
+
+/** The highest order an implementation may be expected to refuse nothing below of, where it declares none. */
+export const presumedMaxOrder: number = MAX_ORDER + 2;
+
+function getWorks({ facts, findings }: Judgement, live: LiveContext): Answer {
+  const { rc } = facts.call;
+  const domid = namedDomain(facts);
+  const { nr_extents: I, extent_order: oi, list: inList } = facts.in;
+  const { nr_extents: O, extent_order: oo, list: outList, address_bits: bits } = facts.out;
+  if (rc === undefined || domid === undefined || bits === undefined) return notCaptured;
+  if (I === undefined || oi === undefined || O === undefined || oo === undefined || !inList || !outList) return notCaptured;
+  if (findings.some((f) => f.blame === 'caller') || live.failureInjected || facts.start > 0n) return notExercised;
+  if (I === 0n && O === 0n) return rc === 0 ? notExercised : unknown('refusing to exchange nothing is not spoken of');
+  if (Math.max(oi, oo) > live.maxOrder || I > live.maxExtents || O > live.maxExtents) return notExercised;
+  const [inputs, outputs] = [facts.extents(facts.in), facts.extents(facts.out)];
+  if (BigInt(inputs.length) < I || BigInt(outputs.length) < O) return notExercised;
+  const given = new Set(pagesOfExtents(inputs));
+  for (const gfn of given) {
+    if (live.isMapped(domid, gfn) !== true || live.pins.isPinned(domid, gfn) !== false) return notExercised;
+  }
+  const wanted = pagesOfExtents(outputs);
+  if (wanted === undefined || given.size === 0) return notExercised;
+  for (const gfn of wanted) {
+    // caller-out-not-later-input has been answered, so an output that is an input belongs to this chunk or an earlier one.
+    if (gfn > live.maxGfn || (!given.has(gfn) && live.isMapped(domid, gfn) !== false)) return notExercised;
+    if (live.pins.isPinned(domid, gfn) !== false) return notExercised;
+  }
+  if (rc === 0) return holds;
+  if (rc === -errno.ENOMEM) {
+    const free = oi === 0 && oo === 0 ? live.freeFrames(bits) : undefined;
+    if (free === undefined || free < O) return unknown('out of memory is excused');
+  }
+  return violated(`nothing is wrong with the call, but rc is ${rc}`);
+}
+
+function namesSameFrame(facts: Facts): boolean {
+  const { extent_order: oi } = facts.in;
+  const { extent_order: oo } = facts.out;
+  const perIn = inputsPerChunk(oi ?? 0, oo ?? 0);
+  const perOut = inputsPerChunk(oo ?? 0, oi ?? 0);
+  if (perIn === undefined || perOut === undefined) return false;
+  const inputs = new Map(facts.extents(facts.in).map((e) => [e.base, e.index / perIn]));
+  return facts.extents(facts.out).some((e) => inputs.get(e.base) === e.index / perOut);
+}
