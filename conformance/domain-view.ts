@@ -13,7 +13,7 @@ export class DomainView {
   readonly privileged: boolean;
   /** Every guest frame that is watched: RAM and holes. */
   readonly runs: readonly PageRun[];
-  memory: Shadow = new Shadow();
+  readonly memory: Shadow = new Shadow();
   /** As the implementation last translated it; empty where it cannot. */
   p2m: P2m = new Map();
   /** Does the p2m have to be looked up again? */
@@ -47,13 +47,6 @@ export class DomainView {
   marked(gfn: bigint, pages: number): bigint[] {
     if (pages === 1) return this.#marks.has(gfn) ? [gfn] : [];
     return [...this.#marks].filter((page) => page >= gfn && page < gfn + BigInt(pages));
-  }
-
-  /** The memory as it is now, for keeps; the view goes on with a copy. */
-  snapshot(): Shadow {
-    const now = this.memory;
-    this.memory = now.copy();
-    return now;
   }
 
   /** The guest wrote this. */

@@ -5,7 +5,7 @@ import type { XenMemoryReservation } from '../src/abi/values.ts';
 import { breakCall, type Draft, wildCall } from './break-call.ts';
 import { Choices } from './choices.ts';
 import { type Hello, levelOf } from './implementation.ts';
-import { bystander, caller, controlPage, extentsOf, type Plan, pagesOf, planWorld, wholeOf } from './plan.ts';
+import { bystander, caller, controlPage, extentsOf, intend, type Plan, pagesOf, planWorld, wholeOf } from './plan.ts';
 import type { CallStep, Scenario, Step } from './scenario.ts';
 
 const ops = XENMEM['dma-buf'];
@@ -205,24 +205,15 @@ function finish(plan: Plan, draft: Draft): CallStep {
 function remember(plan: Plan, { op, in: given, out, inList = [], outList = [], broken }: Draft): void {
   if (broken) return;
   const domid = given.domid === DOMID.SELF ? caller : given.domid;
-  const mapped = plan.mapped.get(domid);
-  const pinned = plan.pinned.get(domid);
-  if (!mapped || !pinned) return;
-  if (op === 'put_dma_buf') {
-    for (const gfn of pagesOf(inList, given.extent_order)) pinned.delete(gfn);
-  } else if (op === 'decrease_reservation') {
-    for (const gfn of pagesOf(inList, given.extent_order)) mapped.delete(gfn);
-  } else if (op === 'populate_physmap') {
-    for (const gfn of pagesOf(inList, given.extent_order)) mapped.add(gfn);
-  } else if (out) {
-    for (const gfn of pagesOf(inList, given.extent_order)) mapped.delete(gfn);
-    for (const gfn of pagesOf(outList, out.extent_order)) {
-      mapped.add(gfn);
-      if (op === 'get_dma_buf') pinned.add(gfn);
-    }
-    if (op === 'get_dma_buf' && outList.length > 0) {
-      plan.commits.push({ domid, order: out.extent_order, bases: outList, listAt: out.extent_start });
-    }
+  const inputs = pagesOf(inList, given.extent_order);
+  if (op === 'put_dma_buf') intend(plan, domid, inputs, undefined, false);
+  else if (op === 'decrease_reservation') intend(plan, domid, inputs, false, false);
+  else if (op === 'populate_physmap') intend(plan, domid, inputs, true, false);
+  else if (out) {
+    const pins = op === 'get_dma_buf';
+    intend(plan, domid, inputs, false, false);
+    intend(plan, domid, pagesOf(outList, out.extent_order), true, pins);
+    if (pins && outList.length > 0) plan.commits.push({ domid, order: out.extent_order, bases: outList, listAt: out.extent_start });
   }
 }
 

@@ -1,4 +1,4 @@
-import { PAGE_SHIFT, PAGE_SIZE } from '../src/abi/constants.ts';
+import { DOMID, PAGE_SHIFT, PAGE_SIZE } from '../src/abi/constants.ts';
 import { argumentOf, type JudgedOp, judgedOp, opNumber, startExtent } from '../src/abi/ops.ts';
 import { codecFor, type StructCodec } from '../src/codec/codec.ts';
 import { pointerOf } from '../src/codec/handle.ts';
@@ -7,7 +7,6 @@ import type { ObservedCall, OtherDomain, P2m } from '../src/trace/call.ts';
 import { DomainView } from './domain-view.ts';
 import type { Answer, ChangedRange, Hello, Inject, Request } from './implementation.ts';
 import type { CallStep, ChurnStep, Scenario } from './scenario.ts';
-import type { Shadow } from './shadow.ts';
 
 /** What was seen of one step. */
 export type Event =
@@ -89,18 +88,22 @@ class Stage {
     const { arch } = this.#scenario.world;
     const codec = codecFor(arch)[argumentOf[op]] as unknown as StructCodec<'xen_get_dma_buf'>;
     const namedId = step.reservations[0]?.domid;
-    const named = this.#views.find((view) => view.domid === namedId) ?? caller;
+    // Nobody is behind an unknown number: then nothing is known of the pages that the call names.
+    const named = namedId === DOMID.SELF ? caller : this.#views.find((view) => view.domid === namedId);
     const others = this.#views.filter((view) => view !== caller && view !== named);
 
     yield* this.#look();
     yield* this.#write(caller, step, op, codec);
-    const before = this.#views.map((view) => ({ view, memory: view.snapshot(), p2m: view.p2m }));
-    const was = (view: DomainView) => before.find((b) => b.view === view) as (typeof before)[number];
+    const p2mBefore = new Map(this.#views.map((view) => [view, view.p2m]));
     const unmapped = caller.holes();
-    const mappedBefore = new Map([...listed(step)].map((gfn) => [gfn, named.mapped(gfn)]));
+    const mappedBefore = new Map([...listed(step)].map((gfn) => [gfn, named?.mapped(gfn)]));
     const inject = this.#injectable(step.inject);
-
     const reads = this.#reads(step, codec.size, caller);
+    // Copies: the view's own pages go on changing.
+    const before = sparseMemory(
+      reads.flatMap((range) => caller.memory.known(range).map(({ address, bytes }) => ({ address, bytes: bytes.slice() }))),
+    );
+
     const [[called, ...told], pagesBefore] = yield* this.#pagesAround(named, [
       { op: 'call', domid: step.domid, cmd: step.cmd - opNumber(step.cmd) + number, arg: step.arg, ...(inject && { inject }) },
       ...this.#changeRequests(),
@@ -109,16 +112,20 @@ class Stage {
     if (called?.rc === undefined) return { kind: 'skipped', step: index, why: called?.error?.message ?? 'no return code' };
     const reported = this.#hello.capabilities.has('changes') ? told.splice(0, this.#views.length) : [];
     const reportedBy = (view: DomainView): readonly ChangedRange[] => reported[this.#views.indexOf(view)]?.ranges ?? [];
-    if (!this.#hello.capabilities.has('translate')) this.#believe(named, step, op, called.rc, codec, told[0]?.bytes);
+    const after = reads.flatMap(({ address }, i): Piece[] => {
+      const bytes = told[i]?.bytes;
+      return bytes ? [{ address, bytes }] : [];
+    });
+    const changes = yield* this.#settle(caller, after, reportedBy(caller));
+    const otherChanges: ByteRange[][] = [];
+    for (const view of others) otherChanges.push(yield* this.#settle(view, [], reportedBy(view)));
+    if (named && !this.#hello.capabilities.has('translate')) this.#believe(named, step, op, called.rc, codec, told[0]?.bytes);
     for (const view of this.#views) view.isStale = true;
     yield* this.#look();
     const [, pagesAfter] = yield* this.#pagesAround(named, []);
-    const changes = yield* this.#settle(caller, was(caller).memory, reads, told, reportedBy(caller));
-    const seenOthers: OtherDomain[] = [];
-    for (const view of others) {
-      const own = yield* this.#settle(view, was(view).memory, [], [], reportedBy(view));
-      seenOthers.push({ domid: view.domid, changes: own, p2mBefore: was(view).p2m, p2mAfter: view.p2m });
-    }
+    const seenOthers = others.map((view, i): OtherDomain => {
+      return { domid: view.domid, changes: otherChanges[i] ?? [], p2mBefore: p2mBefore.get(view) ?? new Map(), p2mAfter: view.p2m };
+    });
     const call: ObservedCall = {
       cmd: step.cmd,
       profile: 'dma-buf',
@@ -132,12 +139,12 @@ class Stage {
       domid: step.domid,
       arg: step.arg,
       rc: called.rc,
-      before: was(caller).memory,
-      after: caller.snapshot(),
+      before,
+      after: sparseMemory(after),
       changes,
       unmapped,
-      p2mBefore: was(named).p2m,
-      p2mAfter: named.p2m,
+      p2mBefore: (named && p2mBefore.get(named)) ?? new Map(),
+      p2mAfter: named?.p2m ?? new Map(),
       pagesBefore,
       pagesAfter,
       others: this.#views.length > 1 ? seenOthers : undefined,
@@ -183,8 +190,8 @@ class Stage {
   }
 
   /** Asks for the pages a domain owns, then these; answers both. */
-  *#pagesAround(view: DomainView, requests: readonly Request[]): Play<[Answer[], number | undefined]> {
-    if (!this.#hello.capabilities.has('pages')) return [requests.length > 0 ? [...(yield* this.#ask(requests))] : [], undefined];
+  *#pagesAround(view: DomainView | undefined, requests: readonly Request[]): Play<[Answer[], number | undefined]> {
+    if (!view || !this.#hello.capabilities.has('pages')) return [requests.length > 0 ? [...(yield* this.#ask(requests))] : [], undefined];
     const [first, ...rest] = yield* this.#ask([{ op: 'pages', domid: view.domid }, ...requests]);
     return [rest, first?.pages];
   }
@@ -246,18 +253,8 @@ class Stage {
   }
 
   /** Takes in what was read back, fetches what else is said to have changed, and returns what really did. */
-  *#settle(
-    view: DomainView,
-    before: Shadow,
-    reads: readonly ByteRange[],
-    answers: readonly Answer[],
-    reported: readonly ChangedRange[],
-  ): Play<ByteRange[]> {
-    const got: Piece[] = [];
-    for (const [i, { address }] of reads.entries()) {
-      const bytes = answers[i]?.bytes;
-      if (bytes) got.push({ address, bytes });
-    }
+  *#settle(view: DomainView, readBack: readonly Piece[], reported: readonly ChangedRange[]): Play<ByteRange[]> {
+    const got = [...readBack];
     const missing = reported
       .flatMap((range) => view.knownParts(range))
       .filter((range) => !got.some((p) => inside(range, { address: p.address, length: BigInt(p.bytes.length) })));
@@ -271,10 +268,9 @@ class Stage {
     }
     const changes: ByteRange[] = [];
     for (const piece of got) {
-      const held = before.read(piece.address, piece.bytes.length);
-      if (held === undefined || !sameBytes(held, piece.bytes)) {
-        changes.push(...differences(before, sparseMemory([piece]), { address: piece.address, length: BigInt(piece.bytes.length) }));
-      }
+      const held = view.memory.read(piece.address, piece.bytes.length);
+      if (held && sameBytes(held, piece.bytes)) continue;
+      changes.push(...differences(view.memory, sparseMemory([piece]), { address: piece.address, length: BigInt(piece.bytes.length) }));
       view.memory.learn(piece.address, piece.bytes);
     }
     return changes;

@@ -18,11 +18,16 @@ export interface Commit {
   readonly listAt: bigint;
 }
 
-/** What the generator means the guests to look like if each call does what it should. A wrong guess only makes a call less valid. */
+/** What the generator means a guest's pages to be, by index from the first; a wrong guess only makes a call less valid. */
+export interface PagePlan {
+  readonly mapped: boolean[];
+  readonly pinned: boolean[];
+}
+
+/** What the generator means the guests to look like if each call does what it should. */
 export interface Plan {
   readonly world: World;
-  readonly mapped: Map<number, Set<bigint>>;
-  readonly pinned: Map<number, Set<bigint>>;
+  readonly pages: ReadonlyMap<number, PagePlan>;
   readonly commits: Commit[];
   readonly maxOrder: number;
 }
@@ -49,37 +54,50 @@ export function planWorld(choices: Choices, arch: Arch, { limits }: Hello): Plan
   const domains = [guest(caller, holePages, privileged), ...(two ? [guest(bystander, holePages, false)] : [])];
   return {
     world: { arch, domains, free },
-    mapped: new Map(domains.map((d) => [d.domid, new Set(Array.from({ length: pages }, (_, i) => firstGfn + BigInt(i)))])),
-    pinned: new Map(domains.map((d) => [d.domid, new Set()])),
+    pages: new Map(
+      domains.map(({ domid }) => [
+        domid,
+        { mapped: Array.from({ length: pages + holePages }, (_, i) => i < pages), pinned: Array<boolean>(pages + holePages).fill(false) },
+      ]),
+    ),
     commits: [],
     maxOrder: Math.min(limits.max_order ?? 3, 3),
   };
 }
 
 /** Everything of a domain that is watched: RAM and holes lie side by side, so that one churn reaches all of it. */
-export function wholeOf({ world }: Plan, domid: number): { gfn: bigint; pages: number } {
-  const plan = world.domains.find((d) => d.domid === domid) as DomainPlan;
-  const pages = [...plan.ram, ...plan.holes].reduce((sum, run) => sum + run.pages, 0);
-  return { gfn: firstGfn, pages };
+export function wholeOf({ pages }: Plan, domid: number): { gfn: bigint; pages: number } {
+  return { gfn: firstGfn, pages: pages.get(domid)?.mapped.length ?? 0 };
 }
 
 /** Aligned runs of 2^order pages, all mapped and unpinned (or all unmapped), outside the control pages. */
 export function extentsOf(plan: Plan, domid: number, order: number, wanted: 'mapped' | 'hole' | 'pinned' | 'any'): bigint[] {
-  const { gfn: first, pages } = wholeOf(plan, domid);
-  const mapped = plan.mapped.get(domid) ?? new Set();
-  const pinned = plan.pinned.get(domid) ?? new Set();
-  const fits = (gfn: bigint): boolean => {
-    if (wanted === 'any') return true;
-    if (wanted === 'hole') return !mapped.has(gfn);
-    return mapped.has(gfn) && pinned.has(gfn) === (wanted === 'pinned');
-  };
+  const own = plan.pages.get(domid);
+  if (!own) return [];
+  const { mapped, pinned } = own;
   const found: bigint[] = [];
-  const step = 2 ** order;
-  for (let i = Math.ceil(controlPages / step) * step; i + step <= pages; i += step) {
-    const base = first + BigInt(i);
-    if (Array.from({ length: step }, (_, j) => base + BigInt(j)).every(fits)) found.push(base);
+  const step = 1 << order;
+  for (let i = Math.ceil(controlPages / step) * step; i + step <= mapped.length; i += step) {
+    let fits = true;
+    for (let j = i; fits && j < i + step; j++) {
+      if (wanted === 'hole') fits = !mapped[j];
+      else if (wanted !== 'any') fits = mapped[j] === true && pinned[j] === (wanted === 'pinned');
+    }
+    if (fits) found.push(firstGfn + BigInt(i));
   }
   return found;
+}
+
+/** Marks pages as mapped or not, pinned or not; `undefined` leaves it as it is. Pages beyond the plan are nobody's. */
+export function intend(plan: Plan, domid: number, gfns: readonly bigint[], mapped: boolean | undefined, pinned: boolean): void {
+  const own = plan.pages.get(domid);
+  if (!own) return;
+  for (const gfn of gfns) {
+    const i = Number(gfn - firstGfn);
+    if (i < 0 || i >= own.mapped.length) continue;
+    if (mapped !== undefined) own.mapped[i] = mapped;
+    own.pinned[i] = pinned;
+  }
 }
 
 /** The address of a control page. */

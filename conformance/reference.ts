@@ -2,6 +2,7 @@ import { archNames } from '../src/abi/arch.ts';
 import { XENMEM } from '../src/abi/ops.ts';
 import type { Decisions } from '../src/model/decisions.ts';
 import { createHypervisor, type Hypervisor } from '../src/model/hypervisor.ts';
+import { crashing } from './check.ts';
 import { type Answer, capabilities, type Hello, type Implementation, type Request } from './implementation.ts';
 
 const { get_dma_buf, put_dma_buf, exchange, increase_reservation, decrease_reservation, populate_physmap } = XENMEM['dma-buf'];
@@ -12,14 +13,14 @@ const hello: Hello = {
   arch: archNames.filter((arch) => arch === 'arm32' || arch === 'arm64'),
   commands: { get_dma_buf, put_dma_buf, exchange, increase_reservation, decrease_reservation, populate_physmap },
   capabilities: new Set(capabilities),
-  limits: {},
+  limits: { max_order: 9, max_extents: 0x3ff_ffffn },
   translated: true,
 };
 
 /** The reference hypervisor, or one that takes some decisions otherwise, as an implementation under test. */
 export function referenceImplementation(decisions: Partial<Decisions> = {}, less: Partial<Hello> = {}): Implementation {
   const hypervisor = createHypervisor(decisions);
-  return { hello: { ...hello, ...less }, answer: (requests) => requests.map((request) => answer(hypervisor, request)) };
+  return crashing({ hello: { ...hello, ...less }, answer: (requests) => requests.map((request) => answer(hypervisor, request)) });
 }
 
 function answer(hypervisor: Hypervisor, request: Request): Answer {

@@ -5,28 +5,16 @@ const zeroPage = new Uint8Array(PAGE_SIZE);
 const offsetMask = BigInt(PAGE_SIZE - 1);
 
 /**
- * What a guest's memory is known to hold, page by page. A page that is absent is a hole, or its content is not known. A copy
- * is cheap: pages are shared until one of the copies writes to them.
+ * What a guest's memory is known to hold, page by page. A page that is absent is a hole, or its content is not known. Pages of
+ * zeros are one page until they are written.
  */
 export class Shadow implements GuestMemory {
-  readonly #pages: Map<bigint, Uint8Array>;
+  readonly #pages = new Map<bigint, Uint8Array>();
   /** What was written into a page of unknown content: one piece a page, which is what a mark needs. */
-  readonly #scraps: Map<bigint, Piece>;
-  readonly #own = new Set<bigint>();
-
-  constructor(pages: Map<bigint, Uint8Array> = new Map(), scraps: Map<bigint, Piece> = new Map()) {
-    this.#pages = pages;
-    this.#scraps = scraps;
-  }
-
-  copy(): Shadow {
-    this.#own.clear();
-    return new Shadow(new Map(this.#pages), new Map(this.#scraps));
-  }
+  readonly #scraps = new Map<bigint, Piece>();
 
   /** A page of zeros, as RAM is at the start. */
   zero(gfn: bigint): void {
-    this.#own.delete(gfn);
     this.#scraps.delete(gfn);
     this.#pages.set(gfn, zeroPage);
   }
@@ -55,7 +43,6 @@ export class Shadow implements GuestMemory {
       if (page) {
         page.set(part, offset);
         this.#pages.set(gfn, page);
-        this.#own.add(gfn);
       } else {
         this.#scraps.set(gfn, { address: at, bytes: part.slice() });
       }
@@ -107,6 +94,6 @@ export class Shadow implements GuestMemory {
 
   #writable(gfn: bigint): Uint8Array | undefined {
     const page = this.#pages.get(gfn);
-    return page === undefined || this.#own.has(gfn) ? page : page.slice();
+    return page === zeroPage ? page.slice() : page;
   }
 }

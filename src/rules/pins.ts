@@ -76,7 +76,9 @@ export class PinWatch {
       return [finding('caller-put-lists-gpfns', `entry ${mistaken.index} is ${hex64(mistaken.base)}, a machine frame that a get returned`)];
     if (this.#missed) return [];
     const stranger = pagesOfExtents(extents)?.find((gfn) => this.isPinned(domid, gfn) === false);
-    return stranger === undefined ? [] : [finding('caller-put-after-get', `guest frame ${hex64(stranger)} is listed, which no get has pinned`)];
+    return stranger === undefined
+      ? []
+      : [finding('caller-put-after-get', `guest frame ${hex64(stranger)} is listed, which no get has pinned`)];
   }
 
   /** Takes in a judged call; answers what it shows of earlier pins. */

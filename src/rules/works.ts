@@ -37,7 +37,7 @@ export function judgePutWorks(judgement: Judgement, live: LiveContext): Answer {
   const domid = namedDomain(facts);
   if (rc === undefined || domid === undefined) return notCaptured;
   if (judgement.findings.some((f) => f.blame === 'caller')) return notExercised;
-  if (live.failureInjected) return notExercised;
+  if (live.failureInjected || facts.start > 0n) return notExercised;
   const gfns = new Set(pagesOfExtents(facts.extents(facts.in)));
   if (!live.pins.isExactCommit(domid, gfns)) return notExercised;
   return rc === 0 ? holds : violated(`a put of exactly what one get committed returned ${rc}`);
