@@ -7,7 +7,7 @@ export default defineConfig({
     testTimeout: 60_000,
     coverage: {
       include: ['src/**/*.ts'],
-      exclude: ['**/*.d.ts', '**/*.test.ts'],
+      exclude: ['**/*.d.ts', '**/*.test.ts', '**/*.stage.ts'],
       reporter: ['text-summary', 'json-summary'],
     },
   },

@@ -24,7 +24,7 @@ export function scenarioFrom(numbers: readonly number[], arch: Arch, hello: Hell
     step.do === 'call' && (step.cmd === ops.get_dma_buf || step.cmd === ops.put_dma_buf) ? [i] : [],
   );
   const pair =
-    gets.length > 0 && choices.percent(8) ? { step: choices.pick(gets), addressBits: choices.pick([1, 13, 32, 0xffff_ffff]) } : undefined;
+    gets.length > 0 && choices.percent(15) ? { step: choices.pick(gets), addressBits: choices.pick([1, 13, 32, 0xffff_ffff]) } : undefined;
   return { world: plan.world, steps, ...(pair && { pair }) };
 }
 
@@ -39,14 +39,19 @@ function nextSteps(choices: Choices, plan: Plan, hello: Hello, first: boolean): 
   for (const op of ['decrease_reservation', 'populate_physmap', 'increase_reservation'] as const) if (has(op)) add(op, 1);
   if (kinds.length === 0) return [{ do: 'churn', domid: caller, ...wholeOf(plan, caller) }];
   const kind = choices.pick(kinds);
-  if (kind === 'churn') {
-    // Several in a row: a put page has four of them to move in.
-    return Array.from({ length: choices.pick([1, 1, 2, 4]) }, () => ({ do: 'churn' as const, domid: caller, ...wholeOf(plan, caller) }));
-  }
+  if (kind === 'churn') return churns(choices, plan);
   const mode = choices.below(10);
   const call = mode === 9 ? wildCall(choices, plan, kind) : validCall(choices, plan, kind);
   if (mode >= 6 && mode < 9) breakCall(choices, plan, call);
-  return [finish(plan, call)];
+  const step = finish(plan, call);
+  // What a get pins and a put unpins shows only when pages move.
+  const pins = kind === 'get_dma_buf' || kind === 'put_dma_buf';
+  return pins && levelOf(hello) === 2 && choices.percent(35) ? [step, ...churns(choices, plan)] : [step];
+}
+
+/** Several churns in a row: a put page has four of them to move in. */
+function churns(choices: Choices, plan: Plan): Step[] {
+  return Array.from({ length: choices.pick([1, 1, 2, 4]) }, () => ({ do: 'churn' as const, domid: caller, ...wholeOf(plan, caller) }));
 }
 
 /** A call that keeps every duty, as long as the calls before it did what they should. */

@@ -15,6 +15,7 @@ export type Event =
       readonly step: number;
       readonly call: ObservedCall;
       readonly failureInjected: boolean;
+      readonly preempted: boolean;
       /** Was a guest frame of the named domain RAM before the call? */
       readonly wasMapped: (gfn: bigint) => boolean | undefined;
     }
@@ -154,6 +155,7 @@ class Stage {
       step: index,
       call,
       failureInjected: inject?.fail_alloc !== undefined,
+      preempted: inject?.preempt !== undefined,
       wasMapped: (gfn) => mappedBefore.get(gfn),
     };
   }

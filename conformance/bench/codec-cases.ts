@@ -1,3 +1,4 @@
+// biome-ignore lint/style/noRestrictedImports: measured against it as it is
 import { DecodeStream, Struct, type Type } from 'restructure';
 import { codecFor } from '../../src/codec/codec.ts';
 import type { Case } from './measure.ts';

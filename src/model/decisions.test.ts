@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { errno } from '../abi/constants.ts';
 import type { Decisions } from './decisions.ts';
-import { data, holes, inListAddress, outListAddress, type Scene, type Setting, scene, structAddress } from './scene.ts';
+import { data, holes, inListAddress, outListAddress, type Scene, type Setting, scene, structAddress } from './scene.stage.ts';
 import { typeInvariant } from './state.ts';
 import { strict } from './strict.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { errno } from '../abi/constants.ts';
-import { data, holes, ram, type Scene, scene } from './scene.ts';
+import { data, holes, ram, type Scene, scene } from './scene.stage.ts';
 import { typeInvariant } from './state.ts';
 
 const run = (gfn: number, pages: number): number[] => Array.from({ length: pages }, (_, i) => gfn + i);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DOMID, errno } from '../abi/constants.ts';
-import { data, type Exchange, holes, inListAddress, outListAddress, type Setting, scene, structAddress } from './scene.ts';
+import { data, type Exchange, holes, inListAddress, outListAddress, type Setting, scene, structAddress } from './scene.stage.ts';
 import { exactKey } from './state.ts';
 
 const one = { in: [data], out: [data] };

@@ -3,7 +3,7 @@ import { errno } from '../abi/constants.ts';
 import { codecFor } from '../codec/codec.ts';
 import type { Decisions } from './decisions.ts';
 import { profiles } from './profiles.ts';
-import { data, holes, type Scene, scene, structAddress } from './scene.ts';
+import { data, holes, type Scene, scene, structAddress } from './scene.stage.ts';
 import { typeInvariant } from './state.ts';
 
 const [increase, decrease, populate] = [0, 1, 6];

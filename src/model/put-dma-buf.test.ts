@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { DOMID, errno } from '../abi/constants.ts';
-import { data, holes, inListAddress, ram, type Scene, type Setting, scene } from './scene.ts';
+import { data, holes, inListAddress, ram, type Scene, type Setting, scene } from './scene.stage.ts';
 import { exactKey, typeInvariant } from './state.ts';
 
 const run = (gfn: number, pages: number): number[] => Array.from({ length: pages }, (_, i) => gfn + i);

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { codecFor } from '../codec/codec.ts';
 import { createHypervisor } from './hypervisor.ts';
-import { data, holes, inListAddress, outListAddress, ram, scene, structAddress } from './scene.ts';
+import { data, holes, inListAddress, outListAddress, ram, scene, structAddress } from './scene.stage.ts';
 import { canonicalKey, cloneState, type Domain, exactKey, type State, typeInvariant } from './state.ts';
 import { buildWorld, type World } from './world.ts';
 

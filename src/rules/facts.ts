@@ -106,13 +106,20 @@ export class Facts {
     return readField(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), field);
   }
 
+  /** Does the argument have `out` and `nr_exchanged`? */
+  get exchanges(): boolean {
+    return this.op === 'get_dma_buf' || this.op === 'exchange';
+  }
+
   /** `nr_exchanged` as the caller left it. */
   get nrExchangedBefore(): bigint | undefined {
+    if (!this.exchanges) return undefined;
     return this.#field(this.argument, 'nr_exchanged') as bigint | undefined;
   }
 
   /** N: `nr_exchanged` after the call. */
   get N(): bigint | undefined {
+    if (!this.exchanges) return undefined;
     return this.#field(this.argumentAfter, 'nr_exchanged') as bigint | undefined;
   }
 

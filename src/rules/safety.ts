@@ -68,7 +68,7 @@ function checkStrayWrites(facts: Facts): Answer {
 /** The ranges a call may write. */
 function writable(facts: Facts): ByteRange[] {
   if (facts.op === 'put_dma_buf') return [];
-  if (facts.op === 'get_dma_buf' || facts.op === 'exchange') {
+  if (facts.exchanges) {
     const returned = entriesRange(facts.out, 0n, facts.K ?? 0n);
     return [...returned, ...facts.committed, ...(facts.nrExchangedRange ? [facts.nrExchangedRange] : [])];
   }
@@ -78,7 +78,7 @@ function writable(facts: Facts): ByteRange[] {
 
 function pagesChangedHands(facts: Facts): 'none' | 'some' | 'unknown' {
   if (facts.op === 'put_dma_buf') return 'none';
-  if (facts.op === 'get_dma_buf' || facts.op === 'exchange') {
+  if (facts.exchanges) {
     if (facts.N === undefined) return 'unknown';
     return facts.N === 0n ? 'none' : 'some';
   }

@@ -9,7 +9,7 @@ import { type Answer, holds, notCaptured, notExercised, unknown, violated } from
 
 /** What is known of a live run beside the call itself. */
 export interface LiveContext {
-  readonly pins: PinWatch;
+  readonly pins: Pick<PinWatch, 'isPinned' | 'isExactCommit'>;
   /** Was a failure injected into this call? Preemption is none. */
   readonly failureInjected: boolean;
   /** Is a guest frame mapped to plain RAM before the call: yes, no, or `undefined` where it cannot be told. */
@@ -38,7 +38,9 @@ export function judgePutWorks(judgement: Judgement, live: LiveContext): Answer {
   if (rc === undefined || domid === undefined) return notCaptured;
   if (judgement.findings.some((f) => f.blame === 'caller')) return notExercised;
   if (live.failureInjected || facts.start > 0n) return notExercised;
-  const gfns = new Set(pagesOfExtents(facts.extents(facts.in)));
+  const listed = pagesOfExtents(facts.extents(facts.in)) ?? [];
+  const gfns = new Set(listed);
+  if (gfns.size < listed.length) return notExercised;
   if (!live.pins.isExactCommit(domid, gfns)) return notExercised;
   return rc === 0 ? holds : violated(`a put of exactly what one get committed returned ${rc}`);
 }

@@ -1,0 +1,38 @@
+import { DOMID, errno } from '../../../src/abi/constants.ts';
+import type { XenMemoryReservation } from '../../../src/abi/values.ts';
+import { family, type Mutant } from '../mutant.ts';
+
+const shift64 = (n: bigint, by: number): bigint => BigInt.asUintN(64, n << BigInt(by & 63));
+const shift32 = (n: bigint, by: number): bigint => BigInt.asUintN(32, n << BigInt(by & 31));
+const order5 = (r: XenMemoryReservation): XenMemoryReservation => ({ ...r, extent_order: r.extent_order & 31 });
+
+/** What is refused, and when. */
+export const validation: readonly Mutant[] = family('validation', [
+  ['takes unequal totals', [], { sizeMismatch: 0 }],
+  ['compares the counts alone', [], { sizesMatch: (i, _oi, o) => i === o }],
+  ['takes it that inputs are enough', [], { sizesMatch: (i, oi, o, oo) => i << BigInt(oi & 31) >= o << BigInt(oo & 31) }],
+  [
+    'compares totals modulo 2^64',
+    [],
+    { sizesMatch: (i, oi, o, oo) => shift64(i, oi) === shift64(o, oo), maxExtents: 2n ** 64n, listWraps: 0, chunks: (_i, _oi, o) => Number(o) },
+  ],
+  [
+    'compares totals modulo 2^32',
+    [],
+    { sizesMatch: (i, oi, o, oo) => shift32(i, oi) === shift32(o, oo), maxExtents: 2n ** 64n, listWraps: 0, chunks: (_i, _oi, o) => Number(o) },
+  ],
+  ['takes two domains', [], { domidMismatch: 0 }],
+  ['takes it that one\'s own number is DOMID_SELF', [], { exchangeSeen: (x) => ({ ...x, out: { ...x.out, domid: x.out.domid === 1 ? DOMID.SELF : x.out.domid }, in: { ...x.in, domid: x.in.domid === 1 ? DOMID.SELF : x.in.domid } }) }],
+  ['lets anybody name any domain', [], { foreignDomain: 0 }],
+  ['takes an unknown domain for the caller', [], { unknownDomain: 0 }],
+  ['exchanges, then refuses', [], { effectBeforeRefusal: true }],
+  ['takes orders modulo 32', [], { exchangeSeen: (x) => ({ ...x, in: order5(x.in), out: order5(x.out) }) }],
+  ['takes the order of a put modulo 32', [], { reservationSeen: (r, op) => (op === 27 ? order5(r) : r) }],
+  ['takes inputs that are not there', [], { inputUnmapped: 0 }],
+  ['takes an input twice', [], { inputTwice: 0 }],
+  ['gives nothing for outputs that cannot be mapped', [], { outputBeyond: 0 }],
+  ['always refuses', [], { refuses: (op) => (op === 27 ? 0 : errno.EPERM) }],
+  ['refuses orders that differ', [], { sizesMatch: (i, oi, o, oo) => oi === oo && i === o }],
+  ['refuses what is preempted', [], { continuationOp: () => -errno.EBUSY }],
+  ['refuses DOMID_SELF', [], { exchangeSeen: (x) => (x.in.domid === DOMID.SELF ? { ...x, in: { ...x.in, domid: 9 }, out: { ...x.out, domid: 9 } } : x) }],
+]);

@@ -1,0 +1,9 @@
+import fc from 'fast-check';
+
+/** Numbers enough for six calls. Fewer make a simpler scenario: whatever is missing reads as zero. */
+const mostNumbers = 96;
+
+/** What scenarios are made from. Unbiased: a liking for small numbers would be a liking for the first of every choice. */
+export const scenarioNumbers: fc.Arbitrary<number[]> = fc.noBias(
+  fc.array(fc.nat({ max: 0xffff_ffff }), { maxLength: mostNumbers, size: 'max' }),
+);

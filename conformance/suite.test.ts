@@ -1,0 +1,210 @@
+import { deflateRawSync } from 'node:zlib';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { conformanceJson, conformanceText } from '../src/report/conformance.ts';
+import type { ConformanceResult } from '../src/report/result.ts';
+import { check, checkHere, playHere } from './check.ts';
+import { scenarioFrom } from './generate.ts';
+import type { Capability, Implementation } from './implementation.ts';
+import { scenarioNumbers } from './numbers.ts';
+import { referenceImplementation } from './reference.ts';
+import { floor, runSuite } from './run.ts';
+import { type CallStep, type Scenario, scenarioOf, tokenOf } from './scenario.ts';
+
+const model = referenceImplementation();
+const numbers = scenarioNumbers;
+
+function suite(implementation: Implementation, seed: number, runs: number): Promise<ConformanceResult> {
+  return runSuite({
+    hello: implementation.hello,
+    play: (play) => playHere(play, implementation),
+    arch: ['arm64', 'arm32'],
+    seed,
+    runs,
+  });
+}
+
+const violated = (scenario: Scenario, implementation = model): string[] =>
+  checkHere(scenario, implementation)
+    .given.filter((g) => g.answer.answer === 'violated')
+    .map((g) => g.id);
+
+describe('the suite on the reference model', () => {
+  it('breaks no rule, and says the same bytes for the same seed', async () => {
+    const [a, b] = [await suite(model, 7, 600), await suite(model, 7, 600)];
+    expect(a.requirements.filter((r) => r.verdict === 'violated')).toEqual([]);
+    expect(JSON.stringify(conformanceJson(a))).toBe(JSON.stringify(conformanceJson(b)));
+  });
+
+  it('is conformant at level 2 with every requirement above its floor, on two seeds', async () => {
+    for (const seed of [1, 2]) {
+      const result = await suite(model, seed, 3500);
+      expect(result.reasons).toEqual([]);
+      expect([result.verdict, result.level]).toEqual(['conformant', 2]);
+      expect(result.requirements.filter((r) => r.exercised < floor).map((r) => r.id)).toEqual([]);
+    }
+  });
+
+  it('a run too short to show anything is inconclusive, not a pass', async () => {
+    const result = await suite(model, 1, 10);
+    expect(result.verdict).toBe('inconclusive');
+    expect(conformanceText(result).find((line) => line.includes('fewer than'))).toMatch(/was exercised \d+ times, fewer than 30/);
+  });
+});
+
+describe('what cannot be seen is unknown', () => {
+  const without = (...lost: Capability[]): Implementation =>
+    referenceImplementation({}, { capabilities: new Set([...model.hello.capabilities].filter((c) => !lost.includes(c))) });
+
+  it.each<[string, Implementation, number]>([
+    ['no churn', without('churn'), 1],
+    ['no look at the p2m', without('translate', 'churn'), 0],
+    ['memory and return codes alone', without('translate', 'churn', 'pages', 'changes', 'free', 'fail-alloc', 'preempt', 'batch'), 0],
+    ['no change log', without('changes'), 2],
+    ['no page count', without('pages'), 2],
+  ])('%s', async (_name, implementation, level) => {
+    const result = await suite(implementation, 3, 300);
+    expect(result.level).toBe(level);
+    expect(result.requirements.filter((r) => r.verdict === 'violated')).toEqual([]);
+    const higher = result.requirements.filter((r) => r.exercised > 0 && (r.id === 'get-mfns-returned' || r.id === 'get-pinned'));
+    expect(higher.map((r) => r.id)).toEqual(level === 2 ? ['get-mfns-returned', 'get-pinned'] : level === 1 ? ['get-mfns-returned'] : []);
+  });
+});
+
+describe('a faulty hypervisor', () => {
+  it('is found, and its counterexample is small and can be played again', async () => {
+    const faulty = referenceImplementation({ failureRc: () => 0 });
+    const result = await suite(faulty, 1, 200);
+    const broken = result.requirements.find((r) => r.id === 'get-incomplete-nonzero');
+    expect([result.verdict, broken?.verdict]).toEqual(['nonconformant', 'violated']);
+    const again = scenarioOf(broken?.counterexample?.replay ?? '');
+    expect(again.steps.length).toBeLessThanOrEqual(2);
+    expect(violated(again, faulty)).toContain('get-incomplete-nonzero');
+    expect(violated(again)).toEqual([]);
+  });
+
+  it('that throws has crashed', () => {
+    const crashing = referenceImplementation({
+      answer: () => {
+        throw new Error('page fault');
+      },
+    });
+    const checked = checkHere(scenarioFrom([], 'arm64', crashing.hello), crashing);
+    expect(checked.given.map((g) => [g.id, g.answer])).toEqual([
+      ['survives', { answer: 'violated', violations: [{ message: 'the implementation crashed: page fault' }] }],
+    ]);
+  });
+});
+
+describe('scenarios', () => {
+  it('survive the way into a token and back', () => {
+    fc.assert(
+      fc.property(numbers, fc.constantFrom('arm32' as const, 'arm64' as const), (list, arch) => {
+        const scenario = scenarioFrom(list, arch, model.hello);
+        expect(scenarioOf(tokenOf(scenario))).toEqual(scenario);
+      }),
+    );
+  });
+
+  it.each([
+    ['', 'a replay token looks like x1.…'],
+    ['x2.abc', 'a replay token looks like x1.…'],
+    ['x1.!!!!', 'the replay token is damaged'],
+    [`x1.${deflateRawSync('{"world":{},"steps":[]}').toString('base64url')}`, 'the replay token holds no scenario'],
+  ])('a bad token is refused: %j', (token, message) => {
+    expect(() => scenarioOf(token)).toThrow(new SyntaxError(message));
+  });
+
+  it('are valid, near-valid and wild at about 60 : 30 : 10, and the simplest is one clean get', () => {
+    const simplest = scenarioFrom([], 'arm64', model.hello);
+    expect(simplest.steps.map((s) => (s.do === 'call' ? s.cmd : s.do))).toEqual([26]);
+    let [clean, all] = [0, 0];
+    for (const list of fc.sample(numbers, { seed: 5, numRuns: 400 })) {
+      for (const { judgement } of playHere(check(scenarioFrom(list, 'arm64', model.hello), model.hello), model).calls) {
+        all++;
+        if (!judgement.callerErred) clean++;
+      }
+    }
+    expect(clean / all).toBeGreaterThan(0.5);
+    expect(clean / all).toBeLessThan(0.9);
+  });
+});
+
+describe('metamorphic: no oracle is needed to say that these agree', () => {
+  /** rc, nr_exchanged, and which guest frames are mapped at the end, of every call. */
+  const outcome = (scenario: Scenario): unknown =>
+    checkHere(scenario, model).calls.map(({ event, judgement }) => ({
+      rc: event.call.rc,
+      N: judgement.facts.N,
+      mapped: [...event.call.p2mAfter].filter(([, frame]) => frame !== null).map(([gfn]) => gfn),
+    }));
+  const gets = (scenario: Scenario): CallStep[] => scenario.steps.filter((s): s is CallStep => s.do === 'call');
+  const scenarios = fc
+    .tuple(numbers, fc.constantFrom('arm32' as const, 'arm64' as const))
+    .map(([list, arch]) => scenarioFrom(list, arch, model.hello));
+  const changed = (scenario: Scenario, change: (step: CallStep) => CallStep): Scenario => ({
+    ...scenario,
+    steps: scenario.steps.map((s) => (s.do === 'call' ? change(s) : s)),
+  });
+
+  it('padding is neither read nor written', () => {
+    fc.assert(
+      fc.property(scenarios, (s) => {
+        const padded = (byte: number) => changed(s, (step) => ({ ...step, padding: byte }));
+        expect(outcome(padded(0xa5))).toEqual(outcome(padded(0)));
+      }),
+    );
+  });
+
+  it('in.address_bits is ignored', () => {
+    const bits =
+      (n: number) =>
+      (step: CallStep): CallStep => {
+        const [first, ...rest] = step.reservations;
+        const ignored = (step.cmd & 63) === 26 || (step.cmd & 63) === 27;
+        return ignored && first ? { ...step, reservations: [{ ...first, address_bits: n }, ...rest] } : step;
+      };
+    fc.assert(fc.property(scenarios, (s) => void expect(outcome(changed(s, bits(13)))).toEqual(outcome(changed(s, bits(0))))));
+  });
+
+  it('preemption after each chunk changes nothing', () => {
+    const preempt =
+      (n: number | undefined) =>
+      (step: CallStep): CallStep => {
+        if (step.inject?.fail_alloc !== undefined) return step;
+        const { inject: _, ...rest } = step;
+        return n === undefined ? rest : { ...rest, inject: { preempt: n } };
+      };
+    fc.assert(fc.property(scenarios, (s) => void expect(outcome(changed(s, preempt(1)))).toEqual(outcome(changed(s, preempt(undefined))))));
+  });
+
+  it('one get of 2n extents does what two of n do', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 3 }), fc.constantFrom('arm32' as const, 'arm64' as const), (n, arch) => {
+        const base = scenarioFrom([], arch, model.hello);
+        const [step] = gets(base) as [CallStep];
+        const frames = (from: bigint, count: number): bigint[] => Array.from({ length: count }, (_, i) => from + BigInt(i));
+        const get = (ins: bigint[], outs: bigint[]): CallStep => ({
+          ...step,
+          reservations: step.reservations.map((r, i) => ({ ...r, nr_extents: BigInt((i === 0 ? ins : outs).length) })),
+          lists: [ins, outs],
+        });
+        const [ins, outs] = [frames(0x40004n, 2 * n), frames(0x40010n, 2 * n)];
+        const once = checkHere({ ...base, steps: [get(ins, outs)] }, model);
+        const twice = checkHere({ ...base, steps: [get(ins.slice(0, n), outs.slice(0, n)), get(ins.slice(n), outs.slice(n))] }, model);
+        const mapped = (checked: typeof once) =>
+          [...checked.calls.at(-1)!.event.call.p2mAfter].filter(([, f]) => f !== null).map(([g]) => g);
+        expect(once.calls.map((c) => c.event.call.rc)).toEqual([0]);
+        expect(mapped(twice)).toEqual(mapped(once));
+      }),
+      { numRuns: 20 },
+    );
+  });
+
+  it('which frames the allocator prefers changes no outcome where memory is plenty', () => {
+    const other = referenceImplementation({ prefers: 'low' });
+    const plenty = (s: Scenario): Scenario => ({ ...s, world: { ...s.world, free: { low: 256, high: 256 } } });
+    const rcs = (s: Scenario, on: Implementation): unknown => checkHere(plenty(s), on).calls.map((c) => c.event.call.rc);
+    fc.assert(fc.property(scenarios, (s) => void expect(rcs(s, other)).toEqual(rcs(s, model))));
+  });
+});
