@@ -20,7 +20,6 @@ export class DomainView {
   isStale = true;
   readonly #mapped = new Map<bigint, boolean | undefined>();
   readonly #marks = new Set<bigint>();
-  #holes: readonly ByteRange[] | undefined;
 
   constructor(plan: DomainPlan) {
     this.domid = plan.domid;
@@ -65,7 +64,6 @@ export class DomainView {
   /** The mapping of a page is not known any more, or known from the outcome of a call alone. */
   believe(gfn: bigint, mapped: boolean | undefined): void {
     this.#mapped.set(gfn, mapped);
-    this.#holes = undefined;
     this.forget(gfn);
   }
 
@@ -78,7 +76,6 @@ export class DomainView {
       if (moved) this.forget(gfn);
       if (this.#mapped.get(gfn) !== (frame !== null)) {
         this.#mapped.set(gfn, frame !== null);
-        this.#holes = undefined;
         if (before === undefined) this.forget(gfn);
       }
     }
@@ -86,21 +83,14 @@ export class DomainView {
     this.isStale = false;
   }
 
-  /** What is known not to be this domain's memory. */
-  holes(): readonly ByteRange[] {
-    if (this.#holes) return this.#holes;
-    const ram = [...this.#mapped].filter(([, mapped]) => mapped !== false).map(([gfn]) => gfn);
-    const sorted = ram.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
-    const found: ByteRange[] = [];
-    let end = 0n;
-    for (const gfn of sorted) {
-      const start = gfn << shift;
-      if (start > end) found.push({ address: end, length: start - end });
-      if (start >= end) end = start + BigInt(PAGE_SIZE);
-    }
-    if (end < lastAddress) found.push({ address: end, length: lastAddress - end });
-    this.#holes = found;
-    return found;
+  /** What is known not to be this domain's memory, as of now, worked out when it is asked for. */
+  holes(): () => readonly ByteRange[] {
+    const frames = this.p2m.size > 0 ? this.p2m : new Map(this.#mapped);
+    let found: readonly ByteRange[] | undefined;
+    return () => {
+      found ??= holesBetween([...frames].filter(([, mapped]) => mapped !== false && mapped !== null).map(([gfn]) => gfn));
+      return found;
+    };
   }
 
   /** The parts of a range whose content was known, in pieces that one read can fetch. */
@@ -116,6 +106,18 @@ export class DomainView {
     }
     return parts;
   }
+}
+
+function holesBetween(ram: bigint[]): ByteRange[] {
+  const found: ByteRange[] = [];
+  let end = 0n;
+  for (const gfn of ram.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))) {
+    const start = gfn << shift;
+    if (start > end) found.push({ address: end, length: start - end });
+    if (start >= end) end = start + BigInt(PAGE_SIZE);
+  }
+  if (end < lastAddress) found.push({ address: end, length: lastAddress - end });
+  return found;
 }
 
 function framesOf(runs: readonly PageRun[]): bigint[] {

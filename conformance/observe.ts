@@ -96,7 +96,7 @@ class Stage {
     yield* this.#look();
     yield* this.#write(caller, step, op, codec);
     const p2mBefore = new Map(this.#views.map((view) => [view, view.p2m]));
-    const unmapped = caller.holes();
+    const holes = caller.holes();
     const mappedBefore = new Map([...listed(step)].map((gfn) => [gfn, named?.mapped(gfn)]));
     const inject = this.#injectable(step.inject);
     const reads = this.#reads(step, codec.size, caller);
@@ -143,7 +143,9 @@ class Stage {
       before,
       after: sparseMemory(after),
       changes,
-      unmapped,
+      get unmapped() {
+        return holes();
+      },
       p2mBefore: (named && p2mBefore.get(named)) ?? new Map(),
       p2mAfter: named?.p2m ?? new Map(),
       pagesBefore,

@@ -140,7 +140,7 @@ export interface Decisions {
   /** A list entry that faults: noticed, or read as zero and dropped on write. bad-address-fails, survives */
   badEntry: 'faults' | 'pretends';
   /** In whose memory list entries are written. isolation */
-  writesInto: 'caller' | 'others';
+  writesInto: 'caller' | 'others' | 'all';
 
   // Progress
   /** How many chunks there are to do. get-complete-count, get-refuses-size-mismatch */
@@ -223,8 +223,8 @@ export interface Decisions {
   skew: (order: number) => number;
   /** Which end of free memory is used first. */
   prefers: Preference;
-  /** Are the frames of a chunk's inputs used for its outputs? get-new-pages */
-  reusesInputs: boolean;
+  /** Are the frames of a chunk's inputs, of so many pages each, used for its outputs? get-new-pages */
+  reusesInputs: (inPages: number) => boolean;
   /** Are frames taken from another domain? isolation, frames-conserved */
   takesForeignFrames: boolean;
   /** Do input gfns lose their mapping? get-inputs-released */
@@ -235,8 +235,8 @@ export interface Decisions {
   failedFrames: 'freed' | 'kept' | 'lost';
   /** Is a frame cleared before another guest page gets it? */
   scrubs: boolean;
-  /** Which pages of an output extent are mapped. get-populates-gpfns */
-  mapsPage: (page: number, pages: number) => boolean;
+  /** Which page of the extent's memory a page of an output extent leads to; negative for none. get-populates-gpfns, get-contiguous */
+  memoryOf: (page: number, pages: number) => number;
 
   // The neighbours, ops 0, 1 and 6
   /** Where the work starts, given start_extent. reservation-count */

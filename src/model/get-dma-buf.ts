@@ -6,8 +6,8 @@ import { type At, readBytes, storeBytes } from './p2m.ts';
 import { type Call, NOTHING_LEFT, type Request, refusalOf, requestOf, structAt } from './request.ts';
 import { type Work, workOf, writeOutput } from './work.ts';
 
-/** What a pass returns when the call has been preempted; no return code of a hypercall. */
-const PREEMPTED = 1;
+/** What a pass returns when the call has been preempted; no return code of a hypercall, not even of a faulty one. */
+const PREEMPTED = Number.POSITIVE_INFINITY;
 
 /**
  * XENMEM_get_dma_buf and XENMEM_exchange: "exchanges the pages passed in with a new set of pages, contiguous and under 4G if

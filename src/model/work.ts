@@ -68,7 +68,8 @@ function power(order: number): number {
 /** Writes an entry of the output list. */
 export function writeOutput(w: Work, slot: number, frame: number): boolean {
   const { state, caller, d } = w.call;
-  if (d.writesInto === 'caller') return writeEntry(state, caller, w.outList, slot, frame, d);
-  for (const other of state.domains.values()) if (other !== caller) writeEntry(state, other, w.outList, slot, frame, d);
-  return true;
+  if (d.writesInto !== 'caller') {
+    for (const other of state.domains.values()) if (other !== caller) writeEntry(state, other, w.outList, slot, frame, d);
+  }
+  return d.writesInto === 'others' || writeEntry(state, caller, w.outList, slot, frame, d);
 }

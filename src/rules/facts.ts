@@ -2,6 +2,8 @@ import { DOMID, PAGE_SHIFT } from '../abi/constants.ts';
 import { fieldOf, layoutOf, type StructLayout } from '../abi/layout.ts';
 import { argumentOf, type JudgedOp, startExtent } from '../abi/ops.ts';
 import type { StructName } from '../abi/structs.ts';
+import type { XenMemoryReservation } from '../abi/values.ts';
+import { type CutValue, codecFor } from '../codec/codec.ts';
 import { readField } from '../codec/field.ts';
 import { type GuestList, knownEntries, listBehind } from '../guest/handle.ts';
 import { type ByteRange, differences, type GuestMemory, readPrefix } from '../guest/memory.ts';
@@ -20,6 +22,8 @@ export interface Reservation {
   /** The list behind the handle, where handle and count are known. */
   readonly list: GuestList | undefined;
 }
+
+type CutReservation = CutValue<XenMemoryReservation>;
 
 /** A run of guest pages. */
 export interface Extent {
@@ -40,6 +44,8 @@ export class Facts {
   #reservations: readonly Reservation[] | undefined;
   #changes: readonly ByteRange[] | undefined;
   #committed: readonly ByteRange[] | undefined;
+  /** `null` until it is read. */
+  #N: bigint | undefined | null = null;
   readonly #extents = new Map<Reservation, readonly Extent[]>();
 
   constructor(call: ObservedCall, op: JudgedOp) {
@@ -86,18 +92,25 @@ export class Facts {
   }
 
   #reservation(path: Reservation['path']): Reservation {
-    const read = (name: string): bigint | number | undefined => this.#field(this.argument, path === '' ? name : `${path}.${name}`);
-    const extent_start = read('extent_start') as bigint | undefined;
-    const nr_extents = read('nr_extents') as bigint | undefined;
+    const whole = this.#decoded();
+    const { extent_start, nr_extents, extent_order, address_bits, domid } = (path === '' ? whole : whole[path]) as CutReservation;
+    const known = extent_start !== null && nr_extents !== null;
     return {
       path,
-      extent_start,
-      nr_extents,
-      extent_order: read('extent_order') as number | undefined,
-      address_bits: read('address_bits') as number | undefined,
-      domid: read('domid') as number | undefined,
-      list: extent_start === undefined || nr_extents === undefined ? undefined : listBehind(extent_start, nr_extents, this.call.arch),
+      extent_start: extent_start ?? undefined,
+      nr_extents: nr_extents ?? undefined,
+      extent_order: extent_order ?? undefined,
+      address_bits: address_bits ?? undefined,
+      domid: domid ?? undefined,
+      list: known ? listBehind(extent_start, nr_extents, this.call.arch) : undefined,
     };
+  }
+
+  /** The argument's fields, `null` where they were not captured. */
+  #decoded(): Record<string, unknown> {
+    const codec = codecFor(this.call.arch)[this.layout.struct];
+    const { argument } = this;
+    return (argument.length === codec.size ? codec.decode(argument) : codec.decodeCut(argument)) as unknown as Record<string, unknown>;
   }
 
   #field(bytes: Uint8Array, path: string): bigint | number | undefined {
@@ -120,7 +133,8 @@ export class Facts {
   /** N: `nr_exchanged` after the call. */
   get N(): bigint | undefined {
     if (!this.exchanges) return undefined;
-    return this.#field(this.argumentAfter, 'nr_exchanged') as bigint | undefined;
+    if (this.#N === null) this.#N = this.#field(this.argumentAfter, 'nr_exchanged') as bigint | undefined;
+    return this.#N;
   }
 
   /** K: the output extents that N covers. */
