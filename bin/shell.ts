@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { afterAll } from 'vitest';
 
 /** The root of the package, and the command as it was built. Only tests use this file. */
 export const root: string = fileURLToPath(new URL('..', import.meta.url));
@@ -11,6 +12,7 @@ export const captures: string = join(root, 'fixtures/captures');
 
 /** A place for the files of one test file, and the directory that the command runs in. */
 export const scratch: string = mkdtempSync(join(tmpdir(), 'xenmem-'));
+afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 /** What a run of the command left. */
 export interface Ran {

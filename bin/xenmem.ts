@@ -14,7 +14,7 @@ export interface Command {
 }
 
 interface Entry {
-  /** Its name, and its only positional, which is a list. */
+  /** Its name, and its only positional, if any, which is a list. */
   readonly usage: string;
   readonly describe: string;
   readonly load: () => Promise<Command>;
@@ -28,6 +28,7 @@ const commands: ReadonlyMap<string, Entry> = new Map(
       ['validate [input..]', 'judge captured hypercalls by every rule that applies', () => import('./commands/validate.ts')],
       ['layout [struct..]', 'print where each byte of a struct belongs, as pahole does', () => import('./commands/layout.ts')],
       ['explain [id..]', 'show the sentence behind a rule, our reading, and who is to blame', () => import('./commands/explain.ts')],
+      ['conform', 'play the whole suite against a hypervisor, by default the built-in reference', () => import('./commands/conform.ts')],
       ['completion [shell..]', 'print a completion script for bash or zsh', () => import('./commands/completion.ts')],
     ] as const
   ).map(([usage, describe, load]) => [usage.split(' ')[0] as string, { usage, describe, load }]),
@@ -65,13 +66,13 @@ async function main(given: readonly string[]): Promise<number> {
 /** Options that take two values. */
 const pairs = ['compare'];
 
-/** What the words ask for. `list` is the command's only positional. */
+/** What the words ask for. `list` is the command's only positional, if it has one. */
 class Asked {
   readonly command: Command;
-  readonly list: string;
+  readonly list: string | undefined;
   readonly args: Record<string, unknown>;
 
-  constructor(command: Command, list: string, args: Record<string, unknown>) {
+  constructor(command: Command, list: string | undefined, args: Record<string, unknown>) {
     this.command = command;
     this.list = list;
     this.args = args;
@@ -90,7 +91,7 @@ function parserOf(words: readonly string[], known: ReadonlyMap<string, Command>)
     .usage('$0 <command> [options]\n\nWhat crossed the border between a guest and Xen, byte by byte.')
     .locale('en')
     .detectLocale(false)
-    .parserConfiguration({ 'parse-positional-numbers': false, 'boolean-negation': false, 'populate--': true, 'strip-aliased': true })
+    .parserConfiguration({ 'boolean-negation': false, 'populate--': true, 'strip-aliased': true })
     .strict()
     .exitProcess(false)
     .showHelpOnFail(false)
@@ -99,7 +100,7 @@ function parserOf(words: readonly string[], known: ReadonlyMap<string, Command>)
     .alias({ help: 'h', version: 'V' })
     .wrap(Math.min(100, process.stdout.columns ?? 100))
     .epilogue(
-      'Exit: 0 nothing wrong, 1 something wrong, 2 wrong usage, 3 input unreadable, 4 nothing evaluated,\n70 a bug of ours, 130 interrupted. `-` is stdin. Colour follows NO_COLOR and FORCE_COLOR.',
+      'Exit: 0 nothing wrong, 1 something wrong, 2 wrong usage, 3 input unreadable, 4 nothing evaluated\nor not enough, 70 a bug of ours, 130 interrupted. `-` is stdin. Colour follows NO_COLOR and FORCE_COLOR.',
     )
     .example('$0 validate trace.ndjson', 'judge each call of a captured trace')
     .example('$0 decode --struct get_dma_buf req.bin', 'show one captured struct')
@@ -108,7 +109,7 @@ function parserOf(words: readonly string[], known: ReadonlyMap<string, Command>)
     });
   for (const [name, { usage, describe }] of commands) {
     const command = known.get(name);
-    const list = /\[(\w+)\.\.\]/.exec(usage)?.[1] as string;
+    const list = /\[(\w+)\.\.\]/.exec(usage)?.[1];
     const builder = (args: Argv): Argv => command?.options(args) ?? args;
     parser.command(usage, describe, builder, (args) => {
       // Thrown, because after a handler that returns yargs renders the whole help, which takes as long as most commands.
@@ -128,11 +129,15 @@ function complete(parser: Argv): void {
 }
 
 /** The options as the command takes them; what followed `--` joins its only positional. */
-function withRest(parsed: Record<string, unknown>, list: string): Record<string, unknown> {
+function withRest(parsed: Record<string, unknown>, list: string | undefined): Record<string, unknown> {
   const named = Object.fromEntries(Object.entries(parsed).map(([key, value]) => [key, unmarked(value)]));
   const rest = (named['--'] ?? []) as readonly string[];
   const twice = Object.keys(named).find((key) => Array.isArray(named[key]) && ![list, ...pairs, '_', '--'].includes(key));
   if (twice !== undefined) throw new UsageError(`--${twice} is given twice`);
+  if (list === undefined) {
+    if (rest.length > 0) throw new UsageError(`unknown argument ${JSON.stringify(rest[0])}`);
+    return named;
+  }
   return { ...named, [list]: [...((named[list] ?? []) as readonly string[]), ...rest] };
 }
 

@@ -42,7 +42,9 @@ const words = [
 
 /** Breaks one thing about a valid call: mostly a duty of the caller, sometimes only what it may rely on. */
 export function breakCall(choices: Choices, plan: Plan, draft: Draft): void {
-  const [name, apply] = choices.pick(draft.out ? [...anyBreaks, ...exchangeBreaks, ...exchangeBreaks] : anyBreaks);
+  // With a neighbour there, to name it is what matters most.
+  const names = plan.world.domains.length > 1 && choices.percent(15);
+  const [name, apply] = names ? (['bystander', (d) => foreign(d, bystander)] satisfies [string, Break]) : choices.pick(draft.out ? [...anyBreaks, ...exchangeBreaks, ...exchangeBreaks] : anyBreaks);
   apply(draft, choices, plan);
   draft.broken = name;
 }
@@ -59,6 +61,7 @@ const anyBreaks: readonly (readonly [string, Break])[] = [
   ['in-list-unaligned', (d, c) => setIn(d, { extent_start: d.in.extent_start + c.pick([1n, 3n, 4n]) })],
   ['in-handle-dirty', (d) => setIn(d, { extent_start: d.in.extent_start | (0xdead_beefn << 32n) })],
   ['in-order', (d, c) => setIn(d, { extent_order: c.pick(orders) })],
+  ['order-too-big', (d, c) => both(d, { extent_order: c.pick(orders) })],
   ['in-unmapped', (d, c, plan) => replaceIn(d, c, extentsOf(plan, caller, 0, 'hole')[0] ?? 0n)],
   ['in-huge', (d, c) => replaceIn(d, c, c.pick([1n << 40n, 1n << 52n, 1n << 63n, (1n << 64n) - 1n, (1n << 32n) | 0x40004n]))],
   ['in-twice', (d, c) => replaceIn(d, c, d.inList?.[0] ?? 0n, 1)],
@@ -184,7 +187,8 @@ function addInput(draft: Draft, plan: Plan): void {
   draft.in = { ...draft.in, nr_extents: draft.in.nr_extents + 1n };
 }
 
+/** Where the RAM that the caller began with ends and its holes begin: what lies across it is half there. */
 function endOfRam(plan: Plan): bigint {
-  const { gfn, pages } = wholeOf(plan, caller);
+  const { gfn, pages } = plan.world.domains[0]?.ram[0] ?? wholeOf(plan, caller);
   return (gfn + BigInt(pages)) << 12n;
 }

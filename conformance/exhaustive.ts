@@ -1,10 +1,12 @@
 import type { Decisions } from '../src/model/decisions.ts';
 import { createHypervisor } from '../src/model/hypervisor.ts';
-import { canonicalKey, typeInvariant } from '../src/model/state.ts';
+import { canonicalKey, type State, typeInvariant } from '../src/model/state.ts';
 import type { ObservedCall } from '../src/trace/call.ts';
+import type { TraceRecord } from '../src/trace/record.ts';
+import { recordOf } from '../src/trace/write.ts';
 import type { Ending, Move } from './exhaustive/move.ts';
 import { movesOf } from './exhaustive/moves.ts';
-import { firstState, keyOf, type Renaming, type ScopeName, scopes, stateText } from './exhaustive/scope.ts';
+import { firstState, isBeyond, keyOf, type Renaming, type ScopeName, scopes, stateText } from './exhaustive/scope.ts';
 import { type Sight, Stage } from './exhaustive/stage.ts';
 import { Judge, rcText } from './exhaustive/verdict.ts';
 
@@ -19,8 +21,8 @@ export interface Disagreement {
   readonly move: string;
   /** The moves from the first state to that one. */
   readonly path: readonly string[];
-  /** The call as the rules saw it; absent for a move of the hypervisor's own. */
-  readonly call?: ObservedCall;
+  /** The call as a record of a trace, which `xenmem validate` judges too; absent for a move of the hypervisor's own. */
+  readonly call?: TraceRecord;
 }
 
 /** How often an action was taken, and how many states it was the first to reach. */
@@ -37,6 +39,8 @@ export interface ExhaustiveResult {
   /** Distinct mappings with their pins, up to renaming within low and within high memory. */
   readonly mappings: number;
   readonly transitions: number;
+  /** Those that led to a page outside the scope: they were judged, and not followed. */
+  readonly beyond: number;
   /** The longest of the shortest ways from the first state to another. */
   readonly depth: number;
   readonly actions: { readonly [name: string]: ActionCount };
@@ -51,12 +55,12 @@ export interface ExhaustOptions {
   /** A hypervisor that takes these decisions otherwise: what is wrong with it is found if the scope has room for it. */
   readonly decisions?: Partial<Decisions>;
   readonly onProgress?: (progress: { readonly states: number; readonly searched: number; readonly transitions: number }) => void;
+  /** So many disagreements are enough, one for each requirement and kind of move; 20 unless given. */
+  readonly most?: number;
   /** For tests of the search itself. */
   readonly renaming?: Renaming;
+  readonly onState?: (state: State) => void;
 }
-
-/** One counterexample for each requirement and action is enough, and so many in all. */
-const mostDisagreements = 20;
 
 interface Found {
   readonly sight: Sight;
@@ -75,7 +79,7 @@ interface Found {
  * without that, every gfn stays mapped, for an exchange gives as many pages as it takes.
  */
 export function exhaust(name: ScopeName, options: ExhaustOptions = {}): ExhaustiveResult {
-  const { decisions = {}, onProgress, renaming = 'buddies' } = options;
+  const { decisions = {}, onProgress, onState, most = 20, renaming = 'buddies' } = options;
   const scope = scopes[name];
   const hypervisor = createHypervisor(decisions);
   const stage = new Stage(scope, hypervisor);
@@ -87,6 +91,7 @@ export function exhaust(name: ScopeName, options: ExhaustOptions = {}): Exhausti
   const keys = new Set<string>();
   const queue: Found[] = [];
   let transitions = 0;
+  let beyond = 0;
   let complete = true;
 
   const report = (id: string, message: string, found: Found, move: Move, call?: ObservedCall): void => {
@@ -95,13 +100,22 @@ export function exhaust(name: ScopeName, options: ExhaustOptions = {}): Exhausti
     const path: string[] = [];
     for (let at: Found | undefined = found; at?.by; at = at.from) path.unshift(at.by.text);
     const said = call ? `${move.text} = ${rcText(call.rc)}` : move.text;
-    disagreements.set(key, { id, message, state: stateText(scope, found.sight.state), move: said, path, ...(call && { call }) });
+    disagreements.set(key, {
+      id,
+      message,
+      state: stateText(scope, found.sight.state),
+      move: said,
+      path,
+      ...(call && { call: recordOf(call) }),
+    });
   };
   const visit = (found: Found): void => {
     queue.push(found);
     mappings.add(canonicalKey(found.sight.state));
+    onState?.(found.sight.state);
   };
 
+  for (const move of moves) for (const ending of move.endings) countOf(actions, move, ending);
   const first = firstState(scope);
   keys.add(keyOf(scope, first, renaming));
   visit({ sight: stage.sight(first), from: undefined, by: undefined, depth: 0 });
@@ -109,6 +123,8 @@ export function exhaust(name: ScopeName, options: ExhaustOptions = {}): Exhausti
     const found = queue[at] as Found;
     onProgress?.({ states: queue.length, searched: at, transitions });
     for (const move of moves) {
+      complete = disagreements.size < most;
+      if (!complete) break;
       transitions++;
       let judged: ReturnType<Judge['make']>;
       try {
@@ -121,7 +137,11 @@ export function exhaust(name: ScopeName, options: ExhaustOptions = {}): Exhausti
       const action = countOf(actions, move, ending);
       action.taken++;
       for (const { id, message } of breaches) report(id, message, found, move, call);
-      if (breaches.length > 0) continue; // what follows from a wrong move is nobody's business
+      if (seen.same || breaches.length > 0) continue; // what follows from a wrong move is nobody's business
+      if (isBeyond(scope, seen.state)) {
+        beyond++;
+        continue;
+      }
       const key = keyOf(scope, seen.state, renaming);
       if (keys.has(key)) continue;
       keys.add(key);
@@ -131,13 +151,13 @@ export function exhaust(name: ScopeName, options: ExhaustOptions = {}): Exhausti
       action.new++;
       visit({ sight: stage.sight(seen.state), from: found, by: move, depth: found.depth + 1 });
     }
-    complete = disagreements.size < mostDisagreements;
   }
   return {
     scope: name,
     states: queue.length,
     mappings: mappings.size,
     transitions,
+    beyond,
     depth: queue.at(-1)?.depth ?? 0,
     actions,
     held: Object.fromEntries(judge.held),
@@ -152,7 +172,30 @@ function countOf(actions: Record<string, ActionCount>, { kind }: Move, ending: E
   return actions[name];
 }
 
-/** A result as TLC shows one, line by line. */
+/** A result as TLC shows one, line by line: what was searched, what each action led to, and what is wrong. */
 export function exhaustiveText(result: ExhaustiveResult): string[] {
-  return [JSON.stringify({ ...result, disagreements: result.disagreements.map((d) => ({ ...d, call: undefined })) }, null, 1)];
+  const { scope, states, mappings, transitions, beyond, depth, actions, held, disagreements, complete } = result;
+  const { gfns, low, high } = scopes[scope];
+  const names = Object.keys(actions);
+  const width = Math.max(...names.map((name) => name.length));
+  const row = (name: string, taken: string, isNew: string): string => `${name.padEnd(width)} ${taken.padStart(9)} ${isNew.padStart(6)}`;
+  return [
+    `scope ${scope}: ${gfns} guest frames, ${low} + ${high} machine frames below and above 4 GiB`,
+    `${transitions} transitions, ${states} distinct states found (${mappings} mappings with their pins, up to renaming of frames)`,
+    `the depth of the complete search is ${depth}; ${beyond} transitions led out of the scope and were not followed`,
+    row('action', 'taken', 'new'),
+    ...names.map((name) => row(name, String(actions[name]?.taken), String(actions[name]?.new))),
+    row('requirement', 'held', ''),
+    ...Object.keys(held).map((id) => row(id, String(held[id]), '')),
+    ...disagreements.flatMap(({ id, message, state, move, path }) => [
+      `✗ ${id}: ${message}`,
+      `  in ${state}${path.length > 0 ? `, after ${path.join(', ')}` : ''}`,
+      `  ${move}`,
+    ]),
+    complete
+      ? disagreements.length === 0
+        ? `✓ model and rules agree on every call in every state of this scope`
+        : `✗ ${disagreements.length} disagreements`
+      : '✗ given up: too much is wrong',
+  ].map((text) => text.trimEnd());
 }

@@ -19,6 +19,7 @@ export function scenarioFrom(numbers: readonly number[], arch: Arch, hello: Hell
   const plan = planWorld(choices, arch, hello);
   const steps: Step[] = [];
   const wanted = 1 + choices.below(6);
+  if (levelOf(hello) === 2 && choices.percent(12)) steps.push(...lifeOfABuffer(choices, plan, hello));
   while (steps.length < wanted) steps.push(...nextSteps(choices, plan, hello, steps.length === 0));
   const gets = steps.flatMap((step, i) =>
     step.do === 'call' && (step.cmd === ops.get_dma_buf || step.cmd === ops.put_dma_buf) ? [i] : [],
@@ -49,9 +50,18 @@ function nextSteps(choices: Choices, plan: Plan, hello: Hello, first: boolean): 
   return pins && levelOf(hello) === 2 && choices.percent(35) ? [step, ...churns(choices, plan)] : [step];
 }
 
+/** Got, moved around, put, moved around again: by chance alone these hardly ever meet, and each of them done right. */
+function lifeOfABuffer(choices: Choices, plan: Plan, { commands }: Hello): Step[] {
+  if (commands.get_dma_buf === undefined || commands.put_dma_buf === undefined) return [];
+  const got = finish(plan, exchangeCall(choices, plan, 'get_dma_buf'));
+  const before = churns(choices, plan);
+  const put = putCall(choices, plan, ['all', 'some', 'rest', 'frames', 'all', 'pages']);
+  return [got, ...before, finish(plan, put), ...churns(choices, plan, [1, 4])];
+}
+
 /** Several churns in a row: a put page has four of them to move in. */
-function churns(choices: Choices, plan: Plan): Step[] {
-  return Array.from({ length: choices.pick([1, 1, 2, 4]) }, () => ({ do: 'churn' as const, domid: caller, ...wholeOf(plan, caller) }));
+function churns(choices: Choices, plan: Plan, howMany: readonly number[] = [1, 1, 2, 4]): Step[] {
+  return Array.from({ length: choices.pick(howMany) }, () => ({ do: 'churn' as const, domid: caller, ...wholeOf(plan, caller) }));
 }
 
 /** A call that keeps every duty, as long as the calls before it did what they should. */
@@ -142,15 +152,19 @@ function outputs(choices: Choices, { chunks, perIn, perOut, oi, oo, inList, hole
   return found;
 }
 
+const putHows = ['all', 'all', 'all', 'some', 'pages', 'one', 'frames', 'none', 'rest'] as const;
+type PutHow = (typeof putHows)[number];
+
 /** A put of what a get committed: all of it, some of it, in other extents, or by the list that get has overwritten. */
-function putCall(choices: Choices, plan: Plan): Draft {
+function putCall(choices: Choices, plan: Plan, hows: readonly PutHow[] = putHows): Draft {
   const commit = plan.commits.length > 0 ? choices.pick([...plan.commits].reverse()) : undefined;
   const order = commit?.order ?? 0;
   const bases = commit?.bases ?? extentsOf(plan, caller, 0, 'mapped').slice(0, 1);
-  const how = choices.pick(['all', 'all', 'all', 'some', 'pages', 'one', 'frames', 'none'] as const);
+  const how = choices.pick(hows);
   const list = {
     all: bases,
     some: bases.slice(0, Math.max(1, bases.length - 1)),
+    rest: bases.slice(Math.min(1, bases.length - 1)),
     pages: pagesOf(bases, order),
     one: bases.slice(0, 1),
     frames: undefined,

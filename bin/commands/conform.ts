@@ -1,13 +1,13 @@
 import type { Argv } from 'yargs';
-import { type Arch, archNames } from '../../src/abi/arch.ts';
-import { conformanceJson, conformanceText } from '../../src/report/conformance.ts';
-import type { ConformanceResult } from '../../src/report/result.ts';
 import { checkHere, playHere } from '../../conformance/check.ts';
 import { exhaust, exhaustiveText, type ScopeName } from '../../conformance/exhaustive.ts';
 import { referenceImplementation } from '../../conformance/reference.ts';
 import { runSuite } from '../../conformance/run.ts';
 import { type Scenario, scenarioOf } from '../../conformance/scenario.ts';
 import { scenarioText } from '../../conformance/scenario-text.ts';
+import { type Arch, archNames } from '../../src/abi/arch.ts';
+import { conformanceJson, conformanceText } from '../../src/report/conformance.ts';
+import type { ConformanceResult } from '../../src/report/result.ts';
 import { exit, UsageError } from '../exit.ts';
 import { line, note, outcome, styleFor } from '../io.ts';
 import { progress } from '../progress.ts';
@@ -28,7 +28,12 @@ const defaultRuns = 6000;
 
 export function options(args: Argv): Argv {
   return args
-    .option('arch', { choices: ['all', ...archNames.filter((a) => a.startsWith('arm'))], default: 'all', describe: 'whose layout', requiresArg: true })
+    .option('arch', {
+      choices: ['all', ...archNames.filter((a) => a.startsWith('arm'))],
+      default: 'all',
+      describe: 'whose layout',
+      requiresArg: true,
+    })
     .option('seed', { type: 'string', describe: 'the same seed gives the same run (default 1)', requiresArg: true })
     .option('runs', { type: 'string', describe: `scenarios to play (default ${defaultRuns})`, requiresArg: true })
     .option('level', { choices: [0, 1, 2], type: 'number', describe: 'exit 4 unless this much can be seen', requiresArg: true })

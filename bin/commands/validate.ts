@@ -40,7 +40,7 @@ export async function run(options: Options): Promise<Iterable<number>> {
   const { unreadable } = await eachInput(options.input, async (input) => {
     const judge = traceJudge();
     const show = async (call: ObservedCall, place: string, notes: readonly string[]): Promise<void> => {
-      const judgement = judge(call);
+      const judgement = judge.judge(call);
       addJudgement(tally, judgement);
       const findings = judgement?.findings ?? [];
       if (findings.some((f) => fails(f, options))) outcome.codes.add(exit.failed);
@@ -53,6 +53,7 @@ export async function run(options: Options): Promise<Iterable<number>> {
     for await (const item of itemsOf(input, options)) {
       if (item.kind === 'unreadable') {
         tally.unreadable++;
+        judge.missed();
         note(`${input.name}:${item.line}: ${item.message}`);
         outcome.codes.add(exit.unreadable);
       } else if (item.kind === 'buffer') {

@@ -15,6 +15,8 @@ interface Named {
   readonly text: string;
   /** The scope's gfns that the move names, one bit each. */
   readonly named: number;
+  /** How moves of this kind must be seen to end somewhere in the scope; they may end otherwise too. */
+  readonly endings: readonly Ending[];
 }
 
 /** A hypercall, with the bytes it leaves in guest memory before. It is made once and played in every state. */
@@ -50,6 +52,7 @@ export type Move = CallMove | ChurnMove;
 /** What a call says, in plain words: gfns count from the first of the scope. */
 export interface Wish {
   readonly kind: string;
+  readonly endings?: readonly Ending[];
   readonly cmd: number;
   readonly in: readonly number[];
   readonly out?: readonly number[];
@@ -118,6 +121,7 @@ export function callMove(wish: Wish): CallMove {
     kind,
     text: wordsOf(wish),
     named: [...inPages, ...outputs].reduce((all, mask) => all | mask, 0),
+    endings: wish.endings ?? [],
     cmd,
     arg: at.struct,
     windows: used,

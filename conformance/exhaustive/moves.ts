@@ -1,6 +1,6 @@
 import { XENMEM } from '../../src/abi/ops.ts';
 import type { Inject } from '../../src/model/request.ts';
-import { callMove, endOfPage, inFirstPage, type Move, nowhere, usual, type Wish } from './move.ts';
+import { callMove, type Ending, endOfPage, inFirstPage, type Move, nowhere, usual, type Wish } from './move.ts';
 import { bystander, caller, firstFrame, firstGfn, type Scope, type Shape } from './scope.ts';
 
 const { get_dma_buf, put_dma_buf, exchange, decrease_reservation, populate_physmap } = XENMEM['dma-buf'];
@@ -21,10 +21,20 @@ function gets(scope: Scope): Wish[] {
     for (const ins of listsOf(scope, inOrder, shape.ins, shape.lists)) {
       for (const outs of listsOf(scope, outOrder, shape.outs, shape.lists)) {
         for (const bits of scope.limits) {
-          const wish = { in: ins, out: outs, inOrder, outOrder, bits };
-          for (const inject of faultsOf(shape)) {
+          const wish = { endings: chunksOf(shape) > 1 ? anyEnding : doneOrNot, in: ins, out: outs, inOrder, outOrder, bits };
+          // A list that is wrong anyway needs no fault beside it, and a fault no limit
+          const plain = bits !== 0 || overlap(ins, inOrder) || overlap(outs, outOrder);
+          for (const inject of plain ? [noFault] : faultsOf(shape)) {
             const fault = inject === noFault ? '' : inject.preempt === undefined ? ', no memory' : ', preempted';
-            wishes.push({ ...wish, kind: `get ${kind}${fault}`, cmd: get_dma_buf, inject, pair: inject === noFault });
+            const ends = inject.fail_alloc === undefined || inject.preempt !== undefined ? wish.endings : wish.endings.slice(1);
+            wishes.push({
+              ...wish,
+              kind: `get ${kind}${fault}`,
+              cmd: get_dma_buf,
+              endings: ends,
+              inject,
+              pair: inject === noFault && ins.length * outs.length < 3,
+            });
           }
           if (scope.hostile && bits === 0) wishes.push({ ...wish, kind: `exchange ${kind}`, cmd: exchange });
         }
@@ -35,6 +45,8 @@ function gets(scope: Scope): Wish[] {
 }
 
 const noFault: Inject = {};
+const doneOrNot: readonly Ending[] = ['done', 'refused'];
+const anyEnding: readonly Ending[] = ['done', 'partly', 'refused'];
 
 /** No fault, each one alone, and a preemption after which memory runs out. */
 function faultsOf(shape: Shape): Inject[] {
@@ -51,54 +63,62 @@ function chunksOf({ ins, inOrder, outOrder }: Shape): number {
 /** Every list of so many extents that lie in the scope. */
 function listsOf(scope: Scope, order: number, count: number, which: Shape['lists']): number[][] {
   const pages = 2 ** order;
-  const bases = Array.from({ length: scope.gfns - pages + 1 }, (_, i) => i).filter((b) => which === 'any' || b % pages === 0);
-  let lists: number[][] = [[]];
-  for (let i = 0; i < count; i++) lists = lists.flatMap((list) => bases.map((base) => [...list, base]));
-  return which === 'any' ? lists : lists.filter((list) => new Set(list).size === count);
+  if (which === 'paired') {
+    const halves = (base: number): number[][] =>
+      order === 1
+        ? [[base]]
+        : [
+            [base, base + 1],
+            [base + 1, base],
+          ];
+    const pairs = [halves(0), halves(2)];
+    return [pairs, pairs.toReversed()].flatMap(([first = [], second = []]) => first.flatMap((a) => second.map((b) => [...a, ...b])));
+  }
+  return sequences(scope.gfns - pages + 1, count);
 }
 
-/** Lists without repetitions, of every length. */
-function sublists(gfns: number): number[][] {
-  const lists: number[][] = [];
-  for (let count = 1; count <= gfns; count++) {
-    let some: number[][] = [[]];
-    for (let i = 0; i < count; i++) {
-      some = some.flatMap((list) => Array.from({ length: gfns }, (_, g) => [...list, g]).filter((l) => new Set(l).size === l.length));
-    }
-    lists.push(...some);
-  }
+/** Every sequence of so many of the numbers below `n`. */
+function sequences(n: number, count: number): number[][] {
+  let lists: number[][] = [[]];
+  for (let i = 0; i < count; i++) lists = lists.flatMap((list) => Array.from({ length: n }, (_, next) => [...list, next]));
   return lists;
 }
 
-function puts(scope: Scope): Wish[] {
-  const put: Wish = { kind: 'put', cmd: put_dma_buf, in: [] };
+function overlap(bases: readonly number[], order: number): boolean {
+  return bases.some((a, i) => bases.some((b, j) => i < j && Math.abs(a - b) < 2 ** order));
+}
+
+function puts({ gfns, pieces }: Scope): Wish[] {
+  const put: Wish = { kind: 'put', cmd: put_dma_buf, in: [], endings: doneOrNot };
   const wishes: Wish[] = [];
-  for (const list of sublists(scope.gfns)) {
-    wishes.push({ ...put, in: list, pair: true });
+  const all = Array.from({ length: gfns }, (_, i) => i);
+  const lists = pieces === 'extents' ? [all] : all.flatMap((i) => sequences(gfns, i + 1)).filter((list) => !overlap(list, 0));
+  for (const list of lists) {
+    wishes.push({ ...put, in: list, pair: list.length < 2 });
     if (list.length > 1) wishes.push({ ...put, kind: 'put, preempted', in: list, inject: { preempt: 1 } });
   }
-  for (let base = 0; base + 2 <= scope.gfns; base++) wishes.push({ ...put, kind: 'put of order 1', in: [base], inOrder: 1 });
-  if (scope.gfns > 3) wishes.push({ ...put, kind: 'put of order 1', in: [0, 2], inOrder: 1 });
+  const extents = all.filter((base) => base + 2 <= gfns && (pieces === 'pages' || base % 2 === 0)).map((base) => [base]);
+  for (const list of gfns > 3 ? [...extents, [0, 2]] : extents) wishes.push({ ...put, kind: 'put of order 1', in: list, inOrder: 1 });
   return wishes;
 }
 
 function balloons(scope: Scope): Wish[] {
   const wishes: Wish[] = [];
   for (let gfn = 0; gfn < scope.gfns; gfn++) {
-    wishes.push({ kind: 'decrease', cmd: decrease_reservation, in: [gfn] });
-    for (const bits of scope.limits) wishes.push({ kind: 'populate', cmd: populate_physmap, in: [gfn], bits });
-    wishes.push({ kind: 'populate, no memory', cmd: populate_physmap, in: [gfn], inject: { fail_alloc: 0 } });
+    wishes.push({ kind: 'decrease', cmd: decrease_reservation, in: [gfn], endings: doneOrNot });
+    for (const bits of scope.limits) wishes.push({ kind: 'populate', cmd: populate_physmap, in: [gfn], bits, endings: doneOrNot });
+    wishes.push({ kind: 'populate, no memory', cmd: populate_physmap, in: [gfn], inject: { fail_alloc: 0 }, endings: ['refused'] });
   }
   return wishes;
 }
 
-function churns(scope: Scope): Move[] {
-  const single = Array.from({ length: scope.gfns }, (_, g) => churn(g, 1));
-  return [churn(0, scope.gfns), ...single];
+function churns({ gfns, pieces }: Scope): Move[] {
+  const single = pieces === 'extents' ? [] : Array.from({ length: gfns }, (_, g) => churn(g, 1));
+  return [churn(0, gfns), ...single];
 }
 
 function churn(gfn: number, pages: number): Move {
-  return { do: 'churn', kind: 'churn', text: `churn of ${pages} from ${gfn}`, named: 0, gfn: firstGfn + gfn, pages };
+  return { do: 'churn', kind: 'churn', text: `churn of ${pages} from ${gfn}`, named: 0, endings: doneOrNot, gfn: firstGfn + gfn, pages };
 }
 
 /** A way to spoil a call. */
@@ -154,13 +174,13 @@ const exchangeFlaws: readonly Flaw[] = [
 ];
 
 function malformedGets(scope: Scope): Wish[] {
-  const base: Wish[] = [];
-  for (let a = 0; a < scope.gfns; a++) {
-    for (let b = 0; b < scope.gfns; b++) base.push({ kind: '', cmd: get_dma_buf, in: [a], out: [b] });
-  }
-  const turned = [1, 0];
-  for (const out of [[0, 1], turned]) base.push({ kind: '', cmd: get_dma_buf, in: [0, 1], out });
-  const spoiled = base.flatMap((wish) => [...flaws, ...exchangeFlaws].map((flaw) => spoil('get', wish, flaw)));
+  const bases = [
+    { in: [0], out: [0] },
+    { in: [1], out: [0] },
+    { in: [0, 1], out: [1, 0] },
+  ];
+  const wishes = bases.map((lists): Wish => ({ kind: '', cmd: get_dma_buf, ...lists }));
+  const spoiled = wishes.flatMap((wish) => [...flaws, ...exchangeFlaws].map((flaw) => spoil('get', wish, flaw)));
   const last = scope.gfns - 1;
   // Entries that name no page, before and after a sound one. As an output only those where nothing can be populated.
   const beyond = [2 ** 52, 2 ** 52 - 1 + 2 ** 52];
@@ -181,9 +201,8 @@ function malformedGets(scope: Scope): Wish[] {
 function malformedPuts(scope: Scope): Wish[] {
   const put: Wish = { kind: 'put, strange entries', cmd: put_dma_buf, in: [] };
   const wishes: Wish[] = [put];
+  for (const flaw of flaws) wishes.push(spoil('put', { ...put, in: [0] }, flaw), spoil('put', { ...put, in: [0, 1] }, flaw));
   for (let gfn = 0; gfn < scope.gfns; gfn++) {
-    wishes.push(...flaws.map((flaw) => spoil('put', { ...put, in: [gfn] }, flaw)));
-    wishes.push(...flaws.map((flaw) => spoil('put', { ...put, in: [gfn, (gfn + 1) % scope.gfns] }, flaw)));
     wishes.push({ ...put, in: [gfn, gfn] }, { ...put, in: [gfn, 2 ** 52] }, { ...put, in: [firstGfn + 0x1000, gfn] });
   }
   // The frames that a get left in the list, in place of the gfns: the likely mistake
@@ -193,5 +212,12 @@ function malformedPuts(scope: Scope): Wish[] {
 
 function spoil(op: string, wish: Wish, { name, start = 0, ...flaw }: Flaw): Wish {
   const struct = op === 'get' ? flaw.struct : flaw.struct?.in && { in: flaw.struct.in };
-  return { ...wish, ...flaw, ...(struct && { struct }), kind: `${op}, ${name}`, cmd: wish.cmd + (start << 6) };
+  return {
+    ...wish,
+    ...flaw,
+    ...(struct && { struct }),
+    endings: flaw.mustRefuse ? ['refused'] : [],
+    kind: `${op}, ${name}`,
+    cmd: wish.cmd + (start << 6),
+  };
 }

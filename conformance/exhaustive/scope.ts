@@ -7,8 +7,8 @@ export interface Shape {
   readonly outOrder: number;
   readonly ins: number;
   readonly outs: number;
-  /** `any`: every sequence of gfns, repetitions included. `apart`: no two extents of one list share a page, outputs aligned. */
-  readonly lists: 'any' | 'apart';
+  /** `any`: every sequence of gfns, repetitions included. `paired`: aligned extents of order 1 apart from each other, or their two halves. */
+  readonly lists: 'any' | 'paired';
 }
 
 /** A world small enough for every one of its states to be visited. */
@@ -25,22 +25,26 @@ export interface Scope {
   readonly balloons: boolean;
   /** Are malformed calls and op 11 made too? */
   readonly hostile: boolean;
+  /** Are pages put and moved one by one and in every sublist, or only as whole extents? */
+  readonly pieces: 'pages' | 'extents';
 }
 
 const shape = (inOrder: number, outOrder: number, ins: number, outs: number, lists: Shape['lists'] = 'any'): Shape => {
   return { inOrder, outOrder, ins, outs, lists };
 };
-const pairs = [shape(0, 0, 1, 1), shape(0, 0, 2, 2)];
+const pages = [shape(0, 0, 1, 1), shape(0, 0, 2, 2)];
 const mixed = [shape(0, 1, 2, 1), shape(1, 0, 1, 2), shape(1, 1, 1, 1)];
 /** Two chunks of unequal orders take four gfns. */
-const twoChunks = [shape(0, 1, 4, 2, 'apart'), shape(1, 0, 2, 4, 'apart'), shape(1, 1, 2, 2, 'apart')];
+const twoChunks = [shape(0, 1, 4, 2, 'paired'), shape(1, 0, 2, 4, 'paired'), shape(1, 1, 2, 2, 'paired')];
+const everything = { shapes: [...pages, ...mixed], limits: [0, 32], balloons: true, hostile: true, pieces: 'pages' } as const;
 
-/** The scopes by name. The more there is in one, the longer it takes: `large` is a matter of minutes. */
+/** The scopes by name. The more there is in one, the longer it takes: `large` is a matter of many minutes, the first two check the search. */
 export const scopes = {
-  tiny: { name: 'tiny', gfns: 2, low: 1, high: 2, shapes: [...pairs, ...mixed], limits: [0, 32], balloons: true, hostile: true },
-  small: { name: 'small', gfns: 3, low: 2, high: 3, shapes: [...pairs, ...mixed], limits: [0, 32], balloons: true, hostile: true },
-  slice: { name: 'slice', gfns: 4, low: 4, high: 4, shapes: twoChunks, limits: [0], balloons: false, hostile: false },
-  large: { name: 'large', gfns: 4, low: 4, high: 4, shapes: [...pairs, ...mixed, ...twoChunks], limits: [0, 32], balloons: true, hostile: true },
+  tiny: { ...everything, name: 'tiny', gfns: 2, low: 1, high: 2, shapes: pages },
+  even: { ...everything, name: 'even', gfns: 2, low: 2, high: 2 },
+  small: { ...everything, name: 'small', gfns: 3, low: 2, high: 3 },
+  slice: { name: 'slice', gfns: 4, low: 4, high: 4, shapes: twoChunks, limits: [0], balloons: false, hostile: false, pieces: 'extents' },
+  large: { ...everything, name: 'large', gfns: 4, low: 4, high: 4, shapes: [...pages, ...mixed, ...twoChunks] },
 } as const satisfies { readonly [name: string]: Scope };
 
 export type ScopeName = keyof typeof scopes;
@@ -119,11 +123,18 @@ export function keyOf(scope: Scope, state: State, renaming: Renaming = 'buddies'
   return key + String.fromCharCode(pins, domain.unaddressed, elsewhere % 0xd800);
 }
 
+/** Does the guest have a page that is none of the scope's? A call whose list is overwritten on the way can populate any gfn. */
+export function isBeyond(scope: Scope, state: State): boolean {
+  for (const gfn of (state.domains.get(caller) as Domain).p2m.keys()) {
+    if (gfn !== controlGfn && (gfn < firstGfn || gfn >= firstGfn + scope.gfns)) return true;
+  }
+  return false;
+}
+
 /** What each gfn leads to, for a person: `0→l1! 1→h0 2→-`, where `l1` is the second frame of low memory and `!` a pin. */
 export function stateText(scope: Scope, state: State): string {
   const { p2m, pins } = state.domains.get(caller) as Domain;
-  const name = (frame: number): string =>
-    frame < FRAMES_BELOW_4G ? `l${frame - firstFrame(scope)}` : `h${frame - FRAMES_BELOW_4G}`;
+  const name = (frame: number): string => (frame < FRAMES_BELOW_4G ? `l${frame - firstFrame(scope)}` : `h${frame - FRAMES_BELOW_4G}`);
   const pages = Array.from({ length: scope.gfns }, (_, i) => {
     const frame = p2m.get(firstGfn + i);
     return `${i}→${frame === undefined ? '-' : name(frame)}${pins.has(firstGfn + i) ? '!' : ''}`;

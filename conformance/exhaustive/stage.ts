@@ -1,8 +1,8 @@
 import { PAGE_SHIFT } from '../../src/abi/constants.ts';
+import type { ByteRange } from '../../src/guest/memory.ts';
 import { countFree } from '../../src/model/allocator.ts';
 import type { Hypervisor } from '../../src/model/hypervisor.ts';
 import { cloneState, type Domain, domainOf, type State } from '../../src/model/state.ts';
-import type { ByteRange } from '../../src/guest/memory.ts';
 import type { ObservedCall, OtherDomain, P2m } from '../../src/trace/call.ts';
 import type { CallMove, ChurnMove } from './move.ts';
 import { bystander, bystanderFrame, caller, controlGfn, firstGfn, type Scope } from './scope.ts';
@@ -37,6 +37,8 @@ export interface Seen {
   readonly moved: number;
   /** Gfns that were mapped, still are, and do not hold what they held. */
   readonly lost: number;
+  /** Is the state what it was, down to the last free frame? */
+  readonly same: boolean;
 }
 
 /** Plays moves on a hypervisor at its ABI, each from a copy of a state. Page contents are shared by all copies, and put right before each move. */
@@ -46,6 +48,7 @@ export class Stage {
   readonly #control: Uint8Array = new Uint8Array(1 << PAGE_SHIFT);
   readonly #marked: readonly Uint8Array[];
   readonly #bystanders: Uint8Array = new Uint8Array(1 << PAGE_SHIFT);
+  #spare: { readonly of: Sight; readonly state: State } | undefined;
 
   constructor(scope: Scope, hypervisor: Hypervisor) {
     this.#scope = scope;
@@ -131,9 +134,12 @@ export class Stage {
     return this.#leave(sight);
   }
 
+  /** A copy of the state with its pages' content. One that the last move left as it was serves again: most calls are refused. */
   #enter(sight: Sight): State {
-    const state = cloneState(sight.state);
+    const state = this.#spare?.of === sight ? this.#spare.state : cloneState(sight.state);
+    this.#spare = undefined;
     const { content } = state;
+    content.clear();
     content.set(domainOf(state, caller).p2m.get(controlGfn) as number, this.#control);
     content.set(domainOf(state, bystander).p2m.get(firstGfn) as number, this.#bystanders);
     this.#bystanders[0] = 0xb5;
@@ -147,7 +153,8 @@ export class Stage {
     return state;
   }
 
-  #leave({ frames: before }: Sight): Seen {
+  #leave(sight: Sight): Seen {
+    const { frames: before } = sight;
     const { state } = this.#hypervisor;
     const domain = domainOf(state, caller);
     const frames = this.#frames(domain);
@@ -159,7 +166,9 @@ export class Stage {
       mapped |= 1 << i;
       if ((before[i] as number) >= 0 && state.content.get(frame)?.[0] !== i + 1) lost |= 1 << i;
     }
-    return { state, frames, mapped, pins: this.#pins(domain), moved, lost };
+    const same = moved === 0 && isSame(state, sight.state);
+    if (same) this.#spare = { of: sight, state };
+    return { state, frames, mapped, pins: this.#pins(domain), moved, lost, same };
   }
 
   #frames({ p2m }: Domain): number[] {
@@ -193,6 +202,26 @@ export class Stage {
 }
 
 const bystandersP2m: P2m = new Map([[BigInt(firstGfn), BigInt(bystanderFrame)]]);
+
+/** Are two states one but for content and the log of changes? The first one's log is emptied. */
+function isSame(state: State, other: State): boolean {
+  for (const [domid, a] of state.domains) {
+    const b = domainOf(other, domid);
+    if (a.p2m.size !== b.p2m.size || a.pins.size !== b.pins.size || a.owned.size !== b.owned.size) return false;
+    if (a.unaddressed !== b.unaddressed || a.dying !== b.dying) return false;
+    for (const [gfn, frame] of a.p2m) if (b.p2m.get(gfn) !== frame) return false;
+    for (const gfn of a.pins) if (!b.pins.has(gfn)) return false;
+    for (const frame of a.owned) if (!b.owned.has(frame)) return false;
+    a.changed.pages.clear();
+    a.changed.pieces = [];
+  }
+  for (let order = 0; order < state.free.length; order++) {
+    const [a, b] = [state.free[order] as number[], other.free[order] as number[]];
+    if (a.length !== b.length) return false;
+    for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  }
+  return true;
+}
 
 function p2mOf(frames: readonly number[]): P2m {
   const p2m = new Map<bigint, bigint | null>();

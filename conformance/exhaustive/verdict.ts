@@ -1,6 +1,7 @@
 import { errnoName } from '../../src/abi/constants.ts';
 import type { Hypervisor } from '../../src/model/hypervisor.ts';
-import { findingOf, judge, type Judgement } from '../../src/rules/judge.ts';
+import { Facts } from '../../src/rules/facts.ts';
+import { findingOf, type Judgement, judge } from '../../src/rules/judge.ts';
 import type { Answer } from '../../src/rules/rule.ts';
 import { ruleOf } from '../../src/rules/table.ts';
 import { judgeBoundedWork, judgeGetWorks, judgePair, judgePutWorks, type LiveContext, type Outcome } from '../../src/rules/works.ts';
@@ -85,15 +86,19 @@ export class Judge {
     if (move.varied) {
       // The state just seen is a copy of its own, which another call from the same sight does not touch
       const { call: other } = this.#stage.call(sight, move.varied);
-      const N = judge(other)?.facts.N;
+      const { N } = new Facts(other, judged.op);
       const id = judged.op === 'put_dma_buf' ? 'put-ignores-address-bits' : 'get-ignores-in-address-bits';
       this.#note(id, judgePair(outcome, outcome, { rc: other.rc, N }), breaches);
     }
     return { ending, seen, breaches, call };
   }
 
+  #held(id: string): void {
+    this.held.set(id, (this.held.get(id) ?? 0) + 1);
+  }
+
   #note(id: string, answer: Answer, breaches: Breach[]): void {
-    if (answer.answer === 'holds') this.held.set(id, (this.held.get(id) ?? 0) + 1);
+    if (answer.answer === 'holds') this.#held(id);
     else if (answer.answer === 'violated') for (const { message } of answer.violations) breaches.push({ id, message });
   }
 
@@ -130,6 +135,10 @@ export class Judge {
     if (gained & before) breaches.push({ id: 'put-unpins', message: `${gfns(gained & before)} still pinned` });
     if (gained & ~before) breaches.push({ id: 'model: a pin without a get', message: `${gfns(gained & ~before)} pinned` });
     const moved = seen.moved & before & ~named;
+    if (!lost && !gained && !moved && op === 'put_dma_buf' && rc === 0) {
+      if (mustNot & before) this.#held('put-unpins');
+      if (must) this.#held('put-only-listed');
+    }
     if (moved) breaches.push({ id: 'get-pinned', message: `${gfns(moved)} pinned, not named, and yet moved` });
   }
 
@@ -140,7 +149,7 @@ export class Judge {
     const pinned = seen.moved & sight.pins;
     const stuck = at & sight.mapped & ~sight.pins & ~seen.moved;
     if (pinned) breaches.push({ id: 'get-pinned', message: `${gfns(pinned)} pinned, and yet moved` });
-    else if (sight.pins & at && seen.moved) this.held.set('get-pinned', (this.held.get('get-pinned') ?? 0) + 1);
+    else if (sight.pins & at && seen.moved) this.#held('get-pinned');
     if (stuck && seen.moved) breaches.push({ id: 'put-unpins', message: `${gfns(stuck)} not pinned, and stayed where others moved` });
     if (seen.lost) breaches.push({ id: 'put-keeps-pages', message: `${gfns(seen.lost)} moved, and lost its content` });
     if (seen.pins !== sight.pins) breaches.push({ id: 'model: churn changes pins', message: `pins ${sight.pins} became ${seen.pins}` });
@@ -155,7 +164,7 @@ export function rcText(rc: number | undefined): string {
 }
 
 function endingOf({ op, facts }: Judgement, { rc = 0, N = 0n }: Outcome): Ending {
-  if (op === 'get_dma_buf' || op === 'exchange') return rc >= 0 ? 'done' : N > 0n && N <= (facts.in.nr_extents ?? 0n) ? 'partly' : 'refused';
+  if (op === 'get_dma_buf' || op === 'exchange') return rc >= 0 ? 'done' : N > (facts.nrExchangedBefore ?? 0n) ? 'partly' : 'refused';
   if (op === 'put_dma_buf') return rc >= 0 ? 'done' : 'refused';
   return rc > 0 ? 'done' : 'refused';
 }

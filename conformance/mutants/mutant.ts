@@ -17,8 +17,10 @@ export type Family =
 export interface Mutant {
   readonly name: string;
   readonly family: Family;
-  /** The requirements that it breaks, all of them. */
+  /** The requirements that it breaks, all of them: each shows in an ordinary run. */
   readonly breaks: readonly string[];
+  /** What may follow from that in a longer run: a later call finds a world that should not be. Nothing else ever shows. */
+  readonly also: readonly string[];
   readonly patch: Partial<Decisions>;
 }
 
@@ -33,9 +35,9 @@ export interface Variant {
 }
 
 /** A faulty hypervisor as one line of a table. */
-export type MutantLine = readonly [name: string, breaks: readonly string[], patch: Partial<Decisions>];
+export type MutantLine = readonly [name: string, breaks: readonly string[], patch: Partial<Decisions>, also?: readonly string[]];
 
 /** The faulty hypervisors of one family. */
 export function family(family: Family, lines: readonly MutantLine[]): readonly Mutant[] {
-  return lines.map(([name, breaks, patch]) => ({ name, family, breaks, patch }));
+  return lines.map(([name, breaks, patch, also = []]) => ({ name, family, breaks, also, patch }));
 }

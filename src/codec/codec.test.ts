@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, expectTypeOf, it } from 'vitest';
 import { archNames, isWord } from '../abi/arch.ts';
-import { type StructLayout } from '../abi/layout.ts';
+import type { StructLayout } from '../abi/layout.ts';
 import { structNames } from '../abi/structs.ts';
 import type { XenGetDmaBuf } from '../abi/values.ts';
 import { type Codecs, codecFor, type StructCodec } from './codec.ts';
@@ -26,13 +26,16 @@ const codecsOf = (arch: keyof typeof import('../abi/arch.ts').arches): Record<st
   codecFor(arch) as unknown as Record<string, AnyCodec>;
 
 /** The value that a row of the C program's fields describes. */
-function valueOf(layout: StructLayout, columns: string[], row: string[]): XenGetDmaBuf {
+function rowValue(layout: StructLayout, columns: string[], row: string[]): XenGetDmaBuf {
   const value: Record<string, never> = {};
   for (const [i, path] of columns.entries()) {
     const type = layout.fields.find((f) => f.path === path)!.type;
     const parts = path.split('.');
     let at = value as Record<string, unknown>;
-    for (const part of parts.slice(0, -1)) at = (at[part] ??= {}) as Record<string, unknown>;
+    for (const part of parts.slice(0, -1)) {
+      at[part] ??= {};
+      at = at[part] as Record<string, unknown>;
+    }
     at[parts.at(-1)!] = isWord(type) ? BigInt(row[i]!) : Number(row[i]);
   }
   return value as unknown as XenGetDmaBuf;
@@ -45,7 +48,7 @@ describe.each(archNames)('on %s the codec agrees with the C compiler', (arch) =>
     let beyond53 = 0;
     let beyond63 = 0;
     for (const row of [...rows, ...whole_handle_rows]) {
-      const value = valueOf(codec.layout, columns, row);
+      const value = rowValue(codec.layout, columns, row);
       const bytes = fromHex(row.at(-1)!)!;
       expect(codec.decode(bytes)).toEqual(value);
       expect(toHex(codec.encode(value))).toBe(row.at(-1));
@@ -55,7 +58,7 @@ describe.each(archNames)('on %s the codec agrees with the C compiler', (arch) =>
     }
     for (const row of dirty_rows) {
       const bytes = fromHex(row.at(-1)!)!;
-      const value = valueOf(codec.layout, columns, row);
+      const value = rowValue(codec.layout, columns, row);
       expect(codec.decode(bytes)).toEqual(value);
       // The C program filled the memory with a5 first, so exactly the padding still holds it.
       const padding = codec.padding(bytes);

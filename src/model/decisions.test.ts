@@ -98,7 +98,7 @@ const otherwise: { readonly [D in keyof Decisions]: Partial<Decisions> } = {
   blockOrder: { blockOrder: () => 0 },
   skew: { skew: (order) => (order > 0 ? 1 : 0) },
   prefers: { prefers: 'low' },
-  reusesInputs: { reusesInputs: () => true },
+  reusesInputs: { reusesInputs: true },
   takesForeignFrames: { takesForeignFrames: true },
   unmapsInputs: { unmapsInputs: false },
   inputFrames: { inputFrames: 'kept' },
@@ -269,6 +269,11 @@ describe('the decisions', () => {
   it('can leak what is internal: -ERESTART instead of a continuation', () => {
     const s = scene({ ...world, decisions: { continuationOp: () => -errno.ERESTART } });
     expect(s.get({ in: run(data, 2), out: run(data, 2), inject: { preempt: 1 } })).toMatchObject({ rc: -85, nr_exchanged: 1n });
+  });
+
+  it('can return a positive number, which ends the call like any other', () => {
+    const s = scene({ ...world, decisions: { failureRc: (_errno, done) => done } });
+    expect(s.get({ in: run(data, 2), out: run(data, 2), inject: { fail_alloc: 1 } })).toMatchObject({ rc: 1, nr_exchanged: 1n });
   });
 
   it('never make bytes of any kind crash the model, however they are taken', () => {

@@ -223,8 +223,8 @@ export interface Decisions {
   skew: (order: number) => number;
   /** Which end of free memory is used first. */
   prefers: Preference;
-  /** Are the frames of a chunk's inputs, of so many pages each, used for its outputs? get-new-pages */
-  reusesInputs: (inPages: number) => boolean;
+  /** Are the frames of a chunk's inputs used for its outputs? get-new-pages */
+  reusesInputs: boolean;
   /** Are frames taken from another domain? isolation, frames-conserved */
   takesForeignFrames: boolean;
   /** Do input gfns lose their mapping? get-inputs-released */

@@ -93,10 +93,9 @@ function allocateOutputs(w: Work): number {
 function allocateExtent(w: Work, k: number): boolean {
   const { outOrder, domain } = w;
   const { state, d } = w.call;
-  const reuses = d.reusesInputs(w.inPages);
-  if (outOrder === 0 && (reuses || d.takesForeignFrames)) {
+  if (outOrder === 0 && (d.reusesInputs || d.takesForeignFrames)) {
     const other = d.takesForeignFrames ? [...state.domains.values()].find((o) => o !== domain && o.p2m.size > k) : undefined;
-    const frame = other ? [...other.p2m.values()][k] : reuses ? w.frames.at(-1 - k) : undefined;
+    const frame = other ? [...other.p2m.values()][k] : d.reusesInputs ? w.frames.at(-1 - k) : undefined;
     if (frame !== undefined) {
       w.source = other ? 'foreign' : 'inputs';
       w.blocks.push(frame);
@@ -175,9 +174,10 @@ function populateOutputs(w: Work, chunk: number): number {
     if (first === undefined) continue;
     const gpfn = d.readsGpfns === 'before' ? w.gpfns[k] : readEntry(state, caller, w.outList, extent, d);
     for (let j = 0; j < outPages; j++) {
-      const page = d.memoryOf(j, outPages);
-      const frame = frameOf(w, k * perExtent, page < 0 ? j : page);
-      if (gpfn === undefined || gpfn + j >= mappableGfns(state.arch) || page < 0) {
+      const source = d.memoryOf(j, outPages);
+      const page = source < 0 ? j : source;
+      const frame = perExtent === 1 ? first + page : frameOf(w, k * perExtent, page);
+      if (gpfn === undefined || gpfn + j >= mappableGfns(state.arch) || source < 0) {
         charge(domain, frame);
         continue;
       }

@@ -119,7 +119,7 @@ export const strict: Decisions = {
   blockOrder: (order) => order,
   skew: () => 0,
   prefers: 'high',
-  reusesInputs: () => false,
+  reusesInputs: false,
   takesForeignFrames: false,
   unmapsInputs: true,
   inputFrames: 'freed',

@@ -48,6 +48,12 @@ export class PinWatch {
     this.#missed = !fromStart;
   }
 
+  /** Something was not seen: a page may have been pinned or put without our knowing. */
+  missed(): void {
+    this.#missed = true;
+    this.#domains.clear();
+  }
+
   /** Is a page pinned: yes, no, or `undefined` where it cannot be told. */
   isPinned(domid: number, gfn: bigint): boolean | undefined {
     const pins = this.#domains.get(domid);
@@ -93,9 +99,8 @@ export class PinWatch {
     const pins = this.#domain(domid);
     const pages = facts.reservations.map((r) => pagesOfExtents(facts.extents(r)));
     if (pages.includes(undefined)) {
-      // Too many to follow: whatever was known of this domain may no longer be so.
-      this.#domains.delete(domid);
-      this.#missed = true;
+      // Too many to follow.
+      this.missed();
       return answers;
     }
     const named = new Set(pages.flatMap((gfns) => gfns ?? []));

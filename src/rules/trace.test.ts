@@ -33,18 +33,18 @@ const now: P2m = new Map(after);
 
 describe('over a trace', () => {
   const answers = (stages: Stage[], id: string): (string | undefined)[] => {
-    const next = traceJudge();
+    const { judge: next } = traceJudge();
     return stages.map((stage) => next(staged(stage))?.requirements.get(id)?.answer);
   };
   const callerIds = (stages: Stage[]): string[] => {
-    const next = traceJudge();
+    const { judge: next } = traceJudge();
     return stages.flatMap((stage) => next(staged(stage))?.findings.map((f) => f.id) ?? []);
   };
 
   it('a pinned page whose mapping changed between two calls breaks get-pinned', () => {
     const changed = [...moved([0x51n, 0x907n])];
     expect(answers([get, put([0x50n], [changed, changed])], 'get-pinned')).toEqual(['unknown', 'violated']);
-    const next = traceJudge();
+    const { judge: next } = traceJudge();
     next(staged(get));
     const second = next(
       staged({ ...get, in: { list: [0x60n, 0x61n] }, out: { list: [0x70n, 0x71n] }, rc: -22, N: 0n, p2m: [changed, changed] }),
@@ -67,6 +67,13 @@ describe('over a trace', () => {
   it('nothing is said of earlier gets where the trace did not begin at the start', () => {
     const late = { ...put([0x50n]), more: { domid: 1, fromStart: false } };
     expect(callerIds([late])).toEqual([]);
+  });
+
+  it('after a record that could not be read nothing is known of earlier gets', () => {
+    const trace = traceJudge();
+    trace.judge(staged(get));
+    trace.missed();
+    expect(trace.judge(staged(put([0x60n])))?.findings).toEqual([]);
   });
 
   it('a get that stopped half-way pinned only what it committed', () => {

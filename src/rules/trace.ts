@@ -3,11 +3,26 @@ import { type Judgement, judge, withWider } from './judge.ts';
 import { PinWatch } from './pins.ts';
 
 /** Judges the calls of a trace in order: by what each shows, and by what those before it have shown. */
-export function traceJudge(): (call: ObservedCall) => Judgement | undefined {
+export interface TraceJudge {
+  /** What the rules say of the next call; `undefined` if xenmem does not judge its op. */
+  judge(call: ObservedCall): Judgement | undefined;
+  /** A record was there and could not be read: what it did is not known. */
+  missed(): void;
+}
+
+/** A judge at the start of a trace. */
+export function traceJudge(): TraceJudge {
   let watch: PinWatch | undefined;
-  return (call) => {
-    watch ??= new PinWatch(call.fromStart);
-    const judgement = judge(call, watch.findings(call));
-    return judgement && withWider(judgement, watch.called(judgement));
+  let gap = false;
+  return {
+    judge(call) {
+      watch ??= new PinWatch(call.fromStart && !gap);
+      const judgement = judge(call, watch.findings(call));
+      return judgement && withWider(judgement, watch.called(judgement));
+    },
+    missed() {
+      gap = true;
+      watch?.missed();
+    },
   };
 }

@@ -41,6 +41,7 @@ export function judgePutWorks(judgement: Judgement, live: LiveContext): Answer {
   const listed = pagesOfExtents(facts.extents(facts.in)) ?? [];
   const gfns = new Set(listed);
   if (gfns.size < listed.length) return notExercised;
+  if (facts.in.list === undefined || BigInt(facts.extents(facts.in).length) < facts.in.list.count) return notExercised; // not all is there
   if (!live.pins.isExactCommit(domid, gfns)) return notExercised;
   return rc === 0 ? holds : violated(`a put of exactly what one get committed returned ${rc}`);
 }

@@ -4,9 +4,5 @@ import { family, type Mutant } from '../mutant.ts';
 export const access: readonly Mutant[] = family('memory access', [
   ['returns 0 for a struct it cannot read', [], { structUnreadable: 0 }],
   ['takes a bad list entry for zero', [], { badEntry: 'pretends', listUnmapped: 0 }],
-  ['lets addresses wrap', [], { listWraps: 0 }],
-  ['lets addresses wrap and takes a bad entry for zero', [], { listWraps: 0, badEntry: 'pretends' }],
   ['does not count a chunk whose list faults late', [], { lateFault: 'does not count', readsGpfns: 'after', listUnmapped: 0 }],
-  ['goes on after a late fault', [], { lateFault: 'goes on', readsGpfns: 'after', listUnmapped: 0 }],
-  ['reads guest frames after the effect', [], { readsGpfns: 'after', listUnmapped: 0 }],
 ]);

@@ -9,7 +9,6 @@ export const allocation: readonly Mutant[] = family('allocation', [
   ['lets extents lie one page off', [], { skew: (order) => (order > 0 ? 1 : 0) }],
   ['lets extents lie half their size off', [], { skew: (order) => (order > 0 ? 2 ** (order - 1) : 0) }],
   ['lets one frame lie at the limit', [], { limitFrame: (bits) => strict.limitFrame(bits, 0) + 1 }],
-  ['limits only the first frame of an extent', [], { limitFrame: (bits, order) => strict.limitFrame(bits, order) + 2 ** order - 1 }],
   ['takes one bit too many', [], { limitFrame: (bits, order) => 2 * strict.limitFrame(bits, order) }],
   ['ignores the limit', [], { limitFrame: () => Number.POSITIVE_INFINITY }],
   ['ignores the limit when memory below it is short', [], { ignoresLimitWhenShort: true }],
@@ -20,10 +19,21 @@ export const allocation: readonly Mutant[] = family('allocation', [
   ['keeps the frames of the inputs', [], { inputFrames: 'kept' }],
   ['frees the frames of the inputs twice', [], { inputFrames: 'freed twice' }],
   ['charges the guest for what a failed chunk got', [], { failedFrames: 'kept' }],
-  ['loses what a failed chunk got', [], { failedFrames: 'lost' }],
   ['does not give the inputs of a failed chunk back', [], { rollsBack: false }],
   ['goes on without memory', [], { noMemory: 0 }],
-  ['maps only the first page of an extent', [], { mapsPage: (page) => page === 0 }],
-  ['does not map the last page of an extent', [], { mapsPage: (page, pages) => pages === 1 || page < pages - 1 }],
-  ['has no memory for more than one page', [], { limitFrame: (bits, order) => (order > 0 ? 0 : strict.limitFrame(bits, order)), noMemory: errno.EINVAL }],
+  ['maps only the first page of an extent', [], { memoryOf: (page) => (page === 0 ? 0 : -1) }],
+  ['does not map the last page of an extent', [], { memoryOf: (page, pages) => (pages > 1 && page === pages - 1 ? -1 : page) }],
+  // Over a variant that lets a page be put that is not pinned, so that the put does not fail too.
+  [
+    'forgets the last page of an extent and lets it be put',
+    [],
+    { memoryOf: (page, pages) => (pages > 1 && page === pages - 1 ? -1 : page), putUnpinned: 0 },
+  ],
+  ['maps the pages behind the first one backwards', [], { memoryOf: (page, pages) => (pages - page) % pages }],
+  ['maps an extent backwards', [], { memoryOf: (page, pages) => pages - 1 - page }],
+  [
+    'has no memory for more than one page',
+    [],
+    { limitFrame: (bits, order) => (order > 0 ? 0 : strict.limitFrame(bits, order)), noMemory: errno.EINVAL },
+  ],
 ]);

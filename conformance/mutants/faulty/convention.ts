@@ -1,5 +1,5 @@
 import { errno } from '../../../src/abi/constants.ts';
-import { OP } from '../../../src/model/decisions.ts';
+import { type Decisions, OP } from '../../../src/model/decisions.ts';
 import { strict } from '../../../src/model/strict.ts';
 import { family, type Mutant } from '../mutant.ts';
 
@@ -14,6 +14,7 @@ export const convention: readonly Mutant[] = family('convention and neighbours',
   ['lets ERESTART out', [], { continuationOp: () => -errno.ERESTART }],
   ['returns EINTR', [], { answer: (rc, op) => (isExchange(op) && rc === -errno.EINVAL ? -errno.EINTR : rc) }],
   ['returns 1 for a put that is done', [], { answer: (rc, op) => (op === OP.put && rc === 0 ? 1 : rc) }],
+  ['answers EPERM for EINVAL where the inputs have address bits', [], errnoByAddressBits()],
   // A bigint that was taken for a number.
   [
     'crashes on a count beyond 2^53',
@@ -33,3 +34,19 @@ export const convention: readonly Mutant[] = family('convention and neighbours',
   ['ignores start_extent in ops 0, 1, 6', [], { reservationStart: () => 0 }],
   ['serves op 11 alone', [], { refuses: (op) => (op === OP.get ? errno.ENOSYS : strict.refuses(op)) }],
 ]);
+
+/** Refuses what it should, by an errno that depends on a field which is to be ignored. */
+function errnoByAddressBits(): Partial<Decisions> {
+  let bits = 0;
+  return {
+    exchangeSeen(x) {
+      bits = x.in.address_bits;
+      return x;
+    },
+    reservationSeen(r) {
+      bits = r.address_bits;
+      return r;
+    },
+    answer: (rc, op) => ((isExchange(op) || op === OP.put) && rc === -errno.EINVAL && bits !== 0 ? -errno.EPERM : rc),
+  };
+}

@@ -26,7 +26,11 @@ export const progress: readonly Mutant[] = family('progress accounting', [
   ['returns the number of inputs done', [], { failureRc: (errno, done) => (done > 0 ? done : -errno) }],
   ['forgets the last chunk', [], { chunks: (...of) => Math.max(1, strict.chunks(...of) - 1) }],
   // Chunks of the out order only: where the in order is greater, each does a part of the work.
-  ['stops after as many chunks as there are outputs of in order', [], { chunks: (i, oi, _o, oo) => Math.floor(Number(i) / 2 ** Math.abs(oo - oi)) }],
+  [
+    'stops after as many chunks as there are outputs of in order',
+    [],
+    { chunks: (i, oi, _o, oo) => Math.floor(Number(i) / 2 ** Math.abs(oo - oi)) },
+  ],
   ['works from the last chunk to the first', [], { chunkAt: (n, chunks) => chunks - 1 - n }],
   ['goes on after a chunk that failed', [], { afterFailure: 'skip' }],
   ['starts again from the first chunk when preempted', [], { resumesAt: (cursor, op) => (op === OP.put ? cursor : 0) }],

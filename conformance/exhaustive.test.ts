@@ -1,0 +1,94 @@
+import { describe, expect, it } from 'vitest';
+import type { Decisions } from '../src/model/decisions.ts';
+import { canonicalKey, exactKey } from '../src/model/state.ts';
+import { rules } from '../src/rules/table.ts';
+import { keyOf, scopes } from './exhaustive/scope.ts';
+import { exhaust, exhaustiveText, type ScopeName } from './exhaustive.ts';
+
+/** All that a search found to hold, or to be taken. */
+function agreed(name: ScopeName): ReturnType<typeof exhaust> {
+  const found = exhaust(name);
+  expect(found.disagreements).toEqual([]);
+  expect(found.complete).toBe(true);
+  const never = Object.keys(found.actions).filter((action) => found.actions[action]?.taken === 0);
+  expect(never).toEqual([]);
+  return found;
+}
+
+describe('model and rules agree on every call in every state', { timeout: 120_000 }, () => {
+  it('of 3 guest frames and 5 machine frames', () => {
+    const found = agreed('small');
+    expect(found).toMatchObject({ states: 259, mappings: 117 });
+    // op 0 is not played: what it gives has no gfn and can never be given back
+    const spoken = rules.filter((rule) => rule.blame === 'hypervisor' && rule.id !== 'survives').map((rule) => rule.id);
+    expect(spoken.filter((id) => !found.held[id])).toEqual([]);
+  });
+
+  it('of 4 guest frames and 8 machine frames, in two chunks of unequal orders', () => {
+    expect(agreed('slice')).toMatchObject({ states: 288, mappings: 64 });
+  });
+});
+
+describe('states that differ in the names of frames', () => {
+  it.each<[ScopeName, number, number]>([
+    ['tiny', 21, 21],
+    ['even', 25, 31],
+  ])('are one state: %s', (name, mappings, orbits) => {
+    const renamed = exhaust(name);
+    const exact = { keys: new Set<string>(), orbits: new Set<string>(), mappings: new Set<string>() };
+    const found = exhaust(name, {
+      renaming: 'none',
+      onState(state) {
+        exact.keys.add(exactKey(state));
+        exact.orbits.add(keyOf(scopes[name], state));
+        exact.mappings.add(canonicalKey(state));
+      },
+    });
+    expect(found.states).toBe(exact.keys.size);
+    expect(found.states).toBeGreaterThan(renamed.states);
+    expect([renamed.states, exact.orbits.size]).toEqual([orbits, orbits]);
+    expect([renamed.mappings, exact.mappings.size]).toEqual([mappings, mappings]);
+    expect([renamed.disagreements, found.disagreements]).toEqual([[], []]);
+  });
+});
+
+describe('a faulty hypervisor', () => {
+  it.each<[string, Partial<Decisions>, string, number]>([
+    ['returns 0 when it has done a part', { failureRc: () => 0 }, 'get-complete-count', 0],
+    ['unpins the neighbour of what is put', { putReach: (pages) => [0, pages + 1] }, 'put-only-listed', 1],
+    [
+      'takes a limit for the first frame beyond it',
+      { limitFrame: (bits) => (bits === 0 ? 2 ** 52 : 2 ** (bits - 12) + 1) },
+      'get-address-limit',
+      0,
+    ],
+    ['moves pinned pages', { churnSkips: () => false }, 'get-pinned', 1],
+    ['loses the frames of a chunk that failed', { failedFrames: 'lost' }, 'model: frames are conserved', 0],
+    ['crashes', { chunks: () => Number.parseInt('', 10) }, 'get-complete-count', 0],
+  ])('that %s is found', (_, decisions, id, length) => {
+    const found = exhaust('small', { decisions, most: 1 });
+    expect(found.disagreements.map((d) => [d.id, d.path.length])).toEqual([[id, length]]);
+    expect(found.complete).toBe(false);
+    expect(JSON.parse(JSON.stringify(found)).disagreements[0].move).toBe(found.disagreements[0]?.move);
+  });
+});
+
+it('is shown as TLC shows it', () => {
+  const sound = exhaustiveText(exhaust('tiny'));
+  expect(sound.slice(0, 3)).toEqual([
+    'scope tiny: 2 guest frames, 1 + 2 machine frames below and above 4 GiB',
+    expect.stringMatching(/^\d+ transitions, 21 distinct states found \(21 mappings/),
+    expect.stringMatching(/^the depth of the complete search is 2; /),
+  ]);
+  expect(sound).toContainEqual(expect.stringMatching(/^get 0→0: done +\d+ +\d+$/));
+  expect(sound.at(-1)).toMatch(/^✓ model and rules agree/);
+  const faulty = exhaustiveText(exhaust('tiny', { decisions: { putReach: (pages) => [0, pages + 1] }, most: 1 }));
+  expect(faulty.slice(-4)).toMatchInlineSnapshot(`
+    [
+      "✗ put-only-listed: guest frame 1: not pinned any more",
+      "  in 0→l0! 1→h1!, after get 0→0, two chunks (cmd 26) [0 1]→[0 1]",
+      "  put (cmd 27) [0] = 0",
+      "✗ given up: too much is wrong",
+    ]
+  `);
+});
