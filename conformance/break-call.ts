@@ -44,7 +44,9 @@ const words = [
 export function breakCall(choices: Choices, plan: Plan, draft: Draft): void {
   // With a neighbour there, to name it is what matters most.
   const names = plan.world.domains.length > 1 && choices.percent(15);
-  const [name, apply] = names ? (['bystander', (d) => foreign(d, bystander)] satisfies [string, Break]) : choices.pick(draft.out ? [...anyBreaks, ...exchangeBreaks, ...exchangeBreaks] : anyBreaks);
+  const [name, apply] = names
+    ? (['bystander', (d) => foreign(d, bystander)] satisfies [string, Break])
+    : choices.pick(draft.out ? [...anyBreaks, ...exchangeBreaks, ...exchangeBreaks] : anyBreaks);
   apply(draft, choices, plan);
   draft.broken = name;
 }

@@ -4,6 +4,7 @@ import { canonicalKey, type State, typeInvariant } from '../src/model/state.ts';
 import type { ObservedCall } from '../src/trace/call.ts';
 import type { TraceRecord } from '../src/trace/record.ts';
 import { recordOf } from '../src/trace/write.ts';
+import { CrashError } from './check.ts';
 import type { Ending, Move } from './exhaustive/move.ts';
 import { movesOf } from './exhaustive/moves.ts';
 import { firstState, isBeyond, keyOf, type Renaming, type ScopeName, scopes, stateText } from './exhaustive/scope.ts';
@@ -130,7 +131,8 @@ export function exhaust(name: ScopeName, options: ExhaustOptions = {}): Exhausti
       try {
         judged = judge.make(found.sight, move);
       } catch (error) {
-        report('survives', `the hypervisor crashed: ${error instanceof Error ? error.message : error}`, found, move);
+        if (!(error instanceof CrashError)) throw error;
+        report('survives', `the hypervisor crashed: ${error.message}`, found, move);
         continue;
       }
       const { ending, seen, breaches, call } = judged;

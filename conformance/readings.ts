@@ -13,8 +13,9 @@ export interface Ambiguity {
 
 const isExchange = ({ judgement: { op } }: JudgedCall): boolean => op === 'get_dma_buf' || op === 'exchange';
 
-/** The ids of what is wrong with the call, notes left out. */
-function faults({ judgement: { findings } }: JudgedCall): string {
+/** The ids of what is wrong with the call, notes left out; a bad address is one. */
+function faults({ judgement: { findings, requirements } }: JudgedCall): string {
+  if (requirements.get('bad-address-fails')?.answer === 'holds') return 'bad-address';
   return [...new Set(findings.filter((f) => f.blame === 'caller' && f.severity !== 'note').map((f) => f.id))].join(' ');
 }
 

@@ -4,6 +4,7 @@ import { countFree } from '../../src/model/allocator.ts';
 import type { Hypervisor } from '../../src/model/hypervisor.ts';
 import { cloneState, type Domain, domainOf, type State } from '../../src/model/state.ts';
 import type { ObservedCall, OtherDomain, P2m } from '../../src/trace/call.ts';
+import { CrashError } from '../check.ts';
 import type { CallMove, ChurnMove } from './move.ts';
 import { bystander, bystanderFrame, caller, controlGfn, firstGfn, type Scope } from './scope.ts';
 import { differing, type Window, Windows } from './windows.ts';
@@ -88,7 +89,7 @@ export class Stage {
       windows = windows.filter((w) => w.address >> shift !== BigInt(firstGfn));
       before = new Windows(windows);
     }
-    const rc = hypervisor.call(caller, move.cmd, move.arg, move.inject);
+    const rc = crashing(() => hypervisor.call(caller, move.cmd, move.arg, move.inject));
     const seen = this.#leave(sight);
     const changes: ByteRange[] = [];
     const after: Window[] = [];
@@ -130,7 +131,7 @@ export class Stage {
   /** Lets the hypervisor move pages by itself. */
   churn(sight: Sight, { gfn, pages }: ChurnMove): Seen {
     this.#enter(sight);
-    this.#hypervisor.churn(caller, BigInt(gfn), pages);
+    crashing(() => this.#hypervisor.churn(caller, BigInt(gfn), pages));
     return this.#leave(sight);
   }
 
@@ -221,6 +222,15 @@ function isSame(state: State, other: State): boolean {
     for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   }
   return true;
+}
+
+/** What the hypervisor does; its throwing is a crash of its own, ours is not. */
+function crashing<T>(run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    throw new CrashError(error instanceof Error ? error.message : String(error));
+  }
 }
 
 function p2mOf(frames: readonly number[]): P2m {

@@ -5,6 +5,9 @@ import type { Decisions } from './decisions.ts';
 import { at, pageBytes, pagesReached, readBytes, storeBytes } from './p2m.ts';
 import type { Domain, State } from './state.ts';
 
+/** The first number that is no guest frame of any address space: 64 bits less the page offset. */
+const beyondFrames = 2 ** 52;
+
 /** Where the array behind a guest handle lies. */
 export interface List {
   readonly page: number;
@@ -51,7 +54,8 @@ export function readEntry(state: State, domain: Domain, list: List, index: numbe
     from = 0;
   }
   if (!bytes) return d.badEntry === 'pretends' ? 0 : undefined;
-  return d.gfnOf(word(bytes, from), list.stride === 8 ? word(bytes, from + 4) : 0, list.arch);
+  // Beyond any guest frame every number is as good as another; clamped, so that counting on from it stays exact.
+  return Math.min(d.gfnOf(word(bytes, from), list.stride === 8 ? word(bytes, from + 4) : 0, list.arch), beyondFrames);
 }
 
 /** Writes a frame number to an entry; `false` if the entry does not lie in guest memory. */

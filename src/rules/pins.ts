@@ -130,6 +130,8 @@ export class PinWatch {
       if (!answers.has(id)) answers.set(id, holds);
     }
     for (const [gfn, left] of pins.released) {
+      // Nothing is there that could move, or nobody looked.
+      if (before.get(gfn) === undefined || before.get(gfn) === null) continue;
       if (movedPage(gfn)) {
         pins.released.delete(gfn);
         if (!answers.has('put-unpins')) answers.set('put-unpins', holds);

@@ -6,6 +6,9 @@ const shift64 = (n: bigint, by: number): bigint => BigInt.asUintN(64, n << BigIn
 const shift32 = (n: bigint, by: number): bigint => BigInt.asUintN(32, n << BigInt(by & 31));
 const order5 = (r: XenMemoryReservation): XenMemoryReservation => ({ ...r, extent_order: r.extent_order & 31 });
 
+/** As many chunks as the outputs make, which is what there is memory for where the inputs are not. */
+const chunksOfOutputs = (_i: bigint, oi: number, o: bigint, oo: number): number => Math.floor(Number(o) / 2 ** Math.max(0, oi - oo));
+
 /** What is refused, and when. */
 export const validation: readonly Mutant[] = family('validation', [
   ['takes unequal totals', [], { sizeMismatch: 0 }],
@@ -18,7 +21,7 @@ export const validation: readonly Mutant[] = family('validation', [
       sizesMatch: (i, oi, o, oo) => shift64(i, oi) === shift64(o, oo),
       maxExtents: 2n ** 64n,
       listWraps: 0,
-      chunks: (_i, _oi, o) => Number(o),
+      chunks: chunksOfOutputs,
     },
   ],
   [
@@ -28,7 +31,7 @@ export const validation: readonly Mutant[] = family('validation', [
       sizesMatch: (i, oi, o, oo) => shift32(i, oi) === shift32(o, oo),
       maxExtents: 2n ** 64n,
       listWraps: 0,
-      chunks: (_i, _oi, o) => Number(o),
+      chunks: chunksOfOutputs,
     },
   ],
   ['takes two domains', [], { domidMismatch: 0 }],
