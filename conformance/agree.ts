@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { checkHere } from './check.ts';
 import { exhaust, exhaustiveText } from './exhaustive.ts';
 import { scenarioFrom } from './generate.ts';
-import { scenarioNumbers } from './numbers.ts';
+import { wholeNumbers } from './numbers.ts';
 import { referenceImplementation } from './reference.ts';
 import { tokenOf } from './scenario.ts';
 
@@ -25,7 +25,7 @@ function agreeOn({ seed, calls }: Share): { calls: number; scenarios: number; di
   const model = referenceImplementation();
   let [judged, scenarios] = [0, 0];
   for (let round = 0; judged < calls; round++) {
-    for (const numbers of fc.sample(scenarioNumbers, { seed: seed * 1_000_003 + round, numRuns: batch })) {
+    for (const numbers of fc.sample(wholeNumbers, { seed: seed * 1_000_003 + round, numRuns: batch })) {
       const scenario = scenarioFrom(numbers, scenarios % 2 === 0 ? 'arm64' : 'arm32', model.hello);
       const checked = checkHere(scenario, model);
       const broken = checked.given.find((g) => g.answer.answer === 'violated');

@@ -52,6 +52,19 @@ describe('states that differ in the names of frames', () => {
   });
 });
 
+describe('another reading where the texts are open', () => {
+  it.each<[string, Partial<Decisions>]>([
+    ['a put goes as far as it can', { putAllOrNothing: false }],
+    ['a count that is not zero is resumed, a page that is not pinned may be put', { countNotZero: 0, strayStart: 0, putUnpinned: 0 }],
+    [
+      'a guest changes its own pinned pages, a populated output is overwritten',
+      { pinRefuses: () => 0, outputPopulated: 0, outputTwice: 0 },
+    ],
+  ])('is no disagreement: %s', (_, decisions) => {
+    expect(exhaust('tiny', { decisions }).disagreements).toEqual([]);
+  });
+});
+
 const crash = (): never => {
   throw new RangeError('out of bounds');
 };

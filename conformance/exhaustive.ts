@@ -72,8 +72,8 @@ interface Found {
 
 /**
  * Visits every state of a scope that the model can reach, breadth first, and makes every move in each of them; what the rules
- * say of a move is compared with what the model did. No sequence of moves in this scope, however long, leads out of what was
- * visited.
+ * say of a move is compared with what the model did. No sequence of moves, however long, leads out of what was visited, unless a
+ * call whose out list is overwritten on the way populates a gfn that is none of the scope's: that is judged and not followed.
  *
  * What is reached: with pages given back and taken again every partial mapping of the gfns with every choice of pins, since
  * the guest's allowance is all of them and a get or populate under 4 GiB or without a limit leads to either half of memory;

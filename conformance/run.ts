@@ -8,7 +8,7 @@ import { type Cells, countCell, requiredCells } from './cells.ts';
 import { type Checked, check } from './check.ts';
 import { scenarioFrom } from './generate.ts';
 import { type Hello, levelOf } from './implementation.ts';
-import { scenarioNumbers } from './numbers.ts';
+import { scenarioNumbers, wholeNumbers } from './numbers.ts';
 import type { Play } from './observe.ts';
 import { ambiguities } from './readings.ts';
 import { type Scenario, toJson, tokenOf } from './scenario.ts';
@@ -72,7 +72,7 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
     if (done % signalPause === 0) await new Promise((resolve) => setImmediate(resolve));
   };
   await fc.assert(
-    fc.asyncProperty(scenarioNumbers, async (list) => {
+    fc.asyncProperty(wholeNumbers, async (list) => {
       if (!options.stopped?.()) await one(list);
     }),
     { seed, numRuns: runs },

@@ -6,6 +6,7 @@ import type { ObservedCall } from '../../src/trace/call.ts';
 import { readTrace } from '../../src/trace/read.ts';
 import { decodeCases, encodeCases } from './codec-cases.ts';
 import { type Case, measure, median, table } from './measure.ts';
+import { suiteCases, suiteFigures } from './suite-cases.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
 const capture = `${root}fixtures/captures/xen-4.17-x86_64-pv-dom0.ndjson`;
@@ -51,4 +52,6 @@ async function judging(): Promise<Case[]> {
 process.stdout.write(table('decode xen_get_dma_buf', 'ns per struct', measure(decodeCases(), 40)));
 process.stdout.write(table('encode xen_get_dma_buf', 'ns per struct', measure(encodeCases(), 40)));
 process.stdout.write(table('rules', 'ns per call', measure(await judging(), 20)));
+process.stdout.write(table('the suite in process', 'ns per judged call', measure(suiteCases(), 8)));
 process.stdout.write(coldStart(15));
+process.stdout.write(suiteFigures());

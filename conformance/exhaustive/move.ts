@@ -34,6 +34,8 @@ export interface CallMove extends Named {
   readonly outputs: readonly number[];
   /** Is there a gfn in the list of a put that is not the scope's? */
   readonly strangers: boolean;
+  /** Is there a number twice in its first list? */
+  readonly twice: boolean;
   /** Does the specification say of this call that nothing at all may change? */
   readonly mustRefuse: boolean;
   /** The same call with other bits in the field that is ignored: it has to end the same way. */
@@ -130,6 +132,7 @@ export function callMove(wish: Wish): CallMove {
     inject,
     outputs,
     strangers: op === put_dma_buf && ins.some((gfn) => gfn < 0 || gfn + 2 ** inOrder > 4),
+    twice: new Set(ins).size < ins.length,
     mustRefuse: wish.mustRefuse ?? false,
     ...(other && { varied: callMove(other) }),
   };

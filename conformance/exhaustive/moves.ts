@@ -20,23 +20,20 @@ function gets(scope: Scope): Wish[] {
     const kind = `${inOrder}→${outOrder}${chunksOf(shape) > 1 ? ', two chunks' : ''}`;
     for (const ins of listsOf(scope, inOrder, shape.ins, shape.lists)) {
       for (const outs of listsOf(scope, outOrder, shape.outs, shape.lists)) {
-        for (const bits of scope.limits) {
-          const wish = { endings: chunksOf(shape) > 1 ? anyEnding : doneOrNot, in: ins, out: outs, inOrder, outOrder, bits };
-          // A list that is wrong anyway needs no fault beside it, and a fault no limit
-          const plain = bits !== 0 || overlap(ins, inOrder) || overlap(outs, outOrder);
-          for (const inject of plain ? [noFault] : faultsOf(shape)) {
+        const lists = { in: ins, out: outs, inOrder, outOrder };
+        // Lists that are wrong anyway need neither a limit nor a fault beside it, and a fault needs no limit
+        const wrong = overlap(ins, inOrder) || overlap(outs, outOrder);
+        for (const bits of wrong ? [0] : scope.limits) {
+          for (const inject of wrong || bits !== 0 ? [noFault] : faultsOf(shape)) {
             const fault = inject === noFault ? '' : inject.preempt === undefined ? ', no memory' : ', preempted';
-            const ends = inject.fail_alloc === undefined || inject.preempt !== undefined ? wish.endings : wish.endings.slice(1);
-            wishes.push({
-              ...wish,
-              kind: `get ${kind}${fault}`,
-              cmd: get_dma_buf,
-              endings: ends,
-              inject,
-              pair: inject === noFault && ins.length * outs.length < 3,
-            });
+            const all = chunksOf(shape) > 1 ? anyEnding : doneOrNot;
+            const endings = fault === ', no memory' ? all.slice(1) : all;
+            const pair = inject === noFault && bits === 0 && ins.length * outs.length < 3;
+            wishes.push({ ...lists, kind: `get ${kind}${fault}`, cmd: get_dma_buf, bits, inject, endings, pair });
+            if (scope.hostile && !wrong && inject === noFault) {
+              wishes.push({ ...lists, kind: `exchange ${kind}`, cmd: exchange, bits, endings: all });
+            }
           }
-          if (scope.hostile && bits === 0) wishes.push({ ...wish, kind: `exchange ${kind}`, cmd: exchange });
         }
       }
     }
@@ -176,7 +173,6 @@ const exchangeFlaws: readonly Flaw[] = [
 function malformedGets(scope: Scope): Wish[] {
   const bases = [
     { in: [0], out: [0] },
-    { in: [1], out: [0] },
     { in: [0, 1], out: [1, 0] },
   ];
   const wishes = bases.map((lists): Wish => ({ kind: '', cmd: get_dma_buf, ...lists }));

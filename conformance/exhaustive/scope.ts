@@ -7,7 +7,7 @@ export interface Shape {
   readonly outOrder: number;
   readonly ins: number;
   readonly outs: number;
-  /** `any`: every sequence of gfns, repetitions included. `paired`: aligned extents of order 1 apart from each other, or their two halves. */
+  /** `any`: every sequence of gfns, repetitions included. `paired`: the two aligned extents of order 1 in either order, or their halves. */
   readonly lists: 'any' | 'paired';
 }
 
@@ -38,7 +38,7 @@ const mixed = [shape(0, 1, 2, 1), shape(1, 0, 1, 2), shape(1, 1, 1, 1)];
 const twoChunks = [shape(0, 1, 4, 2, 'paired'), shape(1, 0, 2, 4, 'paired'), shape(1, 1, 2, 2, 'paired')];
 const everything = { shapes: [...pages, ...mixed], limits: [0, 32], balloons: true, hostile: true, pieces: 'pages' } as const;
 
-/** The scopes by name. The more there is in one, the longer it takes: `large` is a matter of many minutes, the first two check the search. */
+/** The scopes by name. The first two check the search itself; `large` is a matter of many minutes. */
 export const scopes = {
   tiny: { ...everything, name: 'tiny', gfns: 2, low: 1, high: 2, shapes: pages },
   even: { ...everything, name: 'even', gfns: 2, low: 2, high: 2 },

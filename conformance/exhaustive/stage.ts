@@ -42,7 +42,7 @@ export interface Seen {
   readonly same: boolean;
 }
 
-/** Plays moves on a hypervisor at its ABI, each from a copy of a state. Page contents are shared by all copies, and put right before each move. */
+/** Plays moves on a hypervisor at its ABI, each from a copy of a state. All copies share page contents, put right before each move. */
 export class Stage {
   readonly #scope: Scope;
   readonly #hypervisor: Hypervisor;
@@ -193,6 +193,7 @@ export class Stage {
   #bystander(state: State): OtherDomain {
     const frame = domainOf(state, bystander).p2m.get(firstGfn);
     const intact = frame === undefined || state.content.get(frame)?.[0] === 0xb5;
+    if (intact && frame === bystanderFrame) return untouched;
     return {
       domid: bystander,
       changes: intact ? [] : [{ address: BigInt(firstGfn) << shift, length: 1n }],
@@ -232,6 +233,8 @@ function crashing<T>(run: () => T): T {
     throw new CrashError(error instanceof Error ? error.message : String(error));
   }
 }
+
+const untouched: OtherDomain = { domid: bystander, changes: [], p2mBefore: bystandersP2m, p2mAfter: bystandersP2m };
 
 function p2mOf(frames: readonly number[]): P2m {
   const p2m = new Map<bigint, bigint | null>();

@@ -103,7 +103,7 @@ export class Judge {
   }
 
   /** What became of the pins, and of the pages that the call did not name. */
-  #pins(sight: Sight, { named, mustRefuse, outputs }: CallMove, judged: Judgement, seen: Seen, breaches: Breach[]): void {
+  #pins(sight: Sight, { named, mustRefuse, outputs, twice }: CallMove, judged: Judgement, seen: Seen, breaches: Breach[]): void {
     const { op, callerErred, facts } = judged;
     const before = sight.pins;
     const rc = facts.call.rc ?? 0;
@@ -113,15 +113,20 @@ export class Judge {
     let same = 0;
     if (mustRefuse) {
       same = named;
+    } else if (callerErred) {
+      // What becomes of the pages that a mistaken call names is a reading
     } else if (op === 'put_dma_buf') {
-      if (!callerErred && rc === 0) mustNot |= named;
-      else if (!callerErred) same = named;
-    } else if (op === 'get_dma_buf' && !callerErred) {
-      const committed = outputs.slice(0, Number(facts.K ?? 0n)).reduce((all, mask) => all | mask, 0);
-      must |= committed;
-      same = named & ~committed & ~seen.moved;
-      mustNot |= named & ~committed & seen.moved;
-    } else if (op !== 'get_dma_buf') {
+      if (rc === 0) mustNot |= named;
+      else if (!twice) same = named;
+    } else if (op === 'get_dma_buf') {
+      const K = Number(facts.K ?? 0n);
+      if (facts.extents(facts.out).length >= K) {
+        const committed = outputs.slice(0, K).reduce((all, mask) => all | mask, 0);
+        must |= committed;
+        same = named & ~committed & ~seen.moved;
+        mustNot |= named & ~committed & seen.moved;
+      }
+    } else {
       // A guest may have changed a page of its own that was pinned: whether the pin survives that is a reading
       same = named & ~seen.moved;
       mustNot |= named & seen.moved & ~before;

@@ -68,17 +68,19 @@ export function sizeOf({ steps }: Scenario): number {
 }
 
 /**
- * The smallest scenario found that still shows a violation: numbers are left out or made zero as long as one shows, and what
+ * The smallest scenario found that still shows a violation, `undefined` if these numbers show none: numbers are left out or made zero as long as one shows, and what
  * comes after it is cut off.
  */
-export function smallest({ numbers, arch }: Sample, implementation: Implementation, most = 400): Scenario {
+export function smallest({ numbers, arch }: Sample, implementation: Implementation, most = 400): Scenario | undefined {
   const shown = (list: readonly number[]): Scenario | undefined => {
     const scenario = scenarioOf({ numbers: list, arch }, implementation.hello);
     const checked = checkHere(scenario, implementation);
     return violatedIn(checked).size > 0 ? upToViolation(scenario, checked) : undefined;
   };
   let least = numbers;
-  let scenario = shown(numbers) as Scenario;
+  const first = shown(numbers);
+  if (!first) return undefined;
+  let scenario = first;
   let left = most;
   const accepts = (list: readonly number[]): boolean => {
     if (left-- <= 0) return false;

@@ -3,6 +3,7 @@ import { hex64 } from '../codec/hex.ts';
 import { knownEntries } from '../guest/handle.ts';
 import { type ObservedCall, opOf, type P2m } from '../trace/call.ts';
 import { moved } from './changes.ts';
+import { pagesOf } from './exact.ts';
 import { Facts, pagesOfExtents } from './facts.ts';
 import { type Finding, findingOf, type Judgement } from './judge.ts';
 import { type Answer, holds, violated } from './rule.ts';
@@ -97,7 +98,12 @@ export class PinWatch {
       return answers;
     }
     const pins = this.#domain(domid);
-    const pages = facts.reservations.map((r) => pagesOfExtents(facts.extents(r)));
+    const accepted = facts.call.rc === undefined || facts.call.rc >= 0;
+    const pages = facts.reservations.map((r) => {
+      // Of an order beyond any machine there are no extents; had such a call been done, it would have been to more than can be told.
+      const beyond = accepted && r.extent_order !== undefined && pagesOf(r.extent_order) === undefined && r.nr_extents !== 0n;
+      return beyond ? undefined : pagesOfExtents(facts.extents(r));
+    });
     if (pages.includes(undefined)) {
       // Too many to follow.
       this.missed();

@@ -142,6 +142,21 @@ describe('pins through churn', () => {
     expect(seen).toEqual(['put-unpins violated']);
   });
 
+  it('a put of an order beyond any machine, if it is accepted, leaves open what is pinned', () => {
+    const watch = watching();
+    watch.churned(1, now, moved([0x60n, 0x71n]));
+    watch.called(judge(staged({ ...put([0x50n]), in: { list: [0x50n], order: 64 } }))!);
+    expect(say(watch.churned(1, moved([0x60n, 0x71n]), moved([0x60n, 0x72n], [0x50n, 0x99n])))).toEqual([]);
+  });
+
+  it('a put page with nothing behind it cannot move, and none is blamed for that', () => {
+    const watch = watching();
+    watch.called(judge(staged(put([0x50n])))!);
+    const without = (frame: bigint): P2m => new Map<bigint, bigint | null>([...moved([0x60n, frame]), [0x50n, null]]);
+    const seen = [0x70n, 0x71n, 0x72n, 0x73n, 0x74n].flatMap((frame) => say(watch.churned(1, without(frame), without(frame + 1n))));
+    expect(seen).not.toContain('put-unpins violated');
+  });
+
   it('a refused put leaves open what became of the pages it listed', () => {
     const watch = watching();
     watch.called(judge(staged(put([0x50n, 0x60n], [after, after], -22)))!);

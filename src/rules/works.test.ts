@@ -1,28 +1,43 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { codecFor } from '../codec/codec.ts';
 import { sparseMemory } from '../guest/memory.ts';
 import { observedCall } from '../trace/call.ts';
 import { judge } from './judge.ts';
+import type { Answer } from './rule.ts';
 import { judgePutWorks } from './works.ts';
 
-it('does not ask for a put to work whose list is only partly there, though what is there is one commit', () => {
-  const reservation = { extent_start: 0x1ff8n, nr_extents: 2n, extent_order: 0, address_bits: 0, domid: 0x7ff0 };
+/** The answer to a refused put of so many pages, of which the list holds these, by an implementation of so many extents at most. */
+function refusedPut({ nr, entries, maxExtents = 100n }: { nr: bigint; entries: bigint[]; maxExtents?: bigint }): Answer | undefined {
+  const reservation = { extent_start: 0x1f00n, nr_extents: nr, extent_order: 0, address_bits: 0, domid: 0x7ff0 };
   const memory = sparseMemory([
     { address: 0x1000n, bytes: codecFor('arm64').xen_put_dma_buf.encode({ in: reservation }) },
-    { address: 0x1ff8n, bytes: Uint8Array.of(0x42, 0, 0, 0, 0, 0, 0, 0) },
+    { address: 0x1f00n, bytes: new Uint8Array(BigUint64Array.from(entries).buffer) },
   ]);
-  const call = observedCall(27, { domid: 1, arg: 0x1000n, rc: -14, before: memory, after: memory, changes: [] });
-  const judgement = judge(call);
-  const answer =
+  const judgement = judge(observedCall(27, { domid: 1, arg: 0x1000n, rc: -14, before: memory, after: memory, changes: [] }));
+  return (
     judgement &&
     judgePutWorks(judgement, {
-      pins: { isPinned: () => true, isExactCommit: (_, gfns) => gfns.size === 1 },
+      pins: { isPinned: () => true, isExactCommit: (_, gfns) => gfns.size === entries.length },
       failureInjected: false,
       isMapped: () => true,
       freeFrames: () => undefined,
       maxOrder: 9,
-      maxExtents: 100n,
+      maxExtents,
       maxGfn: 100n,
-    });
-  expect(answer).toMatchObject({ answer: 'unknown' });
+    })
+  );
+}
+
+describe('put-works', () => {
+  it('asks for a put of exactly what one get committed to work', () => {
+    expect(refusedPut({ nr: 2n, entries: [0x42n, 0x43n] })).toMatchObject({ answer: 'violated' });
+  });
+
+  it('does not ask for one whose list is only partly there, though what is there is one commit', () => {
+    expect(refusedPut({ nr: 2n, entries: [0x42n] })).toMatchObject({ answer: 'unknown' });
+  });
+
+  it('does not ask for one of more extents than the implementation says it takes', () => {
+    expect(refusedPut({ nr: 2n, entries: [0x42n, 0x43n], maxExtents: 1n })).toMatchObject({ answer: 'unknown' });
+  });
 });

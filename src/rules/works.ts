@@ -30,7 +30,7 @@ export function judgeGetWorks(judgement: Judgement, live: LiveContext): Map<stri
   return answers;
 }
 
-/** `put-works`: a put of exactly what one get committed. Ask before the pins have taken the call in. */
+/** `put-works`: a put of exactly what one get committed, within the declared limits. Ask before the pins have taken the call in. */
 export function judgePutWorks(judgement: Judgement, live: LiveContext): Answer {
   const { facts } = judgement;
   const { rc } = facts.call;
@@ -42,6 +42,7 @@ export function judgePutWorks(judgement: Judgement, live: LiveContext): Answer {
   const gfns = new Set(listed);
   if (gfns.size < listed.length) return notExercised;
   if (facts.in.list === undefined || BigInt(facts.extents(facts.in).length) < facts.in.list.count) return notExercised; // not all is there
+  if ((facts.in.nr_extents ?? 0n) > live.maxExtents || (facts.in.extent_order ?? 0) > live.maxOrder) return notExercised;
   if (!live.pins.isExactCommit(domid, gfns)) return notExercised;
   return rc === 0 ? holds : violated(`a put of exactly what one get committed returned ${rc}`);
 }

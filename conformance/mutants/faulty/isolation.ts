@@ -2,7 +2,17 @@ import { family, type Mutant } from '../mutant.ts';
 
 /** What other domains feel of a call. */
 export const isolation: readonly Mutant[] = family('isolation', [
-  ['takes the frames of another domain', [], { takesForeignFrames: true }],
-  ['writes the lists into the other domains', [], { writesInto: 'others' }],
-  ['writes the lists into the other domains too', [], { writesInto: 'all' }],
+  [
+    'takes the frames of another domain',
+    ['get-new-pages', 'get-address-limit', 'no-stray-writes', 'frames-conserved'],
+    { takesForeignFrames: true },
+    ['put-keeps-pages', 'bad-address-fails'],
+  ],
+  [
+    'writes the lists into the other domains',
+    ['get-mfns-returned', 'get-partial-mfns', 'isolation'],
+    { writesInto: 'others' },
+    ['get-aligned', 'get-address-limit'],
+  ],
+  ['writes the lists into the other domains too', ['isolation'], { writesInto: 'all' }],
 ]);

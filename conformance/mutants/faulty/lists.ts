@@ -1,19 +1,62 @@
+import type { Decisions } from '../../../src/model/decisions.ts';
 import { family, type Mutant } from '../mutant.ts';
 
 /** What is written to the lists, and where. */
 export const lists: readonly Mutant[] = family('list handling', [
-  ['never writes the frames back', [], { writesMfns: () => 'never' }],
-  ['writes the frames back only on success', [], { writesMfns: () => 'on success' }],
-  ['does not write the last frame back', [], { outputSlot: (k, nr) => (k === nr - 1 ? -1 : k) }],
-  ['writes only the first frame back', [], { outputSlot: (k) => (k === 0 ? 0 : -1) }],
-  ['writes the guest frame back', [], { outputEntry: (_mfn, gfn) => gfn }],
-  ['writes the frame after', [], { outputEntry: (mfn) => mfn + 1 }],
-  ['writes addresses instead of frame numbers', [], { outputEntry: (mfn) => mfn * 4096 }],
-  ['writes frame numbers below 4 GiB only', [], { outputEntry: (mfn) => mfn % 2 ** 20 }],
-  ['writes the frames in reverse', [], { outputSlot: (k, nr) => nr - 1 - k }],
-  ['writes each frame one entry on', [], { outputSlot: (k) => k + 1 }],
-  ['writes one entry too many', [], { extraEntries: 1 }],
-  ['clears the output entries of a chunk that fails', [], { failedEntry: () => 0 }],
-  ['marks the output entries of a chunk that fails', [], { failedEntry: () => 2 ** 52 - 1 }],
-  ['clears the input entries it has done', [], { inputEntry: () => 0 }],
+  [
+    'never writes the frames back',
+    ['get-mfns-returned', 'get-partial-mfns'],
+    { writesMfns: () => 'never' },
+    ['get-aligned', 'get-address-limit'],
+  ],
+  ['writes the frames back only on success', ['get-partial-mfns'], { writesMfns: () => 'on success' }],
+  ['does not write the last frame back', ['get-mfns-returned'], { outputSlot: (k, nr) => (k === nr - 1 ? -1 : k) }, ['get-aligned']],
+  ['writes a wrong last frame', ['get-mfns-returned'], wrongLastFrame()],
+  ['writes only the first frame back', ['get-mfns-returned', 'get-partial-mfns'], { outputSlot: (k) => (k === 0 ? 0 : -1) }],
+  [
+    'writes the guest frame back',
+    ['get-mfns-returned', 'get-partial-mfns'],
+    { outputEntry: (_mfn, gfn) => gfn },
+    ['get-aligned', 'get-address-limit'],
+  ],
+  [
+    'writes the frame after',
+    ['get-mfns-returned', 'get-partial-mfns', 'get-aligned'],
+    { outputEntry: (mfn) => mfn + 1 },
+    ['get-address-limit'],
+  ],
+  [
+    'writes addresses instead of frame numbers',
+    ['get-mfns-returned', 'get-partial-mfns', 'get-address-limit'],
+    { outputEntry: (mfn) => mfn * 4096 },
+  ],
+  ['writes frame numbers below 4 GiB only', ['get-mfns-returned', 'get-partial-mfns'], { outputEntry: (mfn) => mfn % 2 ** 20 }],
+  [
+    'writes the frames in reverse',
+    ['get-mfns-returned', 'get-partial-mfns', 'get-populates-gpfns', 'get-rest-untouched', 'put-works', 'no-stray-writes'],
+    { outputSlot: (k, nr) => nr - 1 - k },
+    ['get-pinned'],
+  ],
+  [
+    'writes each frame one entry on',
+    ['get-mfns-returned', 'get-partial-mfns', 'get-populates-gpfns', 'get-rest-untouched', 'put-works', 'no-stray-writes'],
+    { outputSlot: (k) => k + 1 },
+    ['get-aligned', 'get-address-limit', 'get-pinned'],
+  ],
+  ['writes one entry too many', ['no-stray-writes'], { extraEntries: 1 }],
+  ['clears the output entries of a chunk that fails', ['get-rest-untouched', 'no-stray-writes'], { failedEntry: () => 0 }],
+  ['marks the output entries of a chunk that fails', ['get-rest-untouched', 'no-stray-writes'], { failedEntry: () => 2 ** 52 - 1 }],
+  ['clears the input entries it has done', ['get-in-untouched', 'no-stray-writes'], { inputEntry: () => 0 }],
 ]);
+
+/** The last frame is off by so much that it stays aligned and below every limit. */
+function wrongLastFrame(): Partial<Decisions> {
+  let isLast = false;
+  return {
+    outputSlot(k, nr) {
+      isLast = k === nr - 1;
+      return k;
+    },
+    outputEntry: (mfn) => (isLast ? mfn - 2 ** 16 : mfn),
+  };
+}

@@ -1,0 +1,85 @@
+import fc from 'fast-check';
+import { checkHere, playHere } from '../check.ts';
+import { exhaust } from '../exhaustive.ts';
+import { scenarioFrom } from '../generate.ts';
+import type { Implementation, Request } from '../implementation.ts';
+import { faulty } from '../mutants/faulty.ts';
+import { brokenBy, faultyHypervisor } from '../mutants/kill.ts';
+import { wholeNumbers } from '../numbers.ts';
+import { observe } from '../observe.ts';
+import { referenceImplementation } from '../reference.ts';
+import type { Case } from './measure.ts';
+
+const scenarios = 400;
+
+/** A judged call in process: the model alone, with what the harness asks around it, and with every rule. Units are judged calls. */
+export function suiteCases(): Case[] {
+  const model = referenceImplementation();
+  const lists = fc.sample(wholeNumbers, { seed: 1, numRuns: scenarios });
+  const made = lists.map((list, i) => scenarioFrom(list, i % 2 === 0 ? 'arm64' : 'arm32', model.hello));
+  const requests = made.map((scenario) =>
+    recorded(model, (on) =>
+      playHere(
+        observe(scenario, on.hello, () => {}),
+        on,
+      ),
+    ),
+  );
+  const calls = made.reduce((sum, scenario) => sum + checkHere(scenario, model).calls.length, 0);
+  return [
+    { name: 'answer the requests alone', each: calls, run: () => requests.forEach((list) => void model.answer(list)) },
+    {
+      name: 'play, observe',
+      each: calls,
+      run: () =>
+        made.forEach(
+          (s) =>
+            void playHere(
+              observe(s, model.hello, () => {}),
+              model,
+            ),
+        ),
+    },
+    { name: 'play, observe, judge by every rule', each: calls, run: () => made.forEach((s) => void checkHere(s, model)) },
+    {
+      name: 'the same, scenarios made on the way',
+      each: calls,
+      run: () => lists.forEach((list, i) => void checkHere(scenarioFrom(list, i % 2 === 0 ? 'arm64' : 'arm32', model.hello), model)),
+    },
+  ];
+}
+
+/** The exhaustive search of the small scope, and how long it takes to kill every faulty hypervisor, in plain words. */
+export function suiteFigures(): string {
+  const seconds = (run: () => void): number => {
+    const start = process.hrtime.bigint();
+    run();
+    return Number(process.hrtime.bigint() - start) / 1e9;
+  };
+  let found = '';
+  const search = seconds(() => {
+    const { states, transitions } = exhaust('small');
+    found = `${states} states, ${transitions} transitions`;
+  });
+  let killed = 0;
+  const kill = seconds(() => {
+    for (const mutant of faulty) {
+      const { first } = brokenBy(faultyHypervisor(mutant), { seed: 1, scenarios: 600, until: (broken) => broken.size > 0 });
+      if (first !== undefined) killed++;
+    }
+  });
+  return `exhaustive search, small scope: ${found} in ${search.toFixed(1)} s\nkill of ${killed} of ${faulty.length} faulty hypervisors: ${kill.toFixed(1)} s\n`;
+}
+
+/** The requests that playing something sends. */
+function recorded(model: Implementation, play: (on: Implementation) => void): Request[] {
+  const sent: Request[] = [];
+  play({
+    hello: model.hello,
+    answer(requests) {
+      sent.push(...requests);
+      return model.answer(requests);
+    },
+  });
+  return sent;
+}
