@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { Arch } from '../src/abi/arch.ts';
 import { hex64 } from '../src/codec/hex.ts';
-import type { ConformanceResult, Counterexample, ImplementationInfo, RequirementResult } from '../src/report/result.ts';
+import type { ConformanceResult, Counterexample, ImplementationInfo, RequirementResult, Strength } from '../src/report/result.ts';
 import type { Rule } from '../src/rules/rule.ts';
 import { rules } from '../src/rules/table.ts';
 import { type Cells, countCell, requiredCells } from './cells.ts';
@@ -30,6 +30,8 @@ export interface RunOptions {
   readonly runs: number;
   /** The level that is demanded; by default the one the implementation reaches. */
   readonly level?: number;
+  /** What the suite is known to catch, by level. */
+  readonly strength?: (level: 0 | 1 | 2) => Strength;
   readonly onProgress?: (done: number, violated: number) => void;
   /** Asked between scenarios: true ends the run early. */
   readonly stopped?: () => boolean;
@@ -94,7 +96,7 @@ interface Collected {
 }
 
 function summarise(
-  { hello, arch, seed, runs, level }: RunOptions,
+  { hello, arch, seed, runs, level, strength }: RunOptions,
   { tally, cells, readings, calls, done, counterexamples }: Collected,
 ): ConformanceResult {
   const reached = levelOf(hello);
@@ -139,6 +141,7 @@ function summarise(
     missedCells: missed,
     readings,
     reasons,
+    ...(strength && { strength: strength(reached) }),
   };
 }
 

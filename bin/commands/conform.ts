@@ -1,13 +1,15 @@
+import { readFileSync } from 'node:fs';
 import type { Argv } from 'yargs';
 import { checkHere, playHere } from '../../conformance/check.ts';
 import { exhaust, exhaustiveText, type ScopeName } from '../../conformance/exhaustive.ts';
+import type { Strength as Measured } from '../../conformance/mutants/strength.ts';
 import { referenceImplementation } from '../../conformance/reference.ts';
 import { runSuite } from '../../conformance/run.ts';
 import { type Scenario, scenarioOf } from '../../conformance/scenario.ts';
 import { scenarioText } from '../../conformance/scenario-text.ts';
 import { type Arch, archNames } from '../../src/abi/arch.ts';
 import { conformanceJson, conformanceText } from '../../src/report/conformance.ts';
-import type { ConformanceResult } from '../../src/report/result.ts';
+import type { ConformanceResult, Strength } from '../../src/report/result.ts';
 import { exit, UsageError } from '../exit.ts';
 import { line, note, outcome, styleFor } from '../io.ts';
 import { progress } from '../progress.ts';
@@ -24,7 +26,7 @@ interface Options {
 }
 
 /** Scenarios of a run where none is asked for: every requirement and every cell gets well above its floor. */
-const defaultRuns = 6000;
+const defaultRuns = 5000;
 
 export function options(args: Argv): Argv {
   return args
@@ -58,6 +60,7 @@ export async function run(options: Options): Promise<Iterable<number>> {
       arch: options.arch === 'all' ? ['arm64', 'arm32'] : [options.arch],
       seed,
       runs,
+      strength: strengthAt,
       ...(options.level !== undefined && { level: options.level }),
       onProgress: bar.step,
     });
@@ -73,6 +76,14 @@ export async function run(options: Options): Promise<Iterable<number>> {
   }
   if (result.verdict === 'inconclusive') outcome.codes.add(exit.inconclusive);
   return outcome.codes;
+}
+
+/** What was measured when the suite was built: measuring takes minutes. */
+function strengthAt(level: 0 | 1 | 2): Strength {
+  const file = new URL('../../conformance/mutants/strength.json', import.meta.url);
+  const { seed, budget, mutants } = JSON.parse(readFileSync(file, 'utf8')) as Measured;
+  const names = (found: boolean): string[] => mutants.filter((m) => (m.levels[level] !== null) === found).map((m) => m.name);
+  return { mutants: mutants.length, budget, seed, killed: names(true), survivors: names(false) };
 }
 
 async function replay(token: string, json: boolean): Promise<Iterable<number>> {

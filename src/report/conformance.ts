@@ -23,8 +23,13 @@ export function conformanceText(result: ConformanceResult, style: Style = plain)
     lines.push('', 'readings seen, where the texts leave a choice');
     for (const [id, counts] of seen) lines.push(`  ${id.padEnd(22)} ${Object.keys(counts).sort().join(', ')}`);
   }
-  if (strength)
-    lines.push('', `strength: with these capabilities the suite kills ${strength.killed} of ${strength.mutants} faulty hypervisors`);
+  if (strength) {
+    const { killed, mutants, budget } = strength;
+    lines.push(
+      '',
+      `strength: at level ${level} the suite finds ${killed.length} of ${mutants} faulty hypervisors, each within ${budget} scenarios`,
+    );
+  }
   lines.push('');
   if (verdict === 'conformant') lines.push(style.good(`✓ conformant at level ${level}`));
   else if (verdict === 'nonconformant')

@@ -32,10 +32,15 @@ export interface ImplementationInfo {
   readonly limits: { readonly [limit: string]: number | string };
 }
 
-/** What the suite can catch with these capabilities, measured when it was built. */
+/** What the suite catches at the level of this run, measured when it was built and not again. */
 export interface Strength {
+  /** Faulty hypervisors in all. */
   readonly mutants: number;
-  readonly killed: number;
+  /** Scenarios that each was given at most. */
+  readonly budget: number;
+  readonly seed: number;
+  /** Those found out, by name. */
+  readonly killed: readonly string[];
   readonly survivors: readonly string[];
 }
 

@@ -90,6 +90,6 @@ function errnoByAddressBits(ofOp: (op: number) => boolean): Partial<Decisions> {
       bits = r.address_bits;
       return r;
     },
-    answer: (rc, op) => (ofOp(op) && rc < 0 && bits !== 0 ? -errno.EXDEV : rc),
+    answer: (rc, op) => (ofOp(op) && rc === -errno.EINVAL && bits !== 0 ? -errno.EXDEV : rc),
   };
 }
