@@ -20,11 +20,12 @@ interface Known {
 }
 
 /** One line from what yargs says of wrong words, which takes several, drops dashes and lists camel case twins. */
-export function usageMessage(message: string, parser: unknown): string {
+export function usageMessage(message: string, parser: unknown, words: readonly string[]): string {
   const text = message.replaceAll(stdin, '-');
   const unknown = /^Unknown arguments?: (.*)$/s.exec(text)?.[1]?.split(', ');
   if (unknown) {
     const name = unknown[0] as string;
+    if (name !== '-' && words.includes(name)) return `unexpected ${JSON.stringify(name)}`;
     const { key, alias } = (parser as Known).getOptions();
     const options = [...Object.keys(key), ...Object.values(alias).flat()].map(dashed);
     return name === '-'

@@ -105,7 +105,7 @@ function parserOf(words: readonly string[], known: ReadonlyMap<string, Command>)
     .example('$0 validate trace.ndjson', 'judge each call of a captured trace')
     .example('$0 decode --struct get_dma_buf req.bin', 'show one captured struct')
     .fail((message, error) => {
-      throw error instanceof UsageError ? error : new UsageError(usageMessage(message ?? error.message, parser));
+      throw error instanceof UsageError ? error : new UsageError(usageMessage(message ?? error.message, parser, words));
     });
   for (const [name, { usage, describe }] of commands) {
     const command = known.get(name);

@@ -71,7 +71,7 @@ export function sizeOf({ steps }: Scenario): number {
  * The smallest scenario found that still shows a violation, `undefined` if these numbers show none: numbers are left out or made zero as long as one shows, and what
  * comes after it is cut off.
  */
-export function smallest({ numbers, arch }: Sample, implementation: Implementation, most = 400): Scenario | undefined {
+export function smallest({ numbers, arch }: Sample, implementation: Implementation, most = 250): Scenario | undefined {
   const shown = (list: readonly number[]): Scenario | undefined => {
     const scenario = scenarioOf({ numbers: list, arch }, implementation.hello);
     const checked = checkHere(scenario, implementation);

@@ -4,9 +4,9 @@ import { family, type Mutant } from '../mutant.ts';
 export const isolation: readonly Mutant[] = family('isolation', [
   [
     'takes the frames of another domain',
-    ['get-new-pages', 'get-address-limit', 'no-stray-writes', 'frames-conserved'],
+    ['get-new-pages', 'get-address-limit', 'frames-conserved'],
     { takesForeignFrames: true },
-    ['put-keeps-pages', 'bad-address-fails'],
+    ['put-keeps-pages', 'no-stray-writes', 'bad-address-fails'],
   ],
   [
     'writes the lists into the other domains',

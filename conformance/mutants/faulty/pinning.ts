@@ -4,7 +4,7 @@ import { family, type Mutant } from '../mutant.ts';
 
 /** What is pinned, by whom, and what takes the pin away. */
 export const pinning: readonly Mutant[] = family('pinning', [
-  ['never pins', ['get-pinned', 'put-works'], { pins: () => false }],
+  ['never pins', ['get-pinned'], { pins: () => false }, ['put-works']],
   ['pins on exchange too', ['get-works'], { pins: () => true }, ['get-same-gfn']],
   ['pins only the first page of an extent', ['get-pinned'], { pinsPage: (page) => page === 0 }, ['put-works']],
   [
@@ -18,8 +18,8 @@ export const pinning: readonly Mutant[] = family('pinning', [
   ['moves pinned pages', ['get-pinned'], { churnSkips: () => false }],
   ['moves unpinned pages never, pinned ones always', ['get-pinned'], { churnSkips: (pinned) => !pinned }],
   ['loses pins on the next get', ['get-pinned'], { keepsPins: (event) => event !== OP.get }, ['put-only-listed', 'put-works']],
-  ['loses pins on an exchange', ['get-pinned', 'put-works'], { keepsPins: (event) => event !== OP.exchange }, ['put-only-listed']],
-  ['loses pins when memory is given back', ['get-pinned', 'put-works'], { keepsPins: (event) => event !== OP.decrease }],
+  ['loses pins on an exchange', ['get-pinned'], { keepsPins: (event) => event !== OP.exchange }, ['put-only-listed', 'put-works']],
+  ['loses pins when memory is given back', ['get-pinned'], { keepsPins: (event) => event !== OP.decrease }, ['put-works']],
   ['loses pins when memory is populated', ['get-pinned', 'put-works'], { keepsPins: (event) => event !== OP.populate }],
   ['loses pins when a call fails', ['get-pinned'], { keepsPins: (event) => event !== 'failure' }, ['put-only-listed', 'put-works']],
   ['loses pins when preempted', ['get-pinned'], { keepsPins: (event) => event !== 'preemption' }, ['put-works']],
@@ -34,7 +34,7 @@ export const pinning: readonly Mutant[] = family('pinning', [
   ['puts the pin of every page', ['put-only-listed'], { keepsPins: (event) => event !== OP.put }, ['get-pinned', 'put-works']],
   ['puts the page after as well', ['put-only-listed'], { putReach: (pages) => [0, pages + 1] }, ['put-works']],
   ['puts the page before as well', ['put-only-listed'], { putReach: (pages) => [-1, pages] }],
-  ['puts only the first page of an extent', ['put-unpins'], { putReach: () => [0, 1] }],
+  ['puts only the first page of an extent', ['put-unpins'], { putReach: () => [0, 1] }, ['get-works']],
   ['puts all but the first page of an extent', ['put-unpins'], { putReach: (pages) => [1, pages] }, ['get-works']],
   ['puts nothing', ['put-unpins'], { putReach: () => [0, 0] }, ['get-works']],
   ['puts by machine frame', ['put-only-listed'], { putTarget: (entry, gfnOfFrame) => gfnOfFrame() ?? entry }, ['put-works']],

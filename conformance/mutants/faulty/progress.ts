@@ -45,16 +45,17 @@ export const progress: readonly Mutant[] = family('progress accounting', [
   ],
   [
     'counts pages',
-    ['get-complete-count', 'get-partial-count', 'get-inputs-released', 'get-rest-untouched', 'no-stray-writes'],
+    ['get-complete-count', 'get-partial-count', 'get-partial-mfns', 'get-inputs-released', 'get-rest-untouched', 'no-stray-writes'],
     { reportedCount: (done, { inOrder }) => done << BigInt(inOrder & 31) },
     [
-      'get-partial-mfns',
       'get-new-pages',
       'get-populates-gpfns',
       'get-contiguous',
+      'get-pinned',
       'get-refuses-domid-mismatch',
       'get-refuses-size-mismatch',
       'get-refuses-foreign-domid',
+      'put-works',
     ],
   ],
   [
@@ -67,11 +68,10 @@ export const progress: readonly Mutant[] = family('progress accounting', [
       'get-rest-untouched',
       'get-refuses-domid-mismatch',
       'get-refuses-size-mismatch',
-      'get-refuses-foreign-domid',
       'no-stray-writes',
     ],
     { reportedCount: (done, { inOrder, outOrder }) => (done << BigInt(inOrder & 31)) >> BigInt(outOrder & 31) },
-    ['get-partial-mfns', 'get-new-pages', 'get-populates-gpfns', 'get-contiguous'],
+    ['get-partial-mfns', 'get-new-pages', 'get-populates-gpfns', 'get-contiguous', 'get-pinned', 'get-refuses-foreign-domid', 'put-works'],
   ],
   [
     'counts chunks',
@@ -86,7 +86,6 @@ export const progress: readonly Mutant[] = family('progress accounting', [
       'get-new-pages',
       'get-populates-gpfns',
       'get-contiguous',
-      'get-address-limit',
       'get-inputs-released',
       'get-pinned',
       'get-refuses-domid-mismatch',
@@ -95,7 +94,7 @@ export const progress: readonly Mutant[] = family('progress accounting', [
       'put-works',
     ],
     { reportedCount: (_done, { nrIn }) => nrIn },
-    ['get-aligned'],
+    ['get-aligned', 'get-address-limit'],
   ],
   [
     'counts the chunk that failed',
@@ -119,9 +118,9 @@ export const progress: readonly Mutant[] = family('progress accounting', [
   ['leaves the count alone when it fails', ['get-rest-untouched', 'no-stray-writes'], { writesCount: (rc) => rc === 0 }],
   [
     'writes the count only when it fails',
-    ['get-complete-count', 'get-incomplete-nonzero', 'get-inputs-released', 'get-rest-untouched', 'no-stray-writes'],
+    ['get-complete-count', 'get-incomplete-nonzero', 'get-rest-untouched', 'no-stray-writes'],
     { writesCount: (rc) => rc < 0 },
-    ['get-in-untouched'],
+    ['get-inputs-released', 'get-in-untouched'],
   ],
   ['returns 0 for what it did not finish', ['get-complete-count', 'get-incomplete-nonzero', 'get-mfns-returned'], { failureRc: () => 0 }],
   [
@@ -139,13 +138,12 @@ export const progress: readonly Mutant[] = family('progress accounting', [
     'forgets the last chunk',
     ['get-complete-count', 'get-incomplete-nonzero', 'get-mfns-returned'],
     { chunks: (...of) => Math.max(1, strict.chunks(...of) - 1) },
-    ['get-partial-count', 'no-stray-writes'],
+    ['get-partial-count', 'no-stray-writes', 'bad-address-fails'],
   ],
   [
     'does too few chunks where inputs are the larger',
-    ['get-complete-count', 'get-incomplete-nonzero', 'get-mfns-returned'],
+    ['get-complete-count', 'get-incomplete-nonzero', 'get-mfns-returned', 'bad-address-fails'],
     { chunks: (i, oi, _o, oo) => Math.floor(Number(i) / 2 ** Math.abs(oo - oi)) },
-    ['bad-address-fails'],
   ],
   [
     'works from the last chunk to the first',
@@ -153,13 +151,15 @@ export const progress: readonly Mutant[] = family('progress accounting', [
       'get-partial-mfns',
       'get-new-pages',
       'get-populates-gpfns',
+      'get-contiguous',
       'get-inputs-released',
       'get-rest-untouched',
+      'get-pinned',
       'get-works',
       'no-stray-writes',
     ],
     { chunkAt: (n, chunks) => chunks - 1 - n },
-    ['get-contiguous', 'get-address-limit', 'get-pinned', 'get-in-untouched'],
+    ['get-address-limit', 'get-in-untouched'],
   ],
   [
     'goes on after a chunk that failed',
@@ -176,7 +176,7 @@ export const progress: readonly Mutant[] = family('progress accounting', [
       'no-stray-writes',
     ],
     { afterFailure: 'skip' },
-    ['get-address-limit', 'get-in-untouched'],
+    ['get-aligned', 'get-address-limit', 'get-in-untouched'],
   ],
   [
     'starts again from the first chunk when preempted',
@@ -187,8 +187,6 @@ export const progress: readonly Mutant[] = family('progress accounting', [
   [
     'leaves a chunk out when preempted',
     [
-      'get-complete-count',
-      'get-partial-count',
       'get-mfns-returned',
       'get-partial-mfns',
       'get-new-pages',
@@ -200,6 +198,6 @@ export const progress: readonly Mutant[] = family('progress accounting', [
       'put-works',
     ],
     { resumesAt: (cursor, op) => (op === OP.put ? cursor : cursor + 1) },
-    ['get-aligned', 'get-address-limit'],
+    ['get-complete-count', 'get-partial-count', 'get-aligned', 'get-address-limit'],
   ],
 ]);

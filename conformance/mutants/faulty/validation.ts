@@ -63,6 +63,7 @@ export const validation: readonly Mutant[] = family('validation', [
     'exchanges, then refuses',
     ['get-refuses-domid-mismatch', 'get-refuses-size-mismatch', 'get-refuses-foreign-domid', 'no-stray-writes'],
     { effectBeforeRefusal: true },
+    ['get-in-untouched', 'bad-address-fails'],
   ],
   [
     'takes orders modulo 32',
@@ -73,7 +74,6 @@ export const validation: readonly Mutant[] = family('validation', [
     'takes an order of put above the limit for 0',
     ['bounded-work'],
     { reservationSeen: (r, op) => (op === 27 && r.extent_order > 18 ? { ...r, extent_order: 0 } : r) },
-    ['put-only-listed'],
   ],
   ['takes inputs that are not there', ['get-new-pages', 'frames-conserved'], { inputUnmapped: 0 }],
   ['takes an input twice', ['frames-conserved'], { inputTwice: 0 }],
