@@ -18,6 +18,8 @@ export class DomainView {
   p2m: P2m = new Map();
   /** Does the p2m have to be looked up again? */
   isStale = true;
+  /** May frames beyond the runs have become RAM, because a call populated some? Then they are not known to be holes. */
+  #spilled = false;
   readonly #mapped = new Map<bigint, boolean | undefined>();
   readonly #marks = new Set<bigint>();
 
@@ -55,6 +57,11 @@ export class DomainView {
     if (address === gfn << shift && this.mapped(gfn)) this.#marks.add(gfn);
   }
 
+  /** A call may have populated this frame: one that is not watched is not known to be a hole any more. */
+  populated(gfn: bigint): void {
+    if (!this.#mapped.has(gfn)) this.#spilled = true;
+  }
+
   /** The content of a page is not known any more. */
   forget(gfn: bigint): void {
     this.memory.forget(gfn);
@@ -86,9 +93,13 @@ export class DomainView {
   /** What is known not to be this domain's memory, as of now, worked out when it is asked for. */
   holes(): () => readonly ByteRange[] {
     const frames = this.p2m.size > 0 ? this.p2m : new Map(this.#mapped);
+    const spilled = this.#spilled;
     let found: readonly ByteRange[] | undefined;
     return () => {
-      found ??= holesBetween([...frames].filter(([, mapped]) => mapped !== false && mapped !== null).map(([gfn]) => gfn));
+      const isHole = (mapped: boolean | bigint | null | undefined): boolean => mapped === false || mapped === null;
+      found ??= spilled
+        ? [...frames].filter(([, mapped]) => isHole(mapped)).map(([gfn]) => ({ address: gfn << shift, length: BigInt(PAGE_SIZE) }))
+        : holesBetween([...frames].filter(([, mapped]) => !isHole(mapped)).map(([gfn]) => gfn));
       return found;
     };
   }

@@ -2,7 +2,8 @@ import { DOMID, PAGE_SHIFT, PAGE_SIZE } from '../src/abi/constants.ts';
 import { argumentOf, type JudgedOp, judgedOp, opNumber, startExtent } from '../src/abi/ops.ts';
 import { codecFor, type StructCodec } from '../src/codec/codec.ts';
 import { pointerOf } from '../src/codec/handle.ts';
-import { type ByteRange, differences, inside, type Piece, sparseMemory } from '../src/guest/memory.ts';
+import { knownEntries, listBehind } from '../src/guest/handle.ts';
+import { type ByteRange, differences, type GuestMemory, inside, type Piece, sparseMemory } from '../src/guest/memory.ts';
 import type { ObservedCall, OtherDomain, P2m } from '../src/trace/call.ts';
 import { DomainView } from './domain-view.ts';
 import type { Answer, ChangedRange, Hello, Inject, Request } from './implementation.ts';
@@ -120,6 +121,7 @@ class Stage {
     const changes = yield* this.#settle(caller, after, reportedBy(caller));
     const otherChanges: ByteRange[][] = [];
     for (const view of others) otherChanges.push(yield* this.#settle(view, [], reportedBy(view)));
+    if (named && mayHavePopulated(op, step, called.rc, countAfter(codec, told[0]?.bytes))) this.#spill(named, step, op, before);
     if (named && !this.#hello.capabilities.has('translate')) this.#believe(named, step, op, called.rc, codec, told[0]?.bytes);
     for (const view of this.#views) view.isStale = true;
     yield* this.#look();
@@ -292,6 +294,20 @@ class Stage {
     return { op: 'write', domid: view.domid, addr: gfn << shift, bytes };
   }
 
+  /** Which frames the call may have populated, by what its list really held: that can be more than was written for it. */
+  #spill(view: DomainView, step: CallStep, op: JudgedOp, before: GuestMemory): void {
+    const populates = op === 'populate_physmap' ? step.reservations[0] : op === 'put_dma_buf' ? undefined : step.reservations[1];
+    if (!populates) return;
+    const list = listBehind(populates.extent_start, populates.nr_extents, this.#scenario.world.arch);
+    const entries = knownEntries(before, list);
+    for (const gfn of framesOf(
+      entries.map((e) => e.value),
+      populates.extent_order,
+    ))
+      view.populated(gfn);
+    if (BigInt(entries.length) < list.count) view.populated(-1n);
+  }
+
   /** Without a p2m to look at: what the outcome of a call lets one believe of the frames it named. */
   #believe(
     view: DomainView,
@@ -304,7 +320,7 @@ class Stage {
     if (op === 'put_dma_buf') return;
     const [inputs, outputs] = step.reservations.map((r, i) => framesOf(step.lists[i] ?? [], r.extent_order));
     if (op === 'get_dma_buf' || op === 'exchange') {
-      const N = after?.length === codec.size ? codec.decode(after).nr_exchanged : undefined;
+      const N = countAfter(codec, after);
       if (N === 0n && rc <= 0) return;
       const sure = rc === 0 && N === step.reservations[0]?.nr_extents && step.lists.every((list) => list !== undefined);
       for (const gfn of inputs ?? []) view.believe(gfn, sure ? false : undefined);
@@ -315,6 +331,16 @@ class Stage {
     const sure = BigInt(rc) === step.reservations[0]?.nr_extents && startExtent(step.cmd) === 0 && op !== 'increase_reservation';
     for (const gfn of inputs ?? []) view.believe(gfn, sure ? op === 'populate_physmap' : undefined);
   }
+}
+
+/** `nr_exchanged` as the call left it, where it can be read. */
+function countAfter(codec: StructCodec<'xen_get_dma_buf'>, after: Uint8Array | undefined): bigint | undefined {
+  return after?.length === codec.size ? codec.decode(after).nr_exchanged : undefined;
+}
+
+function mayHavePopulated(op: JudgedOp, step: CallStep, rc: number, N: bigint | undefined): boolean {
+  if (op === 'get_dma_buf' || op === 'exchange') return N !== 0n;
+  return op === 'populate_physmap' && rc > startExtent(step.cmd);
 }
 
 function readRequest(domid: number, { address, length }: ByteRange): Request {

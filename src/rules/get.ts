@@ -3,9 +3,10 @@ import { fieldOf, type StructLayout } from '../abi/layout.ts';
 import type { JudgedOp } from '../abi/ops.ts';
 import { hex64 } from '../codec/hex.ts';
 import { knownEntries } from '../guest/handle.ts';
+import { type ByteRange, overlaps } from '../guest/memory.ts';
 import { anyChange, describe, entriesRange, strayChange } from './changes.ts';
 import { inputsPerChunk, isMultiple, pagesOf, sameTotal } from './exact.ts';
-import type { Facts } from './facts.ts';
+import { addressesOf, type Facts } from './facts.ts';
 import { inputsReleased, mappedAtOutputs, newPages, populated, restUnmoved, returnedFrames } from './mappings.ts';
 import { type Answer, holds, notCaptured, notExercised, type Rule, unknown, unless, violated } from './rule.ts';
 
@@ -141,6 +142,7 @@ export const getRules: readonly Rule[] = [
       const own = given.list ? [argumentRange, given.list.range] : [argumentRange];
       const returned = entriesRange(facts.out, 0n, facts.K ?? 0n);
       const stray = strayChange(facts, [nrExchangedRange, ...facts.committed, ...returned], own);
+      if (stray && facts.N === undefined && mayBeExchanged(facts, stray)) return notCaptured;
       if (stray) return unless([describe(facts, stray)]);
       return facts.isSeen(given) ? holds : notCaptured;
     },
@@ -211,6 +213,12 @@ export function checkRc(rc: number): Answer {
   if (rc === 0) return holds;
   if (internalErrnos.has(-rc)) return violated(`rc is ${rc} (${errnoName(rc)}): internal to the hypervisor`);
   return errnoName(rc) === undefined ? violated(`rc is ${rc}: no errno of Xen's public errno.h`) : holds;
+}
+
+/** Where the count is not known: does a changed range lie in a page that the call names, and so may have exchanged? */
+function mayBeExchanged(facts: Facts, stray: ByteRange): boolean {
+  if (facts.call.space === 'virtual') return true;
+  return facts.reservations.some((r) => facts.extents(r).some((extent) => overlaps(stray, addressesOf(extent))));
 }
 
 /** Does the call ask for at least one extent on either side? */
