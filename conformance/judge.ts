@@ -36,6 +36,8 @@ export class ScenarioJudge {
   take(event: Event): { given: Given[]; judgement?: Judgement } {
     if (event.kind === 'skipped') return { given: [] };
     if (event.kind === 'churn') {
+      // Which frames the pages moved to is the allocator's choice: it may have been all the low ones.
+      this.#low = 0n;
       const answers = this.#pins.churned(event.domid, event.before, event.after);
       const lost = event.lost.find((gfn) => this.#put.has(`${event.domid} ${gfn}`));
       if (lost !== undefined) {

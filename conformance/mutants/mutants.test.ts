@@ -6,7 +6,7 @@ import { testFaulty } from './caught.stage.ts';
 import { faulty } from './faulty.ts';
 import { type Strength, summary } from './strength.ts';
 
-testFaulty(['progress accounting', 'list handling', 'memory access', 'isolation', 'convention and neighbours']);
+testFaulty(['progress accounting', 'list handling', 'validation', 'memory access', 'isolation', 'convention and neighbours']);
 
 describe('the faulty hypervisors', () => {
   const required = rules.filter((rule) => rule.blame === 'hypervisor').map((rule) => rule.id);

@@ -276,6 +276,12 @@ describe('the decisions', () => {
     expect(s.get({ in: run(data, 2), out: run(data, 2), inject: { fail_alloc: 1 } })).toMatchObject({ rc: 1, nr_exchanged: 1n });
   });
 
+  it('make an end of lists that no counter gets through, in whatever order they are looked at', () => {
+    const s = scene({ ...arm32World, decisions: { checkOrder: strict.checkOrder.toReversed() } });
+    const struct = { in: { nr_extents: u64 / 2n, extent_order: 64 }, nr_exchanged: 2n ** 53n - 1n };
+    expect(s.get({ in: [data], out: [data + 1], struct }).rc).toBeLessThan(0);
+  });
+
   it('never make bytes of any kind crash the model, however they are taken', () => {
     const cmd = fc.constantFrom(0, 1, 6, 11, 26, 27, 26 + 64);
     const patches: Partial<Decisions>[] = [...Object.values(otherwise), ...alternatives];

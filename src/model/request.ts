@@ -143,7 +143,8 @@ function hitsLaterInput(
   const outPages = 2 ** out.extent_order;
   const insPerChunk = 2 ** Math.max(0, out.extent_order - input.extent_order);
   const outsPerChunk = 2 ** Math.max(0, input.extent_order - out.extent_order);
-  if (ins - from <= insPerChunk) return false;
+  // Lists that no counter gets through are refused for their length, sooner or later.
+  if (!Number.isSafeInteger(ins) || !Number.isSafeInteger(outs) || ins - from <= insPerChunk) return false;
   const bases: number[] = [];
   for (let i = from; i < ins; i++) {
     const base = readEntry(state, caller, inList, i, d);
