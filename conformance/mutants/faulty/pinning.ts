@@ -35,16 +35,8 @@ export const pinning: readonly Mutant[] = family('pinning', [
   ['puts the page after as well', ['put-only-listed'], { putReach: (pages) => [0, pages + 1] }, ['put-works']],
   ['puts the page before as well', ['put-only-listed'], { putReach: (pages) => [-1, pages] }],
   // Over variants that let a later call through which the fault would make fail too.
-  [
-    'puts the page before as well, and takes a put of anything',
-    ['put-only-listed'],
-    { putReach: (pages) => [-1, pages], putUnpinned: 0 },
-  ],
-  [
-    'puts only the first page of an extent, and exchanges pinned pages',
-    ['put-unpins'],
-    { putReach: () => [0, 1], pinRefuses: () => 0 },
-  ],
+  ['puts the page before as well, and takes a put of anything', ['put-only-listed'], { putReach: (pages) => [-1, pages], putUnpinned: 0 }],
+  ['puts only the first page of an extent, and exchanges pinned pages', ['put-unpins'], { putReach: () => [0, 1], pinRefuses: () => 0 }],
   ['puts only the first page of an extent', ['put-unpins'], { putReach: () => [0, 1] }, ['get-works']],
   ['puts all but the first page of an extent', ['put-unpins'], { putReach: (pages) => [1, pages] }, ['get-works']],
   ['puts nothing', ['put-unpins'], { putReach: () => [0, 0] }, ['get-works']],
