@@ -42,10 +42,10 @@ describe('the measured strength', () => {
   });
 
   it('names no requirement that the hypervisor does not break', () => {
+    // At the highest level. Below it the mistake itself may be out of sight, and what shows is only what follows from it.
     for (const [i, { levels }] of strength.mutants.entries()) {
       const { breaks, also } = faulty[i] as (typeof faulty)[number];
-      const seen = [levels[2], levels[1], levels[0]].flatMap((level) => level?.requirements ?? []);
-      expect(seen.filter((id) => !breaks.includes(id) && !also.includes(id))).toEqual([]);
+      expect((levels[2]?.requirements ?? []).filter((id) => !breaks.includes(id) && !also.includes(id))).toEqual([]);
     }
   });
 
