@@ -1,5 +1,6 @@
+import { pagesOfExtents } from '../src/rules/facts.ts';
 import { type Judgement, judge, withWider } from '../src/rules/judge.ts';
-import { PinWatch } from '../src/rules/pins.ts';
+import { namedDomain, PinWatch } from '../src/rules/pins.ts';
 import { type Answer, holds, violated } from '../src/rules/rule.ts';
 import { judgeBoundedWork, judgeGetWorks, judgePutWorks, type LiveContext, presumedMaxOrder } from '../src/rules/works.ts';
 import { type Hello, levelOf } from './implementation.ts';
@@ -56,8 +57,9 @@ export class ScenarioJudge {
     }
     if (judged.op === 'put_dma_buf') {
       wider.set('put-works', judgePutWorks(judged, live));
-      if (event.call.rc === 0 && event.call.domid !== undefined) {
-        for (const { base } of judged.facts.extents(judged.facts.in)) this.#put.add(`${event.call.domid} ${base}`);
+      const owner = namedDomain(judged.facts);
+      if (event.call.rc === 0 && owner !== undefined) {
+        for (const gfn of pagesOfExtents(judged.facts.extents(judged.facts.in)) ?? []) this.#put.add(`${owner} ${gfn}`);
       }
     }
     if (judged.op === 'get_dma_buf' || judged.op === 'exchange' || judged.op === 'put_dma_buf') {

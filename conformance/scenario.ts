@@ -1,5 +1,6 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { type Arch, isArch } from '../src/abi/arch.ts';
+import { judgedOp } from '../src/abi/ops.ts';
 import type { XenMemoryReservation } from '../src/abi/values.ts';
 import type { Inject, World } from './implementation.ts';
 
@@ -19,8 +20,6 @@ export interface CallStep {
   /** What the lists hold; `undefined` leaves memory as it is, which is how a list that get has overwritten is used again. */
   readonly lists: readonly (readonly bigint[] | undefined)[];
   readonly inject?: Inject;
-  /** The handle points here when the list is written, where that is not what the handle says. */
-  readonly listsAt?: readonly bigint[];
 }
 
 /** Sharing, paging or migration of a run of guest pages. */
@@ -58,7 +57,12 @@ export function scenarioOf(token: string): Scenario {
   } catch {
     throw new SyntaxError('the replay token is damaged');
   }
-  const scenario = fromJson(json);
+  let scenario: unknown;
+  try {
+    scenario = fromJson(json);
+  } catch {
+    throw new SyntaxError('the replay token is damaged'); // nested too deep
+  }
   if (!isScenario(scenario)) throw new SyntaxError('the replay token holds no scenario');
   return scenario;
 }
@@ -76,6 +80,11 @@ function fromJson(value: unknown): unknown {
   if (Array.isArray(value)) return value.map((entry) => (entry === null ? undefined : fromJson(entry)));
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, fromJson(entry)]));
+}
+
+function isExchange(cmd: number): boolean {
+  const op = judgedOp(cmd, 'dma-buf');
+  return op === 'get_dma_buf' || op === 'exchange';
 }
 
 /** Checks a foreign scenario by its shape: whatever passes can be run. */
@@ -107,7 +116,8 @@ function isScenario(value: unknown): value is Scenario {
       typeof v['nrExchanged'] === 'bigint' &&
       isCount(v['padding'], 255) &&
       Array.isArray(v['reservations']) &&
-      v['reservations'].length <= 2 &&
+      v['reservations'].length === (isExchange(v['cmd'] as number) ? 2 : 1) &&
+      (v['inject'] === undefined || (isObject(v['inject']) && Object.values(v['inject']).every((n) => isCount(n, 0xffff_ffff)))) &&
       v['reservations'].every(isReservation) &&
       Array.isArray(v['lists']) &&
       v['lists'].length <= 2 &&
@@ -116,6 +126,7 @@ function isScenario(value: unknown): value is Scenario {
   };
   if (!isObject(value) || !isObject(value['world']) || !Array.isArray(value['steps'])) return false;
   const { arch, domains, free } = value['world'];
+  const { pair } = value;
   return (
     typeof arch === 'string' &&
     isArch(arch) &&
@@ -127,6 +138,11 @@ function isScenario(value: unknown): value is Scenario {
     isCount(free['low'], 0x40000) &&
     isCount(free['high'], 0x400000) &&
     value['steps'].length <= 256 &&
-    value['steps'].every(isStep)
+    value['steps'].every(isStep) &&
+    (pair === undefined ||
+      (isObject(pair) &&
+        isCount(pair['addressBits'], 0xffff_ffff) &&
+        isObject(value['steps'][pair['step'] as number]) &&
+        value['steps'][pair['step'] as number].do === 'call'))
   );
 }

@@ -97,7 +97,9 @@ async function replay(token: string, json: boolean): Promise<Iterable<number>> {
   const violated = checked.given.filter(({ answer }) => answer.answer === 'violated');
   if (json) await line(JSON.stringify({ violated: violated.map(({ id, step, answer }) => ({ id, step, answer })) }));
   else for (const text of scenarioText(scenario, checked, styleFor())) await line(text);
-  if (violated.length > 0) outcome.codes.add(exit.failed);
+  // It is the model that was judged: a violation means that the two oracles disagree.
+  if (violated.length > 0) outcome.codes.add(exit.internal);
+  if (checked.given.length === 0) outcome.codes.add(exit.inconclusive);
   return outcome.codes;
 }
 

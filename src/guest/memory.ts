@@ -23,14 +23,16 @@ export function sparseMemory(pieces: readonly Piece[]): GuestMemory {
   const parts = merge(pieces);
   return {
     read(address, length) {
-      const part = parts.find((p) => p.address <= address && address + BigInt(length) <= endOf(p));
-      if (!part) return undefined;
+      const part = parts[partAfter(parts, address) - 1];
+      if (!part || address + BigInt(length) > endOf(part)) return undefined;
       const start = Number(address - part.address);
       return part.bytes.subarray(start, start + length);
     },
     known(range) {
       const found: Piece[] = [];
-      for (const part of parts) {
+      for (let i = Math.max(0, partAfter(parts, range.address) - 1); i < parts.length; i++) {
+        const part = parts[i] as Piece;
+        if (part.address >= range.address + range.length) break;
         const clipped = clip(part, range);
         if (clipped) found.push(clipped);
       }
@@ -79,6 +81,17 @@ export function overlaps(a: ByteRange, b: ByteRange): boolean {
 /** Does the first range lie wholly inside the second? */
 export function inside(a: ByteRange, b: ByteRange): boolean {
   return b.address <= a.address && a.address + a.length <= b.address + b.length;
+}
+
+/** The index of the first part that begins above an address; parts are in order and do not overlap. */
+function partAfter(parts: readonly Piece[], address: bigint): number {
+  let [low, high] = [0, parts.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((parts[middle] as Piece).address <= address) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 function endOf(piece: Piece): bigint {

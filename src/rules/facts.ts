@@ -192,6 +192,15 @@ export class Facts {
     return this.reservations.some((r) => r.domid !== undefined && r.domid !== DOMID.SELF && domid !== undefined && r.domid !== domid);
   }
 
+  /** Are all pages known that this call may have given, taken or exchanged, so that their changed content blames nobody? */
+  get knowsHandedOver(): boolean {
+    if (this.call.changes !== undefined || this.call.space === 'virtual') return true;
+    const complete = (r: Reservation, upTo: bigint): boolean => BigInt(this.extents(r).filter((e) => e.index < upTo).length) >= upTo;
+    if (!this.exchanges) return this.op === 'put_dma_buf' || (this.in.list !== undefined && complete(this.in, this.in.list.count));
+    const { N, K } = this;
+    return N !== undefined && K !== undefined && (K === 0n || (complete(this.in, N) && complete(this.out, K)));
+  }
+
   /** The address ranges of exchanged pages: inputs counted in N, outputs counted in K. Physical addresses only, else empty. */
   get committed(): readonly ByteRange[] {
     if (this.#committed) return this.#committed;

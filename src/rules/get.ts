@@ -143,6 +143,7 @@ export const getRules: readonly Rule[] = [
       const returned = entriesRange(facts.out, 0n, facts.K ?? 0n);
       const stray = strayChange(facts, [nrExchangedRange, ...facts.committed, ...returned], own);
       if (stray && facts.N === undefined && mayBeExchanged(facts, stray)) return notCaptured;
+      if (stray && !facts.knowsHandedOver) return notCaptured;
       if (stray) return unless([describe(facts, stray)]);
       return facts.isSeen(given) ? holds : notCaptured;
     },

@@ -3,10 +3,12 @@ import { knownEntries } from '../guest/handle.ts';
 import { moved } from './changes.ts';
 import { inputsPerChunk, outputsPerChunk } from './exact.ts';
 import type { Extent, Facts } from './facts.ts';
-import { type Answer, holds, noP2m, notCaptured, notExercised, unless, type Violation, violated } from './rule.ts';
+import { type Answer, holds, noP2m, notCaptured, notExercised, unknown, unless, type Violation, violated } from './rule.ts';
 
 // The level 1 requirements of op 26: what the p2m must look like after the call. Each stops at the first page whose mapping
 // was not observed, so a hostile order costs nothing.
+
+const machineFrames: Answer = unknown('input lists hold machine frames here');
 
 /** A committed output extent: the guest frames it populates. */
 type Output = Extent;
@@ -37,7 +39,7 @@ export function mappedAtOutputs(facts: Facts, check: (base: bigint, j: bigint, f
   return forOutputs(facts, (output) => {
     const base = facts.call.p2mAfter.get(output.base);
     if (base === undefined) return 'unseen';
-    if (base === null) return undefined; // get-populates-gpfns says so
+    if (base === null) return 'unseen'; // get-populates-gpfns says what is wrong
     for (let j = 1n; j < output.pages; j++) {
       const frame = facts.call.p2mAfter.get(output.base + j);
       if (frame === undefined) return 'unseen';
@@ -60,7 +62,8 @@ export function populated(facts: Facts): Answer {
 }
 
 export function newPages(facts: Facts): Answer {
-  const { pagesBefore, pagesAfter, p2mBefore, p2mAfter } = facts.call;
+  const { pagesBefore, pagesAfter, p2mBefore, p2mAfter, translated } = facts.call;
+  if (!translated) return machineFrames;
   if (facts.K === undefined) return notCaptured;
   if (facts.K === 0n) return notExercised;
   if (pagesBefore !== undefined && pagesAfter !== undefined && pagesBefore !== pagesAfter) {
@@ -100,6 +103,7 @@ export function inputsReleased(facts: Facts): Answer {
   const { N, K } = facts;
   const { nr_extents: I, list } = facts.in;
   if (N === undefined || K === undefined || I === undefined || list === undefined) return notCaptured;
+  if (!facts.call.translated) return machineFrames;
   const released = N < I ? N : I;
   if (released === 0n) return notExercised;
   const chunks = chunksOf(facts);
@@ -128,18 +132,19 @@ export function restUnmoved(facts: Facts): Answer {
   const { N, K } = facts;
   const { p2mBefore, p2mAfter } = facts.call;
   if (N === undefined || K === undefined || p2mAfter.size === 0) return noP2m;
+  if (!facts.call.translated) return machineFrames;
   const populatedAt = finder(committedOutputs(facts, K));
   const releasedAt = finder(facts.extents(facts.in).filter((e) => e.index < N));
-  const rest = [...facts.extents(facts.in).filter((e) => e.index >= N), ...facts.extents(facts.out).filter((e) => e.index >= K)];
-  for (const extent of rest) {
-    for (let j = 0n; j < extent.pages; j++) {
-      const gfn = extent.base + j;
-      const [before, after] = [p2mBefore.get(gfn), p2mAfter.get(gfn)];
-      if (before === undefined || after === undefined) break;
-      if (before !== after && !populatedAt(gfn) && !releasedAt(gfn)) {
-        return violated(`guest frame ${hex64(gfn)}, which the call did not reach, ${moved(before, after)}`);
-      }
-    }
+  const isRest = [
+    finder(facts.extents(facts.in).filter((e) => e.index >= N)),
+    finder(facts.extents(facts.out).filter((e) => e.index >= K)),
+  ];
+  // By what was observed and not by what is listed: a list may name millions of pages.
+  for (const [gfn, after] of p2mAfter) {
+    const before = p2mBefore.get(gfn);
+    if (before === undefined || before === after || populatedAt(gfn) || releasedAt(gfn)) continue;
+    if (isRest.some((find) => find(gfn)))
+      return violated(`guest frame ${hex64(gfn)}, which the call did not reach, ${moved(before, after)}`);
   }
   return holds;
 }

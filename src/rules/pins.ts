@@ -28,8 +28,8 @@ interface DomainPins {
   readonly everPinned: Set<bigint>;
   /** Frame numbers that a get returned. */
   readonly returned: Set<bigint>;
-  /** What each get committed, as long as all of it is pinned. */
-  commits: ReadonlySet<bigint>[];
+  /** What the get that pinned a page committed with it, as long as all of that is pinned. */
+  readonly commitOf: Map<bigint, ReadonlySet<bigint>>;
   p2m: P2m;
 }
 
@@ -64,8 +64,9 @@ export class PinWatch {
 
   /** Does this put list exactly what one get committed and nothing has released? */
   isExactCommit(domid: number, gfns: ReadonlySet<bigint>): boolean {
-    const pins = this.#domains.get(domid);
-    return pins?.commits.some((c) => c.size === gfns.size && [...c].every((gfn) => gfns.has(gfn))) ?? false;
+    const [first] = gfns;
+    const commit = first === undefined ? undefined : this.#domains.get(domid)?.commitOf.get(first);
+    return commit !== undefined && commit.size === gfns.size && [...commit].every((gfn) => gfns.has(gfn));
   }
 
   /** The caller's mistakes that only the calls before show. Ask before `called`. */
@@ -94,7 +95,7 @@ export class PinWatch {
     const answers: PinAnswers = new Map();
     const domid = namedDomain(facts);
     if (domid === undefined) {
-      this.#missed ||= op === 'get_dma_buf';
+      this.missed();
       return answers;
     }
     const pins = this.#domain(domid);
@@ -106,6 +107,11 @@ export class PinWatch {
     });
     if (pages.includes(undefined)) {
       // Too many to follow.
+      this.missed();
+      return answers;
+    }
+    if (!isRefused(judgement) && facts.reservations.some((r) => r.list === undefined || BigInt(facts.extents(r).length) < r.list.count)) {
+      // It did something to pages that were not captured.
       this.missed();
       return answers;
     }
@@ -164,7 +170,7 @@ export class PinWatch {
         released: new Map(),
         everPinned: new Set(),
         returned: new Set(),
-        commits: [],
+        commitOf: new Map(),
         p2m: new Map(),
       };
       this.#domains.set(domid, pins);
@@ -174,6 +180,7 @@ export class PinWatch {
 
   /** A pinned page whose mapping changed although nobody asked for it. */
   #compare(pins: DomainPins, before: P2m, after: P2m, named: ReadonlySet<bigint>, answers: PinAnswers): void {
+    if (before.size === 0 || after.size === 0) return;
     for (const [gfn, page] of pins.pinned) {
       const [a, b] = [before.get(gfn), after.get(gfn)];
       if (a === undefined || b === undefined || a === b) continue;
@@ -198,7 +205,8 @@ export class PinWatch {
       pins.pinned.set(gfn, { stayed: false, putSince: false });
       pins.everPinned.add(gfn);
     }
-    if (pages.length > 0) pins.commits.push(new Set(pages));
+    const commit = new Set(pages);
+    for (const gfn of pages) pins.commitOf.set(gfn, commit);
     const list = facts.out.list;
     if (list === undefined || K === undefined) return;
     for (const { index, value } of knownEntries(facts.call.after, list)) if (index < K) pins.returned.add(value);
@@ -228,7 +236,7 @@ export class PinWatch {
   #forget(pins: DomainPins, gfn: bigint): void {
     pins.pinned.delete(gfn);
     pins.uncertain.add(gfn);
-    pins.commits = pins.commits.filter((commit) => !commit.has(gfn));
+    for (const other of pins.commitOf.get(gfn) ?? []) pins.commitOf.delete(other);
   }
 
   #doubt(pins: DomainPins, gfn: bigint): void {
@@ -236,6 +244,14 @@ export class PinWatch {
     pins.uncertain.add(gfn);
     pins.everPinned.add(gfn);
   }
+}
+
+/** Did the call change nothing, by what it returned? */
+function isRefused({ facts, op }: Judgement): boolean {
+  const { rc } = facts.call;
+  if (rc === undefined) return false;
+  if (facts.exchanges) return rc < 0 && facts.N === 0n;
+  return op === 'put_dma_buf' ? rc < 0 : BigInt(rc) <= facts.start;
 }
 
 /** The domain whose pages a call is about: the one it names, or the caller for DOMID_SELF. */

@@ -3,7 +3,7 @@ import type { JudgedOp } from '../abi/ops.ts';
 import { hex64 } from '../codec/hex.ts';
 import { overlaps } from '../guest/memory.ts';
 import { describe, moved, strayChange } from './changes.ts';
-import { addressesOf, type Facts } from './facts.ts';
+import { addressesOf, type Facts, pagesOfExtents } from './facts.ts';
 import { checkRc } from './get.ts';
 import { type Answer, holds, noP2m, notCaptured, notExercised, type Rule, unless, violated } from './rule.ts';
 
@@ -79,15 +79,14 @@ function checkKept(facts: Facts): Answer {
         );
       watched &&= facts.call.changes !== undefined;
     }
-    for (let j = 0n; j < extent.pages; j++) {
-      const gfn = extent.base + j;
-      const [before, after] = [p2mBefore.get(gfn), p2mAfter.get(gfn)];
-      if (before === undefined || after === undefined) {
-        mapped = false;
-        break;
-      }
-      if (before !== after) return violated(`listed guest frame ${hex64(gfn)} ${moved(before, after)}`);
-    }
+  }
+  const pages = pagesOfExtents(extents);
+  mapped &&= pages !== undefined;
+  for (const gfn of pages ?? []) {
+    const [before, after] = [p2mBefore.get(gfn), p2mAfter.get(gfn)];
+    mapped &&= before !== undefined && after !== undefined;
+    if (before === undefined || after === undefined || before === after) continue;
+    return violated(`listed guest frame ${hex64(gfn)} ${moved(before, after)}`);
   }
   return mapped || watched ? holds : noP2m;
 }

@@ -61,7 +61,7 @@ function checkStrayWrites(facts: Facts): Answer {
   const handedOver = pagesChangedHands(facts);
   const where = facts.call.space === 'virtual' && handedOver !== 'none' ? own : undefined;
   const stray = strayChange(facts, writable(facts), where);
-  if (stray) return handedOver === 'unknown' ? notCaptured : unless([describe(facts, stray)]);
+  if (stray) return handedOver === 'unknown' || !facts.knowsHandedOver ? notCaptured : unless([describe(facts, stray)]);
   return facts.whole ? holds : notCaptured;
 }
 
@@ -116,12 +116,15 @@ function checkConserved(facts: Facts): Answer {
   for (const [gfn, frame] of p2mAfter) {
     if (frame === null) continue;
     const other = owner.get(frame);
-    const shared = other !== undefined && !(p2mBefore.get(gfn) === frame && p2mBefore.get(other) === frame);
+    const seen = other !== undefined && p2mBefore.has(gfn) && p2mBefore.has(other);
+    const shared = seen && !(p2mBefore.get(gfn) === frame && p2mBefore.get(other) === frame);
     if (shared) return violated(`frame ${hex64(frame)} is behind guest frames ${hex64(other)} and ${hex64(gfn)}`);
     if (elsewhere.has(frame) && p2mBefore.get(gfn) !== frame) return violated(`frame ${hex64(frame)} is in two domains`);
     owner.set(frame, gfn);
   }
-  return pagesBefore !== undefined && pagesAfter !== undefined && p2mAfter.size > 0 ? holds : noP2m;
+  const named = facts.reservations.flatMap((r) => facts.extents(r));
+  const all = named.every(({ base }) => p2mBefore.has(base) && p2mAfter.has(base));
+  return all && pagesBefore !== undefined && pagesAfter !== undefined && p2mAfter.size > 0 ? holds : noP2m;
 }
 
 function checkBadAddress(facts: Facts): Answer {
@@ -137,15 +140,17 @@ function checkBadAddress(facts: Facts): Answer {
   if (!struct && !list?.list) return facts.whole || unmapped.length > 0 ? notExercised : notCaptured;
   const name = struct ? `the struct ${struct}` : `the ${list?.path} list ${why(list?.list?.range as ByteRange)}`;
   if (rc >= 0) return violated(`${name}, but rc is ${rc}`);
-  if (struct) return anyChange(facts) ? notCaptured : holds;
+  if (struct) return anyChange(facts) || facts.call.changes === undefined ? notCaptured : holds;
   if (facts.op === 'put_dma_buf') {
     const change = anyChange(facts);
-    return change ? unless([{ ...change, message: `${name}, but ${change.message}` }]) : holds;
+    if (change) return unless([{ ...change, message: `${name}, but ${change.message}` }]);
+    return facts.call.changes === undefined ? notCaptured : holds;
   }
   const { K } = facts;
   if (K === undefined) return notCaptured;
   const stray = strayChange(facts, [...writable(facts)], ownRanges(facts));
   if (stray) return unless([describe(facts, stray)]);
   const rest = restUnmoved(facts);
-  return rest.answer === 'violated' ? rest : holds;
+  if (rest.answer === 'violated') return rest;
+  return facts.call.changes !== undefined || facts.isSeen(facts.in) || facts.isSeen(facts.out) ? holds : notCaptured;
 }

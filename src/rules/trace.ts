@@ -18,6 +18,8 @@ export function traceJudge(): TraceJudge {
     judge(call) {
       watch ??= new PinWatch(call.fromStart && !gap);
       const judgement = judge(call, watch.findings(call));
+      // What an op that is not judged does to the p2m, the guest asked for.
+      if (judgement === undefined) watch.missed();
       return judgement && withWider(judgement, watch.called(judgement));
     },
     missed() {
