@@ -7,7 +7,9 @@ export const outcome: {
   readonly codes: Set<number>;
   /** What an interrupted command still has to say. */
   lastWords: (() => readonly string[]) | undefined;
-} = { codes: new Set(), lastWords: undefined };
+  /** Set by a command that can end early by itself; a second interrupt does not wait for it. */
+  stop: (() => void) | undefined;
+} = { codes: new Set(), lastWords: undefined, stop: undefined };
 
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(worst(outcome.codes));
@@ -43,7 +45,13 @@ export function note(text: string): void {
 }
 
 /** Ends the command as Ctrl-C does, with what it found so far. */
-export function interrupt(): never {
+export function interrupt(): void {
+  if (outcome.stop) {
+    outcome.stop();
+    outcome.stop = undefined;
+    outcome.codes.add(exit.interrupted);
+    return;
+  }
   for (const text of outcome.lastWords?.() ?? []) process.stdout.write(`${text}\n`);
   note('interrupted');
   process.exit(exit.interrupted);

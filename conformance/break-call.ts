@@ -73,6 +73,7 @@ const anyBreaks: readonly (readonly [string, Break])[] = [
   ['in-control-page', (d, c) => replaceIn(d, c, controlPage(c.below(3)) >> 12n)],
   ['foreign', (d, c) => foreign(d, c.pick([bystander, 5, DOMID.IO, DOMID.INVALID, 0xffff]))],
   ['too-many', (d) => both(d, { nr_extents: 0x400_0000n })],
+  // Once more, so that it comes twice as often: little else reaches bounded-work.
   ['order-too-big', (d, c) => both(d, { extent_order: c.pick(orders) })],
   ['start-extent', (d, c) => set(d, { start: c.pick([1, 2, 7, 0x3ff_ffff]) })],
   ['nothing', (d) => nothing(d)],

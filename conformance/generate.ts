@@ -5,8 +5,8 @@ import type { XenMemoryReservation } from '../src/abi/values.ts';
 import { breakCall, type Draft, wildCall } from './break-call.ts';
 import { Choices } from './choices.ts';
 import { type Hello, levelOf } from './implementation.ts';
-import { bystander, caller, controlPage, extentsOf, intend, type Plan, pagesOf, planWorld, wholeOf } from './plan.ts';
-import type { CallStep, Scenario, Step } from './scenario.ts';
+import { bystander, caller, controlPage, extentsOf, intend, type Plan, planWorld, wholeOf } from './plan.ts';
+import { type CallStep, framesOf, type Scenario, type Step } from './scenario.ts';
 
 const ops = XENMEM['dma-buf'];
 
@@ -141,8 +141,8 @@ function outputs(choices: Choices, { chunks, perIn, perOut, oi, oo, inList, hole
   let hole = choices.below(holes.length);
   for (let chunk = 0; chunk < chunks; chunk++) {
     const from = style === 'own' ? chunk : style === 'earlier' ? chunk - 1 : -1;
-    const released = from < 0 ? [] : pagesOf(inList.slice(from * perIn, (from + 1) * perIn), oi);
-    const fitting = released.filter((gfn) => gfn % BigInt(2 ** oo) === 0n && pagesOf([gfn], oo).every((page) => released.includes(page)));
+    const released = from < 0 ? [] : framesOf(inList.slice(from * perIn, (from + 1) * perIn), oi);
+    const fitting = released.filter((gfn) => gfn % BigInt(2 ** oo) === 0n && framesOf([gfn], oo).every((page) => released.includes(page)));
     for (let k = 0; k < perOut; k++) {
       const own = fitting[k];
       if (own !== undefined) found.push(own);
@@ -165,7 +165,7 @@ function putCall(choices: Choices, plan: Plan, hows: readonly PutHow[] = putHows
     all: bases,
     some: bases.slice(0, Math.max(1, bases.length - 1)),
     rest: bases.slice(Math.min(1, bases.length - 1)),
-    pages: pagesOf(bases, order),
+    pages: framesOf(bases, order),
     one: bases.slice(0, 1),
     frames: undefined,
     none: [],
@@ -224,14 +224,14 @@ function finish(plan: Plan, draft: Draft): CallStep {
 function remember(plan: Plan, { op, in: given, out, inList = [], outList = [], broken }: Draft): void {
   if (broken) return;
   const domid = given.domid === DOMID.SELF ? caller : given.domid;
-  const inputs = pagesOf(inList, given.extent_order);
+  const inputs = framesOf(inList, given.extent_order);
   if (op === 'put_dma_buf') intend(plan, domid, inputs, undefined, false);
   else if (op === 'decrease_reservation') intend(plan, domid, inputs, false, false);
   else if (op === 'populate_physmap') intend(plan, domid, inputs, true, false);
   else if (out) {
     const pins = op === 'get_dma_buf';
     intend(plan, domid, inputs, false, false);
-    intend(plan, domid, pagesOf(outList, out.extent_order), true, pins);
+    intend(plan, domid, framesOf(outList, out.extent_order), true, pins);
     if (pins && outList.length > 0) plan.commits.push({ domid, order: out.extent_order, bases: outList, listAt: out.extent_start });
   }
 }

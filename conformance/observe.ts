@@ -7,7 +7,7 @@ import { type ByteRange, differences, type GuestMemory, inside, type Piece, spar
 import type { ObservedCall, OtherDomain, P2m } from '../src/trace/call.ts';
 import { DomainView } from './domain-view.ts';
 import type { Answer, ChangedRange, Hello, Inject, Request } from './implementation.ts';
-import type { CallStep, ChurnStep, Scenario } from './scenario.ts';
+import { type CallStep, type ChurnStep, framesOf, type Scenario } from './scenario.ts';
 
 /** What was seen of one step. */
 export type Event =
@@ -350,11 +350,6 @@ function readRequest(domid: number, { address, length }: ByteRange): Request {
 /** The frames that a call's lists name, extents by their bases. */
 function listed(step: CallStep): Set<bigint> {
   return new Set(step.lists.flatMap((list) => list ?? []));
-}
-
-function framesOf(bases: readonly bigint[], order: number): bigint[] {
-  if (order > 12) return [...bases];
-  return bases.flatMap((base) => Array.from({ length: 2 ** order }, (_, j) => base + BigInt(j)));
 }
 
 function structBytes(step: CallStep, op: JudgedOp, codec: StructCodec<'xen_get_dma_buf'>): Uint8Array {

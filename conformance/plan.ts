@@ -104,8 +104,3 @@ export function intend(plan: Plan, domid: number, gfns: readonly bigint[], mappe
 export function controlPage(i: number): bigint {
   return (firstGfn + BigInt(i)) << 12n;
 }
-
-/** The pages of extents. */
-export function pagesOf(bases: readonly bigint[], order: number): bigint[] {
-  return bases.flatMap((base) => Array.from({ length: 2 ** order }, (_, j) => base + BigInt(j)));
-}

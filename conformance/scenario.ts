@@ -40,6 +40,12 @@ export interface Scenario {
   readonly pair?: { readonly step: number; readonly addressBits: number };
 }
 
+/** The frames of extents; of an order that no world has room for, only the first of each. */
+export function framesOf(bases: readonly bigint[], order: number): bigint[] {
+  if (order > 12) return [...bases];
+  return bases.flatMap((base) => Array.from({ length: 2 ** order }, (_, j) => base + BigInt(j)));
+}
+
 const version = 'x1';
 
 /** A scenario as one word that can be pasted into a shell. It stands for the scenario itself, not for a seed. */

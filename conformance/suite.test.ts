@@ -71,6 +71,21 @@ describe('what cannot be seen is unknown', () => {
   });
 });
 
+it('an allocator that moves pages to all the low frames may have none left for a get under 4 GiB', () => {
+  const lowFirst = referenceImplementation({ prefers: 'low' });
+  const simplest = scenarioFrom([], 'arm64', lowFirst.hello);
+  const get = simplest.steps[0] as CallStep;
+  const [given, wanted] = get.reservations as [CallStep['reservations'][0], CallStep['reservations'][0]];
+  const churn = { do: 'churn' as const, domid: 1, gfn: 0x40000n, pages: 1 };
+  const scenario: Scenario = {
+    world: { ...simplest.world, free: { low: 1, high: 64 } },
+    steps: [churn, { ...get, reservations: [given, { ...wanted, address_bits: 32 }] }],
+  };
+  const { calls } = checkHere(scenario, lowFirst);
+  expect(calls.map(({ event }) => event.call.rc)).toEqual([-12]);
+  expect(violated(scenario, lowFirst)).toEqual([]);
+});
+
 describe('a faulty hypervisor', () => {
   it('is found, and its counterexample is small and can be played again', async () => {
     const faulty = referenceImplementation({ failureRc: () => 0 });

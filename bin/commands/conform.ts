@@ -53,6 +53,10 @@ export async function run(options: Options): Promise<Iterable<number>> {
   const runs = whole('--runs', options.runs ?? String(defaultRuns), 10_000_000);
   const bar = progress('scenarios', runs);
   let result: ConformanceResult | undefined;
+  let stopped = false;
+  outcome.stop = () => {
+    stopped = true;
+  };
   try {
     result = await runSuite({
       hello: implementation.hello,
@@ -63,9 +67,11 @@ export async function run(options: Options): Promise<Iterable<number>> {
       strength: strengthAt,
       ...(options.level !== undefined && { level: options.level }),
       onProgress: bar.step,
+      stopped: () => stopped,
     });
   } finally {
     bar.end();
+    outcome.stop = undefined;
   }
   const lines = options.json ? [JSON.stringify(conformanceJson(result))] : conformanceText(result, styleFor());
   for (const text of lines) await line(text);

@@ -30,7 +30,10 @@ export const DOMID = {
 export const XENMEMF = {
   address_bits: (flags: number): number => flags & 0xff,
   /** The requested node, or `undefined` for none: it is stored plus one, in bits 8..15. */
-  node: (flags: number): number | undefined => ((flags >>> 8) & 0xff || undefined) && ((flags >>> 8) & 0xff) - 1,
+  node: (flags: number): number | undefined => {
+    const stored = (flags >>> 8) & 0xff;
+    return stored === 0 ? undefined : stored - 1;
+  },
   populate_on_demand: 1 << 16,
   exact_node_request: 1 << 17,
   vnode: 1 << 18,

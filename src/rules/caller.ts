@@ -1,23 +1,24 @@
 import { arches } from '../abi/arch.ts';
 import { DOMID, domidName, MAX_ORDER, XENMEMF } from '../abi/constants.ts';
-import { fieldOf } from '../abi/layout.ts';
 import type { JudgedOp } from '../abi/ops.ts';
 import { strayBits } from '../codec/handle.ts';
 import { hex64, toHex } from '../codec/hex.ts';
 import { type ByteRange, overlaps } from '../guest/memory.ts';
 import { inputsPerChunk, isMultiple, outputsPerChunk, sameTotal } from './exact.ts';
-import { addressesOf, type Extent, type Facts, type Reservation } from './facts.ts';
-import { type Answer, holds, notCaptured, type Rule, type Severity, unknown, unless, type Violation, violated } from './rule.ts';
-
-const everyOp: readonly JudgedOp[] = [
-  'get_dma_buf',
-  'put_dma_buf',
-  'exchange',
-  'increase_reservation',
-  'decrease_reservation',
-  'populate_physmap',
-];
-const exchanges: readonly JudgedOp[] = ['get_dma_buf', 'exchange'];
+import { addressesOf, byBase, type Extent, type Facts, placeOf, type Reservation } from './facts.ts';
+import {
+  type Answer,
+  everyOp,
+  exchanges,
+  holds,
+  notCaptured,
+  type Rule,
+  type Severity,
+  unknown,
+  unless,
+  type Violation,
+  violated,
+} from './rule.ts';
 
 /** The duties of the caller that one call can show. A finding blames the caller; an error suspends what it makes meaningless. */
 export const callerRules: readonly Rule[] = [
@@ -258,10 +259,6 @@ function checkLaterInput(facts: Facts): Answer {
   return complete ? holds : notCaptured;
 }
 
-function byBase(a: Extent, b: Extent): number {
-  return a.base < b.base ? -1 : a.base > b.base ? 1 : 0;
-}
-
 /** Two extents of one list that share a page. */
 function overlapping(extents: readonly Extent[]): [Extent, Extent] | undefined {
   const sorted = [...extents].sort(byBase);
@@ -289,12 +286,6 @@ function findLaterInput(
     }
   }
   return undefined;
-}
-
-/** The place of a field in the struct. */
-function placeOf(facts: Facts, path: string): { where: string; bytes: [number, number] } {
-  const { offset, size } = fieldOf(facts.layout, path);
-  return { where: path, bytes: [offset, offset + size] };
 }
 
 function at(facts: Facts, reservation: Pick<Reservation, 'path'>, name: string, message: string): Violation {

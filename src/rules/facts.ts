@@ -220,6 +220,17 @@ export function addressesOf(extent: Extent): ByteRange {
   return { address: extent.base << BigInt(PAGE_SHIFT), length: extent.pages << BigInt(PAGE_SHIFT) };
 }
 
+/** The place of a field in the struct: its path, and its bytes from the struct's start. */
+export function placeOf({ layout }: Facts, path: string): { where: string; bytes: [number, number] } {
+  const { offset, size } = fieldOf(layout, path);
+  return { where: path, bytes: [offset, offset + size] };
+}
+
+/** Extents in the order of their first frames. */
+export function byBase(a: Extent, b: Extent): number {
+  return a.base < b.base ? -1 : a.base > b.base ? 1 : 0;
+}
+
 /** Pages that one call is followed by, one by one; a call on more is not followed. */
 const mostPages = 1n << 14n;
 

@@ -1,16 +1,12 @@
 import { DOMID, domidName, errnoName, internalErrnos, PAGE_SHIFT } from '../abi/constants.ts';
-import { fieldOf, type StructLayout } from '../abi/layout.ts';
-import type { JudgedOp } from '../abi/ops.ts';
 import { hex64 } from '../codec/hex.ts';
 import { knownEntries } from '../guest/handle.ts';
 import { type ByteRange, overlaps } from '../guest/memory.ts';
 import { anyChange, describe, entriesRange, strayChange } from './changes.ts';
 import { inputsPerChunk, isMultiple, pagesOf, sameTotal } from './exact.ts';
-import { addressesOf, type Facts } from './facts.ts';
+import { addressesOf, type Facts, placeOf } from './facts.ts';
 import { inputsReleased, mappedAtOutputs, newPages, populated, restUnmoved, returnedFrames } from './mappings.ts';
-import { type Answer, holds, notCaptured, notExercised, type Rule, unknown, unless, violated } from './rule.ts';
-
-const exchanges: readonly JudgedOp[] = ['get_dma_buf', 'exchange'];
+import { type Answer, exchanges, holds, notCaptured, notExercised, type Rule, unknown, unless, violated } from './rule.ts';
 
 /** What op 26 promises; op 11, its parent, is held to the same sentences but for the pin. */
 export const getRules: readonly Rule[] = [
@@ -23,33 +19,49 @@ export const getRules: readonly Rule[] = [
   requirement('get-complete-count', 0, 'call', {
     quote: 'On complete success then always @nr_exchanged == @in.nr_extents',
     reading: 'rc = 0 implies nr_exchanged = in.nr_extents.',
-    check({ call: { rc }, N, in: { nr_extents: I }, layout }) {
+    check(facts) {
+      const {
+        call: { rc },
+        N,
+        in: { nr_extents: I },
+      } = facts;
       if (rc === undefined) return notCaptured;
       if (rc !== 0) return notExercised;
       if (N === undefined || I === undefined) return notCaptured;
-      return N === I ? holds : violated(`rc is 0 but nr_exchanged is ${N} of ${I}`, countPlace(layout));
+      return N === I ? holds : violated(`rc is 0 but nr_exchanged is ${N} of ${I}`, placeOf(facts, 'nr_exchanged'));
     },
   }),
   requirement('get-incomplete-nonzero', 0, 'call', {
     quote: 'If not all input exents are exchanged then the return code of this command will be non-zero',
     reading: 'nr_exchanged < in.nr_extents implies rc ≠ 0.',
-    check({ call: { rc }, N, in: { nr_extents: I }, layout }) {
+    check(facts) {
+      const {
+        call: { rc },
+        N,
+        in: { nr_extents: I },
+      } = facts;
       if (rc === undefined || N === undefined || I === undefined) return notCaptured;
       if (N >= I) return notExercised;
-      return rc !== 0 ? holds : violated(`nr_exchanged is ${N} of ${I} but rc is 0`, countPlace(layout));
+      return rc !== 0 ? holds : violated(`nr_exchanged is ${N} of ${I} but rc is 0`, placeOf(facts, 'nr_exchanged'));
     },
   }),
   requirement('get-partial-count', 0, 'call', {
     quote: 'On partial success @nr_exchanged indicates how much work was done',
     reading: 'nr_exchanged counts input extents, at most in.nr_extents, and covers whole chunks of 2^max(order) pages.',
-    check({ call: { rc }, N, in: { nr_extents: I, extent_order: oi }, out: { extent_order: oo }, layout }) {
+    check(facts) {
+      const {
+        call: { rc },
+        N,
+        in: { nr_extents: I, extent_order: oi },
+        out: { extent_order: oo },
+      } = facts;
       if (rc === undefined || N === undefined || I === undefined || oi === undefined || oo === undefined) return notCaptured;
-      if (N > I) return violated(`nr_exchanged is ${N}, more than the ${I} input extents`, countPlace(layout));
+      if (N > I) return violated(`nr_exchanged is ${N}, more than the ${I} input extents`, placeOf(facts, 'nr_exchanged'));
       const chunk = inputsPerChunk(oi, oo);
       if (N === 0n || (chunk !== undefined && N % chunk === 0n)) return holds;
       return violated(
         `nr_exchanged is ${N}, not a multiple of the ${chunk ?? `2^${oo - oi}`} input extents of a chunk`,
-        countPlace(layout),
+        placeOf(facts, 'nr_exchanged'),
       );
     },
   }),
@@ -263,9 +275,4 @@ function checkRest(facts: Facts): Answer {
   if (remapped.answer === 'violated') return remapped;
   if (K === O && N === facts.in.nr_extents) return notExercised;
   return facts.isSeen(facts.out) ? holds : notCaptured;
-}
-
-function countPlace(layout: StructLayout): { where: string; bytes: [number, number] } {
-  const { path, offset, size } = fieldOf(layout, 'nr_exchanged');
-  return { where: path, bytes: [offset, offset + size] };
 }

@@ -2,7 +2,7 @@ import { hex64 } from '../codec/hex.ts';
 import { knownEntries } from '../guest/handle.ts';
 import { moved } from './changes.ts';
 import { inputsPerChunk, outputsPerChunk } from './exact.ts';
-import type { Extent, Facts } from './facts.ts';
+import { byBase, type Extent, type Facts } from './facts.ts';
 import { type Answer, holds, noP2m, notCaptured, notExercised, unknown, unless, type Violation, violated } from './rule.ts';
 
 // The level 1 requirements of op 26: what the p2m must look like after the call. Each stops at the first page whose mapping
@@ -179,7 +179,7 @@ function chunksOf(facts: Facts): { ofInput: (e: Extent) => bigint; ofOutput: (e:
 
 /** Finds the extent of one list that holds a guest frame. They are of one size, so the last base at or below it decides. */
 function finder(extents: readonly Extent[]): (gfn: bigint) => Extent | undefined {
-  const sorted = [...extents].sort((a, b) => (a.base < b.base ? -1 : a.base > b.base ? 1 : 0));
+  const sorted = [...extents].sort(byBase);
   return (gfn) => {
     let [low, high] = [0, sorted.length];
     while (low < high) {

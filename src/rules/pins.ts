@@ -4,7 +4,7 @@ import { knownEntries } from '../guest/handle.ts';
 import { type ObservedCall, opOf, type P2m } from '../trace/call.ts';
 import { moved } from './changes.ts';
 import { pagesOf } from './exact.ts';
-import { Facts, pagesOfExtents } from './facts.ts';
+import { Facts, pagesOfExtents, placeOf } from './facts.ts';
 import { type Finding, findingOf, type Judgement } from './judge.ts';
 import { type Answer, holds, violated } from './rule.ts';
 import { ruleOf } from './table.ts';
@@ -81,12 +81,14 @@ export class PinWatch {
       (e) => pins?.returned.has(e.base) && pins.pinned.get(e.base) === undefined && !pins.uncertain.has(e.base),
     );
     if (mistaken)
-      return [finding('caller-put-lists-gpfns', `entry ${mistaken.index} is ${hex64(mistaken.base)}, a machine frame that a get returned`)];
+      return [
+        finding(facts, 'caller-put-lists-gpfns', `entry ${mistaken.index} is ${hex64(mistaken.base)}, a machine frame that a get returned`),
+      ];
     if (this.#missed) return [];
     const stranger = pagesOfExtents(extents)?.find((gfn) => this.isPinned(domid, gfn) === false);
     return stranger === undefined
       ? []
-      : [finding('caller-put-after-get', `guest frame ${hex64(stranger)} is listed, which no get has pinned`)];
+      : [finding(facts, 'caller-put-after-get', `guest frame ${hex64(stranger)} is listed, which no get has pinned`)];
   }
 
   /** Takes in a judged call; answers what it shows of earlier pins. */
@@ -260,8 +262,8 @@ export function namedDomain(facts: Facts): number | undefined {
   return named === DOMID.SELF ? facts.call.domid : named;
 }
 
-function finding(id: string, message: string): Finding {
+function finding(facts: Facts, id: string, message: string): Finding {
   const rule = ruleOf(id);
   if (!rule) throw new TypeError(`no rule ${id}`);
-  return findingOf(rule, { message, where: 'in.extent_start', bytes: [0, 8] });
+  return findingOf(rule, { message, ...placeOf(facts, 'in.extent_start') });
 }

@@ -1,4 +1,4 @@
-import type { JudgedOp } from '../abi/ops.ts';
+import { argumentOf, type JudgedOp } from '../abi/ops.ts';
 import type { Facts } from './facts.ts';
 
 /** What is wrong, and where: a field path and a half-open byte range of the struct, where the fault is in the struct. */
@@ -39,6 +39,11 @@ export interface Rule {
   /** Judges one call. Absent where one call cannot show the answer. */
   readonly check?: (facts: Facts) => Answer;
 }
+
+/** Every op that is judged. */
+export const everyOp: readonly JudgedOp[] = Object.keys(argumentOf) as JudgedOp[];
+/** The ops that exchange pages: 26 and its parent, 11. */
+export const exchanges: readonly JudgedOp[] = ['get_dma_buf', 'exchange'];
 
 export const holds: Answer = { answer: 'holds' };
 

@@ -6,10 +6,9 @@ import { anyChange, describe, entriesRange, moved, strayChange } from './changes
 import { addressesOf, type Facts } from './facts.ts';
 import { restUnmoved } from './mappings.ts';
 import { writableEntries } from './reservation.ts';
-import { type Answer, holds, noP2m, notCaptured, notExercised, type Rule, unknown, unless, violated } from './rule.ts';
+import { type Answer, everyOp, exchanges, holds, noP2m, notCaptured, notExercised, type Rule, unknown, unless, violated } from './rule.ts';
 
-const exchangesAndPut: readonly JudgedOp[] = ['get_dma_buf', 'put_dma_buf', 'exchange'];
-const everyOp: readonly JudgedOp[] = [...exchangesAndPut, 'increase_reservation', 'decrease_reservation', 'populate_physmap'];
+const exchangesAndPut: readonly JudgedOp[] = [...exchanges, 'put_dma_buf'];
 
 /** What must hold whatever the caller did. */
 export const safetyRules: readonly Rule[] = [

@@ -1,6 +1,6 @@
 import { errno, MAX_ORDER } from '../abi/constants.ts';
 import type { ObservedCall } from '../trace/call.ts';
-import { inputsPerChunk } from './exact.ts';
+import { inputsPerChunk, outputsPerChunk } from './exact.ts';
 import { type Facts, pagesOfExtents } from './facts.ts';
 import type { Judgement } from './judge.ts';
 import type { PinWatch } from './pins.ts';
@@ -111,7 +111,7 @@ function namesSameFrame(facts: Facts): boolean {
   const { extent_order: oi } = facts.in;
   const { extent_order: oo } = facts.out;
   const perIn = inputsPerChunk(oi ?? 0, oo ?? 0);
-  const perOut = inputsPerChunk(oo ?? 0, oi ?? 0);
+  const perOut = outputsPerChunk(oi ?? 0, oo ?? 0);
   if (perIn === undefined || perOut === undefined) return false;
   const inputs = new Map(facts.extents(facts.in).map((e) => [e.base, e.index / perIn]));
   return facts.extents(facts.out).some((e) => inputs.get(e.base) === e.index / perOut);
