@@ -1,6 +1,6 @@
 import { PAGE_SHIFT, PAGE_SIZE } from '../src/abi/constants.ts';
 import type { ByteRange } from '../src/guest/memory.ts';
-import type { P2m } from '../src/trace/call.ts';
+import { type Frames, SeenP2m } from './frames.ts';
 import type { ChangedRange, DomainPlan, PageRun } from './implementation.ts';
 import { Shadow } from './shadow.ts';
 
@@ -14,24 +14,30 @@ export class DomainView {
   /** Every guest frame that is watched: RAM and holes. */
   readonly runs: readonly PageRun[];
   readonly memory: Shadow = new Shadow();
-  /** As the implementation last translated it; empty where it cannot. */
-  p2m: P2m = new Map();
-  /** Does the p2m have to be looked up again? */
-  isStale = true;
+  /** Pages it owns, as last told. */
+  pages: number | undefined;
+  #p2m: SeenP2m;
+  readonly #mapped = new Map<bigint, boolean | undefined>();
   /** May frames beyond the runs have become RAM, because a call populated some? Then they are not known to be holes. */
   #spilled = false;
-  readonly #mapped = new Map<bigint, boolean | undefined>();
+  #holes: readonly ByteRange[] | undefined;
   readonly #marks = new Set<bigint>();
 
   constructor(plan: DomainPlan) {
     this.domid = plan.domid;
     this.privileged = plan.privileged;
-    this.runs = [...plan.ram, ...plan.holes];
-    for (const gfn of framesOf(plan.ram)) {
+    this.runs = joined([...plan.ram, ...plan.holes]);
+    this.#p2m = new SeenP2m(this.runs, []);
+    eachFrame(plan.ram, (gfn) => {
       this.memory.zero(gfn);
       this.#mapped.set(gfn, true);
-    }
-    for (const gfn of framesOf(plan.holes)) this.#mapped.set(gfn, false);
+    });
+    eachFrame(plan.holes, (gfn) => this.#mapped.set(gfn, false));
+  }
+
+  /** As the implementation last translated it, without what it did not answer; another map as soon as anything differs. */
+  get p2m(): SeenP2m {
+    return this.#p2m;
   }
 
   /** Is a frame RAM: yes, no, or `undefined` where it cannot be told, as of any frame that is not watched. */
@@ -44,22 +50,33 @@ export class DomainView {
     return [...this.#mapped].filter(([, mapped]) => mapped !== false).map(([gfn]) => gfn);
   }
 
+  isMarked(gfn: bigint): boolean {
+    return this.#marks.has(gfn);
+  }
+
   /** Marked frames in a run. */
   marked(gfn: bigint, pages: number): bigint[] {
-    if (pages === 1) return this.#marks.has(gfn) ? [gfn] : [];
     return [...this.#marks].filter((page) => page >= gfn && page < gfn + BigInt(pages));
+  }
+
+  /** The frame that a write marks: of RAM, from its first byte on. */
+  markedBy(address: bigint): bigint | undefined {
+    const gfn = address >> shift;
+    return address === gfn << shift && this.mapped(gfn) ? gfn : undefined;
   }
 
   /** The guest wrote this. */
   wrote(address: bigint, bytes: Uint8Array): void {
     this.memory.learn(address, bytes);
-    const gfn = address >> shift;
-    if (address === gfn << shift && this.mapped(gfn)) this.#marks.add(gfn);
+    const gfn = this.markedBy(address);
+    if (gfn !== undefined) this.#marks.add(gfn);
   }
 
   /** A call may have populated this frame: one that is not watched is not known to be a hole any more. */
   populated(gfn: bigint): void {
-    if (!this.#mapped.has(gfn)) this.#spilled = true;
+    if (this.#spilled || this.#mapped.has(gfn)) return;
+    this.#spilled = true;
+    this.#holes = undefined;
   }
 
   /** The content of a page is not known any more. */
@@ -68,40 +85,37 @@ export class DomainView {
     this.#marks.delete(gfn);
   }
 
-  /** The mapping of a page is not known any more, or known from the outcome of a call alone. */
+  /** The same of every page that a range touches. */
+  forgetRange({ address, length }: ByteRange): void {
+    for (let gfn = address >> shift; gfn << shift < address + length; gfn++) this.forget(gfn);
+  }
+
+  /** The mapping of a page is not known any more, or known from the outcome of a call alone; a look at the p2m knows better. */
   believe(gfn: bigint, mapped: boolean | undefined): void {
-    this.#mapped.set(gfn, mapped);
+    if (this.#p2m.has(gfn)) return;
+    this.#map(gfn, mapped);
     this.forget(gfn);
   }
 
-  /** Takes in a look at the p2m. A page with another frame behind it has unknown content, unless it was only moved. */
-  looked(p2m: Map<bigint, bigint | null>, contentKept: boolean): void {
-    for (const [gfn, frame] of p2m) {
-      const before = this.p2m.get(gfn);
-      if (before !== undefined && before === frame) continue;
-      const moved = before !== undefined && (!contentKept || frame === null || before === null);
-      if (moved) this.forget(gfn);
-      if (this.#mapped.get(gfn) !== (frame !== null)) {
-        this.#mapped.set(gfn, frame !== null);
-        if (before === undefined) this.forget(gfn);
-      }
+  /** Takes in a look at the p2m, run by run. A page with another frame behind it has unknown content, unless it was only moved. */
+  looked(seen: readonly Frames[], contentKept: boolean): void {
+    const p2m = new SeenP2m(this.runs, seen);
+    const changed = p2m.since(this.#p2m);
+    if (changed.length === 0 && p2m.answersAs(this.#p2m)) return;
+    this.#p2m = p2m;
+    for (const { gfn, old, frame } of changed) {
+      const isOther = this.mapped(gfn) !== (frame !== null);
+      if (isOther) this.#map(gfn, frame !== null);
+      if (old === undefined ? isOther : !contentKept || frame === null || old === null) this.forget(gfn);
     }
-    this.p2m = p2m;
-    this.isStale = false;
   }
 
-  /** What is known not to be this domain's memory, as of now, worked out when it is asked for. */
-  holes(): () => readonly ByteRange[] {
-    const frames = this.p2m.size > 0 ? this.p2m : new Map(this.#mapped);
-    const spilled = this.#spilled;
-    let found: readonly ByteRange[] | undefined;
-    return () => {
-      const isHole = (mapped: boolean | bigint | null | undefined): boolean => mapped === false || mapped === null;
-      found ??= spilled
-        ? [...frames].filter(([, mapped]) => isHole(mapped)).map(([gfn]) => ({ address: gfn << shift, length: BigInt(PAGE_SIZE) }))
-        : holesBetween([...frames].filter(([, mapped]) => !isHole(mapped)).map(([gfn]) => gfn));
-      return found;
-    };
+  /** What is known not to be this domain's memory. */
+  get holes(): readonly ByteRange[] {
+    this.#holes ??= this.#spilled
+      ? [...this.#mapped].filter(([, mapped]) => mapped === false).map(([gfn]) => ({ address: gfn << shift, length: BigInt(PAGE_SIZE) }))
+      : holesBetween(this.ramPages());
+    return this.#holes;
   }
 
   /** The parts of a range whose content was known, in pieces that one read can fetch. */
@@ -117,6 +131,22 @@ export class DomainView {
     }
     return parts;
   }
+
+  #map(gfn: bigint, mapped: boolean | undefined): void {
+    this.#mapped.set(gfn, mapped);
+    this.#holes = undefined;
+  }
+}
+
+/** Runs that follow each other as one: each is a question of its own. */
+function joined(runs: readonly PageRun[]): PageRun[] {
+  const found: PageRun[] = [];
+  for (const run of runs) {
+    const last = found.at(-1);
+    if (last && last.gfn + BigInt(last.pages) === run.gfn) found[found.length - 1] = { gfn: last.gfn, pages: last.pages + run.pages };
+    else found.push(run);
+  }
+  return found;
 }
 
 function holesBetween(ram: bigint[]): ByteRange[] {
@@ -131,6 +161,6 @@ function holesBetween(ram: bigint[]): ByteRange[] {
   return found;
 }
 
-function framesOf(runs: readonly PageRun[]): bigint[] {
-  return runs.flatMap(({ gfn, pages }) => Array.from({ length: pages }, (_, i) => gfn + BigInt(i)));
+function eachFrame(runs: readonly PageRun[], visit: (gfn: bigint) => void): void {
+  for (const { gfn, pages } of runs) for (let i = 0; i < pages; i++) visit(gfn + BigInt(i));
 }

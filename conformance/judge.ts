@@ -35,7 +35,10 @@ export class ScenarioJudge {
 
   /** What one event says, by rule; for a call also its whole judgement. */
   take(event: Event): { given: Given[]; judgement?: Judgement } {
-    if (event.kind === 'skipped') return { given: [] };
+    if (event.kind === 'skipped') {
+      if (event.half) this.#lostTrack();
+      return { given: [] };
+    }
     if (event.kind === 'churn') {
       // Which frames the pages moved to is the allocator's choice: it may have been all the low ones.
       this.#low = 0n;
@@ -87,6 +90,14 @@ export class ScenarioJudge {
       maxExtents: max_extents ?? 0x3ff_ffffn,
       maxGfn: max_gfn ?? (1n << 52n) - 1n,
     };
+  }
+
+  /** Something was done that was not seen. */
+  #lostTrack(): void {
+    this.#pins.missed();
+    this.#put.clear();
+    this.#total = 0n;
+    this.#low = 0n;
   }
 
   /** Frames that are surely still free: an exchange keeps the total, but may use up low frames and give back high ones. */

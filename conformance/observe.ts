@@ -1,13 +1,14 @@
 import { DOMID, PAGE_SHIFT, PAGE_SIZE } from '../src/abi/constants.ts';
-import { argumentOf, type JudgedOp, judgedOp, opNumber, startExtent } from '../src/abi/ops.ts';
+import { argumentOf, judgedOp, opNumber } from '../src/abi/ops.ts';
 import { codecFor, type StructCodec } from '../src/codec/codec.ts';
 import { pointerOf } from '../src/codec/handle.ts';
-import { knownEntries, listBehind } from '../src/guest/handle.ts';
-import { type ByteRange, differences, type GuestMemory, inside, type Piece, sparseMemory } from '../src/guest/memory.ts';
+import { type ByteRange, differences, inside, type Piece, sparseMemory } from '../src/guest/memory.ts';
 import type { ObservedCall, OtherDomain, P2m } from '../src/trace/call.ts';
 import { DomainView } from './domain-view.ts';
 import type { Answer, ChangedRange, Hello, Inject, Request } from './implementation.ts';
-import { type CallStep, type ChurnStep, framesOf, type Scenario } from './scenario.ts';
+import { believe, countIn, spill } from './outcome.ts';
+import type { CallStep, ChurnStep, Scenario } from './scenario.ts';
+import { listsOf, markOf, mostMarks, newMarks, structOf } from './written.ts';
 
 /** What was seen of one step. */
 export type Event =
@@ -31,15 +32,16 @@ export type Event =
       /** Marked pages whose content did. */
       readonly kept: readonly bigint[];
     }
-  /** The implementation could not do the step: what depends on it is unknown. */
-  | { readonly kind: 'skipped'; readonly step: number; readonly why: string };
+  /** The implementation could not do the step: what depends on it is unknown. `half`: something may have been done all the same. */
+  | { readonly kind: 'skipped'; readonly step: number; readonly why: string; readonly half?: boolean };
 
 /** Yields requests, takes their answers. */
 export type Play<T> = Generator<readonly Request[], T, readonly Answer[]>;
 
 /** Bytes that mark a page, so that a move that loses its content shows. */
 const markBytes = 8;
-const most = { marks: 16, listBytes: 4096, unlisted: 16n };
+/** `canaries`: marks that are looked at after a call although `changes` says that they are as they were. */
+const most = { listBytes: 4096, unlisted: 16n, canaries: 4 };
 const shift = BigInt(PAGE_SHIFT);
 
 /** An environment fault of the implementation under test: no verdict on the hypervisor. */
@@ -49,14 +51,27 @@ export class SetupError extends Error {
 
 /**
  * Plays a scenario: yields requests, takes their answers, and returns what was seen. It judges nothing and waits for nothing,
- * so one text serves an implementation in this process and one at the end of a pipe.
+ * so one text serves an implementation in this process and one at the end of a pipe. A step goes out in one go wherever
+ * possible: over a pipe it is the round trips that cost.
  */
 export function* observe(scenario: Scenario, hello: Hello, seen: (event: Event) => void): Play<void> {
   const stage = new Stage(scenario, hello);
-  yield* stage.open();
-  for (const [index, step] of scenario.steps.entries()) {
-    seen(step.do === 'call' ? yield* stage.call(step, index) : yield* stage.churn(step, index));
+  const unbuilt = yield* stage.open();
+  for (const [step, what] of scenario.steps.entries()) {
+    if (unbuilt !== undefined) seen({ kind: 'skipped', step, why: unbuilt });
+    else seen(what.do === 'call' ? yield* stage.call(what, step) : yield* stage.churn(what, step));
   }
+}
+
+/** What is learnt of a domain's memory after a call. */
+interface Learnt {
+  readonly view: DomainView;
+  /** Bytes that were read back. */
+  readonly got: Piece[];
+  /** What else is said to have changed, of what was known. */
+  readonly missing: readonly ByteRange[];
+  /** Is all of it seen: what was known before, and what of it changed? */
+  whole: boolean;
 }
 
 class Stage {
@@ -70,14 +85,24 @@ class Stage {
     this.#views = scenario.world.domains.map((plan) => new DomainView(plan));
   }
 
-  /** Builds the world and marks the pages that the scenario names. */
-  *open(): Play<void> {
+  /** Builds the world, marks the pages that the scenario names and looks at it; says why if there is no such world. */
+  *open(): Play<string | undefined> {
     const named = new Set(this.#scenario.steps.flatMap((s) => (s.do === 'call' ? s.lists.flatMap((list) => list ?? []) : [])));
-    const requests: Request[] = [{ op: 'reset', ...this.#scenario.world }];
-    for (const view of this.#views) {
-      for (const gfn of [...named].filter((g) => view.mapped(g)).slice(0, most.marks)) requests.push(this.#mark(view, gfn));
-    }
-    yield* this.#ask(requests);
+    const marks = this.#views.flatMap((view) =>
+      [...named]
+        .filter((gfn) => view.mapped(gfn))
+        .slice(0, mostMarks)
+        .map((gfn) => ({ view, piece: markOf(view.domid, gfn) })),
+    );
+    const [built, ...told] = yield* this.#ask([
+      { op: 'reset', ...this.#scenario.world },
+      ...marks.map(({ view, piece }) => writeRequest(view.domid, piece)),
+      ...this.#lookRequests(this.#views),
+    ]);
+    if (built?.error) return built.error.message;
+    for (const [i, { view, piece }] of marks.entries()) if (isDone(told[i])) view.wrote(piece.address, piece.bytes);
+    this.#look(told.slice(marks.length), this.#views);
+    return undefined;
   }
 
   *call(step: CallStep, index: number): Play<Event> {
@@ -94,41 +119,57 @@ class Stage {
     const named = namedId === DOMID.SELF ? caller : this.#views.find((view) => view.domid === namedId);
     const others = this.#views.filter((view) => view !== caller && view !== named);
 
-    yield* this.#look();
-    yield* this.#write(caller, step, op, codec);
-    const p2mBefore = new Map(this.#views.map((view) => [view, view.p2m]));
-    const holes = caller.holes();
-    const mappedBefore = new Map([...listed(step)].map((gfn) => [gfn, named?.mapped(gfn)]));
+    const names = new Set(step.lists.flatMap((list) => list ?? []));
+    const writes = [
+      ...(op === 'put_dma_buf' ? newMarks(caller, names) : []),
+      ...listsOf(step, arch),
+      { address: step.arg, bytes: structOf(step, op, codec) },
+    ];
+    const marking = new Set(writes.map(({ address }) => caller.markedBy(address)));
+    const marked = [...names].filter((gfn) => caller.isMarked(gfn) || marking.has(gfn)).slice(0, mostMarks);
+    const reads = this.#reads(step, codec.size, caller, marked);
     const inject = this.#injectable(step.inject);
-    const reads = this.#reads(step, codec.size, caller);
+    const p2mBefore = named?.p2m ?? new Map();
+    const othersBefore = others.map((view) => view.p2m);
+    const pagesBefore = named?.pages;
+    const unmapped = caller.holes;
+    const mappedBefore = new Map([...names].map((gfn) => [gfn, named?.mapped(gfn)]));
+
+    const told = [
+      ...(yield* this.#ask([
+        ...writes.map((piece) => writeRequest(step.domid, piece)),
+        { op: 'call', domid: step.domid, cmd: step.cmd - opNumber(step.cmd) + number, arg: step.arg, ...(inject && { inject }) },
+        ...this.#changeRequests(),
+        ...reads.map((range) => readRequest(step.domid, range)),
+        ...this.#lookRequests(this.#views),
+      ])),
+    ];
+    const written = told.splice(0, writes.length);
+    for (const [i, { address, bytes }] of writes.entries()) if (isDone(written[i])) caller.wrote(address, bytes);
+    const [called] = told.splice(0, 1);
+    if (called?.rc === undefined) return { kind: 'skipped', step: index, why: called?.error?.message ?? 'no return code' };
+    const reported = told.splice(0, this.#changeRequests().length);
+    const readBack = told.splice(0, reads.length);
     // Copies: the view's own pages go on changing.
     const before = sparseMemory(
       reads.flatMap((range) => caller.memory.known(range).map(({ address, bytes }) => ({ address, bytes: bytes.slice() }))),
     );
+    const own = this.#learnt(caller, reported, reads, readBack);
+    const after = sparseMemory([...own.got]);
+    const elsewhere = others.map((view) => this.#learnt(view, reported));
+    yield* this.#fetch([own, ...elsewhere]);
+    const [changes, ...otherChanges] = [own, ...elsewhere].map(settle);
+    const outcome = { step, op, rc: called.rc, N: countIn(codec, readBack[0]?.bytes) };
+    if (named) spill(named, outcome, before, arch);
+    this.#look(told, this.#views);
+    if (named && !named.p2m.isWhole) believe(named, outcome);
+    const failed = written.find((answer) => answer.error);
+    if (failed) return { kind: 'skipped', step: index, why: failed.error?.message ?? '', half: true };
 
-    const [[called, ...told], pagesBefore] = yield* this.#pagesAround(named, [
-      { op: 'call', domid: step.domid, cmd: step.cmd - opNumber(step.cmd) + number, arg: step.arg, ...(inject && { inject }) },
-      ...this.#changeRequests(),
-      ...reads.map((range) => readRequest(step.domid, range)),
-    ]);
-    if (called?.rc === undefined) return { kind: 'skipped', step: index, why: called?.error?.message ?? 'no return code' };
-    const reported = this.#hello.capabilities.has('changes') ? told.splice(0, this.#views.length) : [];
-    const reportedBy = (view: DomainView): readonly ChangedRange[] => reported[this.#views.indexOf(view)]?.ranges ?? [];
-    const after = reads.flatMap(({ address }, i): Piece[] => {
-      const bytes = told[i]?.bytes;
-      return bytes ? [{ address, bytes }] : [];
-    });
-    const changes = yield* this.#settle(caller, after, reportedBy(caller));
-    const otherChanges: ByteRange[][] = [];
-    for (const view of others) otherChanges.push(yield* this.#settle(view, [], reportedBy(view)));
-    if (named && mayHavePopulated(op, step, called.rc, countAfter(codec, told[0]?.bytes))) this.#spill(named, step, op, before);
-    if (named && !this.#hello.capabilities.has('translate')) this.#believe(named, step, op, called.rc, codec, told[0]?.bytes);
-    for (const view of this.#views) view.isStale = true;
-    yield* this.#look();
-    const [, pagesAfter] = yield* this.#pagesAround(named, []);
     const seenOthers = others.map((view, i): OtherDomain => {
-      return { domid: view.domid, changes: otherChanges[i] ?? [], p2mBefore: p2mBefore.get(view) ?? new Map(), p2mAfter: view.p2m };
+      return { domid: view.domid, changes: otherChanges[i] ?? [], p2mBefore: othersBefore[i] ?? new Map(), p2mAfter: view.p2m };
     });
+    const watched = this.#views.length > 1 && elsewhere.every(({ whole }) => whole) && others.every((view) => this.#isLookedAt(view));
     const call: ObservedCall = {
       cmd: step.cmd,
       profile: 'dma-buf',
@@ -143,16 +184,14 @@ class Stage {
       arg: step.arg,
       rc: called.rc,
       before,
-      after: sparseMemory(after),
-      changes,
-      get unmapped() {
-        return holes();
-      },
-      p2mBefore: (named && p2mBefore.get(named)) ?? new Map(),
+      after,
+      changes: own.whole ? changes : undefined,
+      unmapped,
+      p2mBefore,
       p2mAfter: named?.p2m ?? new Map(),
       pagesBefore,
-      pagesAfter,
-      others: this.#views.length > 1 ? seenOthers : undefined,
+      pagesAfter: named?.pages,
+      others: watched ? seenOthers : undefined,
     };
     return {
       kind: 'call',
@@ -167,22 +206,26 @@ class Stage {
   *churn(step: ChurnStep, index: number): Play<Event> {
     const view = this.#views.find((v) => v.domid === step.domid);
     if (!view || !this.#hello.capabilities.has('churn')) return { kind: 'skipped', step: index, why: 'the implementation cannot churn' };
-    yield* this.#look();
     const before = view.p2m;
-    const marked = view.marked(step.gfn, step.pages).slice(0, most.marks);
-    const [, ...reads] = yield* this.#ask([
+    const marked = view.marked(step.gfn, step.pages).slice(0, mostMarks);
+    const [churned, ...told] = yield* this.#ask([
       { op: 'churn', domid: step.domid, gfn: step.gfn, pages: step.pages },
       ...marked.map((gfn) => readRequest(step.domid, { address: gfn << shift, length: BigInt(markBytes) })),
+      ...this.#lookRequests([view]),
+      // Asked for so that the next call's hold nothing of this.
       ...this.#changeRequests(),
     ]);
-    view.isStale = true;
-    yield* this.#look(true);
-    const lost = marked.filter((gfn, i) => {
+    if (churned?.error) return { kind: 'skipped', step: index, why: churned.error.message };
+    this.#look(told.slice(marked.length), [view], true);
+    const lost: bigint[] = [];
+    const kept: bigint[] = [];
+    for (const [i, gfn] of marked.entries()) {
       const held = view.memory.read(gfn << shift, markBytes);
-      const now = reads[i]?.bytes;
-      return held !== undefined && (now === undefined || !sameBytes(held, now));
-    });
-    const kept = marked.filter((gfn) => !lost.includes(gfn));
+      const now = told[i]?.bytes;
+      if (told[i]?.error) view.forget(gfn);
+      else if (held !== undefined && (now === undefined || !sameBytes(held, now))) lost.push(gfn);
+      else kept.push(gfn);
+    }
     for (const gfn of lost) view.forget(gfn);
     return { kind: 'churn', step: index, domid: step.domid, before, after: view.p2m, lost, kept };
   }
@@ -195,52 +238,38 @@ class Stage {
     return answers;
   }
 
-  /** Asks for the pages a domain owns, then these; answers both. */
-  *#pagesAround(view: DomainView | undefined, requests: readonly Request[]): Play<[Answer[], number | undefined]> {
-    if (!view || !this.#hello.capabilities.has('pages')) return [requests.length > 0 ? [...(yield* this.#ask(requests))] : [], undefined];
-    const [first, ...rest] = yield* this.#ask([{ op: 'pages', domid: view.domid }, ...requests]);
-    return [rest, first?.pages];
+  /** What a look asks: the p2m of these views, and how many pages every domain owns. */
+  #lookRequests(views: readonly DomainView[]): Request[] {
+    const { capabilities } = this.#hello;
+    const requests: Request[] = [];
+    if (capabilities.has('translate')) {
+      for (const { domid, runs } of views) for (const { gfn, pages } of runs) requests.push({ op: 'translate', domid, gfn, pages });
+    }
+    if (capabilities.has('pages')) for (const { domid } of this.#views) requests.push({ op: 'pages', domid });
+    return requests;
   }
 
-  /** Brings the views of all p2ms up to date. */
-  *#look(contentKept = false): Play<void> {
-    if (!this.#hello.capabilities.has('translate')) return;
-    const stale = this.#views.filter((view) => view.isStale);
-    const wanted = stale.flatMap((view) => view.runs.map((run) => ({ view, run })));
-    if (wanted.length === 0) return;
-    const answers = yield* this.#ask(wanted.map(({ view, run }) => ({ op: 'translate', domid: view.domid, ...run })));
-    const seen = new Map(stale.map((view) => [view, new Map<bigint, bigint | null>()]));
-    for (const [i, { view, run }] of wanted.entries()) {
-      const mfns = answers[i]?.mfns ?? [];
-      for (let j = 0; j < mfns.length; j++) seen.get(view)?.set(run.gfn + BigInt(j), mfns[j] ?? null);
+  /** Takes in a look. */
+  #look(answers: readonly Answer[], views: readonly DomainView[], contentKept = false): void {
+    let at = 0;
+    if (this.#hello.capabilities.has('translate')) {
+      for (const view of views) {
+        view.looked(
+          view.runs.map(({ pages }) => answers[at++]?.mfns?.slice(0, pages)),
+          contentKept,
+        );
+      }
     }
-    for (const [view, p2m] of seen) view.looked(p2m, contentKept);
+    for (const view of this.#views) view.pages = answers[at++]?.pages;
   }
 
-  /** Puts the call's struct and lists into the guest's memory, and marks the pages of a put. */
-  *#write(caller: DomainView, step: CallStep, op: JudgedOp, codec: StructCodec<'xen_get_dma_buf'>): Play<void> {
-    const { arch } = this.#scenario.world;
-    const writes: Piece[] = [];
-    if (op === 'put_dma_buf') {
-      const unmarked = [...listed(step)].filter((gfn) => caller.mapped(gfn) && caller.marked(gfn, 1).length === 0).slice(0, most.marks);
-      for (const gfn of unmarked) writes.push({ address: gfn << shift, bytes: markOf(caller.domid, gfn) });
-    }
-    for (const [i, list] of step.lists.entries()) {
-      const handle = step.reservations[i]?.extent_start;
-      if (list === undefined || list.length === 0 || handle === undefined) continue;
-      writes.push({ address: pointerOf(handle, arch), bytes: new Uint8Array(BigUint64Array.from(list).buffer) });
-    }
-    writes.push({ address: step.arg, bytes: structBytes(step, op, codec) });
-    const answers = yield* this.#ask(writes.map(({ address, bytes }) => ({ op: 'write', domid: step.domid, addr: address, bytes })));
-    for (const [i, { address, bytes }] of writes.entries()) {
-      if (answers[i]?.fault) continue;
-      // A page that the last call populated held whatever it held: what is written now is what is known.
-      caller.wrote(address, bytes);
-    }
+  /** Was the view seen as far as the implementation can show it? */
+  #isLookedAt(view: DomainView): boolean {
+    return view.p2m.isWhole || !this.#hello.capabilities.has('translate');
   }
 
   /** What is read back after a call whatever it reports: the struct, the lists, and the marks of the pages it names. */
-  #reads(step: CallStep, structSize: number, caller: DomainView): ByteRange[] {
+  #reads(step: CallStep, structSize: number, caller: DomainView, marked: readonly bigint[]): ByteRange[] {
     const own: ByteRange[] = [{ address: step.arg, length: BigInt(structSize) }];
     if (!this.#hello.capabilities.has('changes')) {
       return [...own, ...caller.ramPages().map((gfn) => ({ address: gfn << shift, length: BigInt(PAGE_SIZE) }))];
@@ -250,36 +279,43 @@ class Stage {
       const length = entries * 8n < BigInt(most.listBytes) ? entries * 8n : BigInt(most.listBytes);
       if (length > 0n) own.push({ address: pointerOf(extent_start, this.#scenario.world.arch), length });
     }
-    const marked = [...listed(step)].filter((gfn) => caller.marked(gfn, 1).length > 0).slice(0, most.marks);
-    return [...own, ...marked.map((gfn) => ({ address: gfn << shift, length: BigInt(markBytes) }))];
+    return [...own, ...marked.slice(0, most.canaries).map((gfn) => ({ address: gfn << shift, length: BigInt(markBytes) }))];
   }
 
   #changeRequests(): Request[] {
     return this.#hello.capabilities.has('changes') ? this.#views.map(({ domid }) => ({ op: 'changes', domid })) : [];
   }
 
-  /** Takes in what was read back, fetches what else is said to have changed, and returns what really did. */
-  *#settle(view: DomainView, readBack: readonly Piece[], reported: readonly ChangedRange[]): Play<ByteRange[]> {
-    const got = [...readBack];
-    const missing = reported
+  /** Puts together what the answers tell of a domain's memory. */
+  #learnt(view: DomainView, reported: readonly Answer[], reads: readonly ByteRange[] = [], readBack: readonly Answer[] = []): Learnt {
+    const got: Piece[] = [];
+    let whole = true;
+    for (const [i, range] of reads.entries()) {
+      const { bytes, error } = readBack[i] ?? {};
+      if (bytes) got.push({ address: range.address, bytes });
+      if (!error) continue;
+      view.forgetRange(range);
+      whole = false;
+    }
+    const answer = this.#hello.capabilities.has('changes') ? (reported[this.#views.indexOf(view)] ?? {}) : { ranges: [] };
+    // No answer is not "nothing changed": then all there is may have.
+    const missing = (answer.ranges ?? view.runs.map(addressesOf))
       .flatMap((range) => view.knownParts(range))
       .filter((range) => !got.some((p) => inside(range, { address: p.address, length: BigInt(p.bytes.length) })));
-    if (missing.length > 0) {
-      const more = yield* this.#ask(missing.map((range) => readRequest(view.domid, range)));
-      for (const [i, { address }] of missing.entries()) {
-        const bytes = more[i]?.bytes;
-        if (bytes) got.push({ address, bytes });
-        else view.forget(address >> shift);
-      }
+    return { view, got, missing, whole };
+  }
+
+  /** Fetches what else is said to have changed. */
+  *#fetch(learnt: readonly Learnt[]): Play<void> {
+    const wanted = learnt.flatMap((of) => of.missing.map((range) => ({ of, range })));
+    if (wanted.length === 0) return;
+    const answers = yield* this.#ask(wanted.map(({ of, range }) => readRequest(of.view.domid, range)));
+    for (const [i, { of, range }] of wanted.entries()) {
+      const { bytes, error } = answers[i] ?? {};
+      if (bytes) of.got.push({ address: range.address, bytes });
+      else of.view.forgetRange(range);
+      if (error) of.whole = false;
     }
-    const changes: ByteRange[] = [];
-    for (const piece of got) {
-      const held = view.memory.read(piece.address, piece.bytes.length);
-      if (held && sameBytes(held, piece.bytes)) continue;
-      changes.push(...differences(view.memory, sparseMemory([piece]), { address: piece.address, length: BigInt(piece.bytes.length) }));
-      view.memory.learn(piece.address, piece.bytes);
-    }
-    return changes;
   }
 
   #injectable(inject: Inject | undefined): Inject | undefined {
@@ -287,93 +323,36 @@ class Stage {
     if (inject?.fail_alloc !== undefined && capabilities.has('fail-alloc')) return { fail_alloc: inject.fail_alloc };
     return inject?.preempt !== undefined && capabilities.has('preempt') ? { preempt: inject.preempt } : undefined;
   }
-
-  #mark(view: DomainView, gfn: bigint): Request {
-    const bytes = markOf(view.domid, gfn);
-    view.wrote(gfn << shift, bytes);
-    return { op: 'write', domid: view.domid, addr: gfn << shift, bytes };
-  }
-
-  /** Which frames the call may have populated, by what its list really held: that can be more than was written for it. */
-  #spill(view: DomainView, step: CallStep, op: JudgedOp, before: GuestMemory): void {
-    const populates = op === 'populate_physmap' ? step.reservations[0] : op === 'put_dma_buf' ? undefined : step.reservations[1];
-    if (!populates) return;
-    const list = listBehind(populates.extent_start, populates.nr_extents, this.#scenario.world.arch);
-    const entries = knownEntries(before, list);
-    for (const gfn of framesOf(
-      entries.map((e) => e.value),
-      populates.extent_order,
-    ))
-      view.populated(gfn);
-    if (BigInt(entries.length) < list.count) view.populated(-1n);
-  }
-
-  /** Without a p2m to look at: what the outcome of a call lets one believe of the frames it named. */
-  #believe(
-    view: DomainView,
-    step: CallStep,
-    op: JudgedOp,
-    rc: number,
-    codec: StructCodec<'xen_get_dma_buf'>,
-    after: Uint8Array | undefined,
-  ): void {
-    if (op === 'put_dma_buf') return;
-    const [inputs, outputs] = step.reservations.map((r, i) => framesOf(step.lists[i] ?? [], r.extent_order));
-    if (op === 'get_dma_buf' || op === 'exchange') {
-      const N = countAfter(codec, after);
-      if (N === 0n && rc <= 0) return;
-      const sure = rc === 0 && N === step.reservations[0]?.nr_extents && step.lists.every((list) => list !== undefined);
-      for (const gfn of inputs ?? []) view.believe(gfn, sure ? false : undefined);
-      for (const gfn of outputs ?? []) view.believe(gfn, sure ? true : undefined);
-      return;
-    }
-    if (rc <= startExtent(step.cmd)) return;
-    const sure = BigInt(rc) === step.reservations[0]?.nr_extents && startExtent(step.cmd) === 0 && op !== 'increase_reservation';
-    for (const gfn of inputs ?? []) view.believe(gfn, sure ? op === 'populate_physmap' : undefined);
-  }
 }
 
-/** `nr_exchanged` as the call left it, where it can be read. */
-function countAfter(codec: StructCodec<'xen_get_dma_buf'>, after: Uint8Array | undefined): bigint | undefined {
-  return after?.length === codec.size ? codec.decode(after).nr_exchanged : undefined;
+/** Takes in what was read back, and returns what really changed. */
+function settle({ view, got }: Learnt): ByteRange[] {
+  const changes: ByteRange[] = [];
+  for (const piece of got) {
+    const held = view.memory.read(piece.address, piece.bytes.length);
+    if (held && sameBytes(held, piece.bytes)) continue;
+    changes.push(...differences(view.memory, sparseMemory([piece]), { address: piece.address, length: BigInt(piece.bytes.length) }));
+    view.memory.learn(piece.address, piece.bytes);
+  }
+  return changes;
 }
 
-function mayHavePopulated(op: JudgedOp, step: CallStep, rc: number, N: bigint | undefined): boolean {
-  if (op === 'get_dma_buf' || op === 'exchange') return N !== 0n;
-  return op === 'populate_physmap' && rc > startExtent(step.cmd);
+function isDone(answer: Answer | undefined): boolean {
+  return answer !== undefined && !answer.fault && !answer.error;
 }
 
 function readRequest(domid: number, { address, length }: ByteRange): Request {
   return { op: 'read', domid, addr: address, length: Number(length) };
 }
 
-/** The frames that a call's lists name, extents by their bases. */
-function listed(step: CallStep): Set<bigint> {
-  return new Set(step.lists.flatMap((list) => list ?? []));
+function writeRequest(domid: number, { address, bytes }: Piece): Request {
+  return { op: 'write', domid, addr: address, bytes };
 }
 
-function structBytes(step: CallStep, op: JudgedOp, codec: StructCodec<'xen_get_dma_buf'>): Uint8Array {
-  const [first, second] = step.reservations;
-  const value =
-    op === 'get_dma_buf' || op === 'exchange'
-      ? { in: first, out: second, nr_exchanged: step.nrExchanged }
-      : op === 'put_dma_buf'
-        ? { in: first }
-        : first;
-  const padding =
-    step.padding === 0
-      ? undefined
-      : Object.fromEntries(codec.layout.padding.map((gap) => [gap.owner, new Uint8Array(gap.size).fill(step.padding)]));
-  return codec.encode(value as never, padding);
-}
-
-/** Eight bytes that no other page has. */
-function markOf(domid: number, gfn: bigint): Uint8Array {
-  return new Uint8Array(BigUint64Array.of(0x4d41_524b_0000_0000n ^ (BigInt(domid) << 48n) ^ gfn).buffer);
+function addressesOf({ gfn, pages }: { gfn: bigint; pages: number }): ChangedRange {
+  return { address: gfn << shift, length: pages * PAGE_SIZE };
 }
 
 function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
+  return a.length === b.length && Buffer.compare(a, b) === 0;
 }

@@ -68,10 +68,12 @@ export function createHypervisor(decisions: Partial<Decisions> = {}, profile: Pr
     call: (domid, cmd, arg, inject) => memoryOp(state, { domid, cmd, arg, inject }, d),
     translate(domid, gfn, pages) {
       const { p2m } = domainOf(state, domid);
-      return Array.from({ length: pages }, (_, i) => {
-        const mfn = p2m.get(Number(gfn) + i);
-        return mfn === undefined ? null : BigInt(mfn);
-      });
+      const mfns: (bigint | null)[] = [];
+      for (let page = Number(gfn), end = page + pages; page < end; page++) {
+        const mfn = p2m.get(page);
+        mfns.push(mfn === undefined ? null : BigInt(mfn));
+      }
+      return mfns;
     },
     churn(domid, gfn, pages) {
       churn(state, domainOf(state, domid), Number(gfn), pages, d);

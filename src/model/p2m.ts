@@ -1,5 +1,6 @@
 import { type Arch, arches } from '../abi/arch.ts';
 import { PAGE_SIZE } from '../abi/constants.ts';
+import { newPage } from '../guest/page.ts';
 import { release, take } from './allocator.ts';
 import type { Decisions } from './decisions.ts';
 import type { Domain, State } from './state.ts';
@@ -146,7 +147,7 @@ export function storeBytes(state: State, domain: Domain, to: At, bytes: Uint8Arr
 function frameBytes(state: State, mfn: number): Uint8Array {
   const known = state.content.get(mfn);
   if (known) return known;
-  const bytes = new Uint8Array(PAGE_SIZE);
+  const bytes = newPage();
   state.content.set(mfn, bytes);
   return bytes;
 }

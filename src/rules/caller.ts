@@ -1,11 +1,11 @@
 import { arches } from '../abi/arch.ts';
-import { DOMID, domidName, MAX_ORDER, XENMEMF } from '../abi/constants.ts';
+import { DOMID, domidName, MAX_ORDER, PAGE_SHIFT, XENMEMF } from '../abi/constants.ts';
 import type { JudgedOp } from '../abi/ops.ts';
 import { strayBits } from '../codec/handle.ts';
 import { hex64, toHex } from '../codec/hex.ts';
 import { type ByteRange, overlaps } from '../guest/memory.ts';
 import { inputsPerChunk, isMultiple, outputsPerChunk, sameTotal } from './exact.ts';
-import { addressesOf, byBase, type Extent, type Facts, placeOf, type Reservation } from './facts.ts';
+import { type Extent, type Facts, placeOf, type Reservation } from './facts.ts';
 import {
   type Answer,
   everyOp,
@@ -38,7 +38,8 @@ export const callerRules: readonly Rule[] = [
     quote: 'always 8 bytes sizes and 8 bytes aligned (arch-arm.h)',
     reading: 'Each list starts at a multiple of its entry size, 8. Real Xen copies bytewise and does not check.',
     check: (facts) =>
-      eachReservation(facts, ({ list, ...r }) => {
+      eachReservation(facts, (r) => {
+        const { list } = r;
         if (list === undefined) return undefined;
         if (list.range.address % BigInt(list.stride) === 0n) return [];
         return [at(facts, r, 'extent_start', `the list at ${hex64(list.range.address)} is not ${list.stride}-aligned`)];
@@ -149,7 +150,7 @@ export const callerRules: readonly Rule[] = [
       eachReservation(facts, (r) => {
         if (r.list === undefined || r.extent_order === undefined) return undefined;
         const extents = facts.extents(r);
-        const pair = overlapping(extents);
+        const pair = overlapping(facts.sorted(r));
         if (pair) {
           const [a, b] = pair;
           return [entryAt(facts, r, `extents ${a.index} and ${b.index} of the ${r.path} list overlap at frame ${hex64(b.base)}`)];
@@ -170,16 +171,19 @@ export const callerRules: readonly Rule[] = [
       if (facts.foreign) return holds;
       const lists = facts.reservations.map((r) => r.list);
       const own = [facts.argumentRange, ...lists.map((list) => list?.range)];
-      const extents = facts.reservations.flatMap((r) => facts.extents(r).map((extent) => ({ r, extent })));
-      for (const { r, extent } of extents) {
-        const hit = own.find((range) => range !== undefined && overlaps(range, addressesOf(extent)));
-        if (hit)
-          return unless([
-            entryAt(facts, r, `extent ${extent.index} of the ${r.path} list holds ${show(hit)}, which this call itself uses`),
-          ]);
+      const used = own.flatMap((range) => (range === undefined || range.length === 0n ? [] : { range, ...pagesUnder(range) }));
+      for (const r of facts.reservations) {
+        for (const { index, base, pages } of facts.extents(r)) {
+          const hit = used.find(({ first, last }) => base <= last && first < base + pages);
+          if (hit) {
+            return unless([
+              entryAt(facts, r, `extent ${index} of the ${r.path} list holds ${show(hit.range)}, which this call itself uses`),
+            ]);
+          }
+        }
       }
-      const listed = lists.reduce((sum, list) => sum + (list?.count ?? 0n), 0n);
-      return own.includes(undefined) || BigInt(extents.length) < listed ? notCaptured : holds;
+      const complete = facts.reservations.every((r) => BigInt(facts.extents(r).length) >= (r.list?.count ?? 0n));
+      return own.includes(undefined) || !complete ? notCaptured : holds;
     },
   }),
   duty('caller-extent-aligned', 'warning', exchanges, {
@@ -243,8 +247,8 @@ function checkLaterInput(facts: Facts): Answer {
   const { in: given, out } = facts;
   if (given.extent_order === undefined || out.extent_order === undefined) return notCaptured;
   if (given.list === undefined || out.list === undefined) return notCaptured;
-  const inputs = facts.extents(given);
-  const outputs = facts.extents(out);
+  const inputs = facts.sorted(given);
+  const outputs = facts.sorted(out);
   const perIn = inputsPerChunk(given.extent_order, out.extent_order);
   const perOut = outputsPerChunk(given.extent_order, out.extent_order);
   if (perIn === undefined || perOut === undefined) return unknown('the orders are beyond any machine');
@@ -259,9 +263,8 @@ function checkLaterInput(facts: Facts): Answer {
   return complete ? holds : notCaptured;
 }
 
-/** Two extents of one list that share a page. */
-function overlapping(extents: readonly Extent[]): [Extent, Extent] | undefined {
-  const sorted = [...extents].sort(byBase);
+/** Two extents of one sorted list that share a page. */
+function overlapping(sorted: readonly Extent[]): [Extent, Extent] | undefined {
   for (let i = 1; i < sorted.length; i++) {
     const [a, b] = [sorted[i - 1] as Extent, sorted[i] as Extent];
     if (b.base < a.base + a.pages) return [a, b];
@@ -269,19 +272,18 @@ function overlapping(extents: readonly Extent[]): [Extent, Extent] | undefined {
   return undefined;
 }
 
-/** An output extent and an overlapping input extent of a later chunk; sorted sweep, so that long lists stay cheap. */
+/** An output extent and an overlapping input extent of a later chunk; a sweep of sorted lists, so that long lists stay cheap. */
 function findLaterInput(
   inputs: readonly Extent[],
   outputs: readonly Extent[],
   perIn: bigint,
   perOut: bigint,
 ): [Extent, Extent] | undefined {
-  const sorted = [...inputs].sort(byBase);
   let first = 0;
-  for (const output of [...outputs].sort(byBase)) {
-    while (first < sorted.length && (sorted[first] as Extent).base + (sorted[first] as Extent).pages <= output.base) first++;
-    for (let i = first; i < sorted.length && (sorted[i] as Extent).base < output.base + output.pages; i++) {
-      const input = sorted[i] as Extent;
+  for (const output of outputs) {
+    while (first < inputs.length && (inputs[first] as Extent).base + (inputs[first] as Extent).pages <= output.base) first++;
+    for (let i = first; i < inputs.length && (inputs[i] as Extent).base < output.base + output.pages; i++) {
+      const input = inputs[i] as Extent;
       if (input.index / perIn > output.index / perOut) return [output, input];
     }
   }
@@ -295,6 +297,11 @@ function at(facts: Facts, reservation: Pick<Reservation, 'path'>, name: string, 
 /** A violation in a list entry: it is placed at the handle that leads there. */
 function entryAt(facts: Facts, reservation: Reservation, message: string): Violation {
   return at(facts, reservation, 'extent_start', message);
+}
+
+/** The guest frames that a range touches, where addresses are physical. */
+function pagesUnder({ address, length }: ByteRange): { first: bigint; last: bigint } {
+  return { first: address >> BigInt(PAGE_SHIFT), last: (address + length - 1n) >> BigInt(PAGE_SHIFT) };
 }
 
 function nameDomid(domid: number): string {

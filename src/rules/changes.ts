@@ -1,6 +1,7 @@
 import { hex64 } from '../codec/hex.ts';
 import { entryRange } from '../guest/handle.ts';
 import { type ByteRange, inside, overlaps } from '../guest/memory.ts';
+import type { P2m } from '../trace/call.ts';
 import type { Facts, Reservation } from './facts.ts';
 import type { Violation } from './rule.ts';
 
@@ -27,13 +28,22 @@ export function entriesRange(reservation: Reservation, from: bigint, to: bigint)
 export function anyChange(facts: Facts): Violation | undefined {
   const change = facts.changes[0];
   if (change) return describe(facts, change);
-  for (const [gfn, before] of facts.call.p2mBefore) {
-    const after = facts.call.p2mAfter.get(gfn);
-    if (after !== undefined && after !== before) return { message: `guest frame ${hex64(gfn)} ${moved(before, after)}` };
-  }
+  const other = firstMoved(facts.call.p2mBefore, facts.call.p2mAfter);
+  if (other) return { message: other };
   const { pagesBefore, pagesAfter } = facts.call;
   if (pagesBefore !== undefined && pagesAfter !== undefined && pagesBefore !== pagesAfter) {
     return { message: `the domain owned ${pagesBefore} pages before and ${pagesAfter} after` };
+  }
+  return undefined;
+}
+
+/** The first guest frame that two looks at a p2m show with another frame behind it, in words. */
+export function firstMoved(before: P2m, after: P2m, of = ''): string | undefined {
+  // Most calls change nothing, and a live run then shows one map twice.
+  if (before === after) return undefined;
+  for (const [gfn, old] of before) {
+    const now = after.get(gfn);
+    if (now !== undefined && now !== old) return `guest frame ${hex64(gfn)}${of} ${moved(old, now)}`;
   }
   return undefined;
 }

@@ -47,6 +47,7 @@ export class Facts {
   /** `null` until it is read. */
   #N: bigint | undefined | null = null;
   readonly #extents = new Map<Reservation, readonly Extent[]>();
+  readonly #sorted = new Map<Reservation, readonly Extent[]>();
 
   constructor(call: ObservedCall, op: JudgedOp) {
     this.call = call;
@@ -186,6 +187,15 @@ export class Facts {
     return extents;
   }
 
+  /** The same in the order of their first frames. */
+  sorted(reservation: Reservation): readonly Extent[] {
+    const known = this.#sorted.get(reservation);
+    if (known) return known;
+    const sorted = [...this.extents(reservation)].sort(byBase);
+    this.#sorted.set(reservation, sorted);
+    return sorted;
+  }
+
   /** Does the struct name a domain other than the caller, so that its frames are not where the caller's memory lies? */
   get foreign(): boolean {
     const { domid } = this.call;
@@ -226,8 +236,7 @@ export function placeOf({ layout }: Facts, path: string): { where: string; bytes
   return { where: path, bytes: [offset, offset + size] };
 }
 
-/** Extents in the order of their first frames. */
-export function byBase(a: Extent, b: Extent): number {
+function byBase(a: Extent, b: Extent): number {
   return a.base < b.base ? -1 : a.base > b.base ? 1 : 0;
 }
 
@@ -239,7 +248,9 @@ export function pagesOfExtents(extents: readonly Pick<Extent, 'base' | 'pages'>[
   const first = extents[0];
   if (first === undefined) return [];
   if (first.pages * BigInt(extents.length) > mostPages) return undefined;
-  return extents.flatMap(({ base, pages }) => Array.from({ length: Number(pages) }, (_, j) => base + BigInt(j)));
+  const gfns: bigint[] = [];
+  for (const { base, pages } of extents) for (let j = 0n; j < pages; j++) gfns.push(base + j);
+  return gfns;
 }
 
 function pathsOf(op: JudgedOp): readonly Reservation['path'][] {

@@ -2,7 +2,7 @@ import { hex64 } from '../codec/hex.ts';
 import { knownEntries } from '../guest/handle.ts';
 import { moved } from './changes.ts';
 import { inputsPerChunk, outputsPerChunk } from './exact.ts';
-import { byBase, type Extent, type Facts } from './facts.ts';
+import type { Extent, Facts } from './facts.ts';
 import { type Answer, holds, noP2m, notCaptured, notExercised, unknown, unless, type Violation, violated } from './rule.ts';
 
 // The level 1 requirements of op 26: what the p2m must look like after the call. Each stops at the first page whose mapping
@@ -108,9 +108,8 @@ export function inputsReleased(facts: Facts): Answer {
   if (released === 0n) return notExercised;
   const chunks = chunksOf(facts);
   if (!chunks) return notCaptured;
-  const outputs = committedOutputs(facts, K);
   const inputs = facts.extents(facts.in).filter((e) => e.index < released);
-  const outputAt = finder(outputs);
+  const outputAt = finder(facts.sorted(facts.out).filter((e) => e.index < K));
   for (const input of inputs) {
     for (let j = 0n; j < input.pages; j++) {
       const gfn = input.base + j;
@@ -133,12 +132,11 @@ export function restUnmoved(facts: Facts): Answer {
   const { p2mBefore, p2mAfter } = facts.call;
   if (N === undefined || K === undefined || p2mAfter.size === 0) return noP2m;
   if (!facts.call.translated) return machineFrames;
-  const populatedAt = finder(committedOutputs(facts, K));
-  const releasedAt = finder(facts.extents(facts.in).filter((e) => e.index < N));
-  const isRest = [
-    finder(facts.extents(facts.in).filter((e) => e.index >= N)),
-    finder(facts.extents(facts.out).filter((e) => e.index >= K)),
-  ];
+  if (p2mBefore === p2mAfter) return holds;
+  const [inputs, outputs] = [facts.sorted(facts.in), facts.sorted(facts.out)];
+  const populatedAt = finder(outputs.filter((e) => e.index < K));
+  const releasedAt = finder(inputs.filter((e) => e.index < N));
+  const isRest = [finder(inputs.filter((e) => e.index >= N)), finder(outputs.filter((e) => e.index >= K))];
   // By what was observed and not by what is listed: a list may name millions of pages.
   for (const [gfn, after] of p2mAfter) {
     const before = p2mBefore.get(gfn);
@@ -177,9 +175,8 @@ function chunksOf(facts: Facts): { ofInput: (e: Extent) => bigint; ofOutput: (e:
   return { ofInput: (e) => e.index / perIn, ofOutput: (e) => e.index / perOut };
 }
 
-/** Finds the extent of one list that holds a guest frame. They are of one size, so the last base at or below it decides. */
-function finder(extents: readonly Extent[]): (gfn: bigint) => Extent | undefined {
-  const sorted = [...extents].sort(byBase);
+/** Finds the extent of one sorted list that holds a guest frame. They are of one size, so the last base at or below it decides. */
+function finder(sorted: readonly Extent[]): (gfn: bigint) => Extent | undefined {
   return (gfn) => {
     let [low, high] = [0, sorted.length];
     while (low < high) {

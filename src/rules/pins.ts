@@ -135,7 +135,7 @@ export class PinWatch {
       const [a, b] = [before.get(gfn), after.get(gfn)];
       return a !== undefined && b !== undefined && a !== b;
     };
-    const controlMoved = [...before.keys()].some((gfn) => !pins.everPinned.has(gfn) && !pins.uncertain.has(gfn) && movedPage(gfn));
+    const controlMoved = some(before.keys(), (gfn) => !pins.everPinned.has(gfn) && !pins.uncertain.has(gfn) && movedPage(gfn));
     this.#compare(pins, before, after, new Set(), answers);
     for (const [gfn, page] of pins.pinned) {
       if (!controlMoved || before.get(gfn) === undefined || after.get(gfn) === undefined) continue;
@@ -182,7 +182,7 @@ export class PinWatch {
 
   /** A pinned page whose mapping changed although nobody asked for it. */
   #compare(pins: DomainPins, before: P2m, after: P2m, named: ReadonlySet<bigint>, answers: PinAnswers): void {
-    if (before.size === 0 || after.size === 0) return;
+    if (before === after || pins.pinned.size === 0) return;
     for (const [gfn, page] of pins.pinned) {
       const [a, b] = [before.get(gfn), after.get(gfn)];
       if (a === undefined || b === undefined || a === b) continue;
@@ -246,6 +246,11 @@ export class PinWatch {
     pins.uncertain.add(gfn);
     pins.everPinned.add(gfn);
   }
+}
+
+function some<T>(values: Iterable<T>, is: (value: T) => boolean): boolean {
+  for (const value of values) if (is(value)) return true;
+  return false;
 }
 
 /** Did the call change nothing, by what it returned? */

@@ -2,7 +2,7 @@ import { addressLimit } from '../abi/arch.ts';
 import type { JudgedOp } from '../abi/ops.ts';
 import { hex64 } from '../codec/hex.ts';
 import { type ByteRange, overlaps } from '../guest/memory.ts';
-import { anyChange, describe, entriesRange, moved, strayChange } from './changes.ts';
+import { anyChange, describe, entriesRange, firstMoved, strayChange } from './changes.ts';
 import { addressesOf, type Facts } from './facts.ts';
 import { restUnmoved } from './mappings.ts';
 import { writableEntries } from './reservation.ts';
@@ -96,10 +96,8 @@ function checkIsolation({ call: { others } }: Facts): Answer {
   for (const { domid, changes, p2mBefore, p2mAfter } of others) {
     const [change] = changes;
     if (change) return violated(`${change.length} bytes at ${hex64(change.address)} of domain ${domid} changed`);
-    for (const [gfn, before] of p2mBefore) {
-      const after = p2mAfter.get(gfn);
-      if (after !== undefined && after !== before) return violated(`guest frame ${hex64(gfn)} of domain ${domid} ${moved(before, after)}`);
-    }
+    const other = firstMoved(p2mBefore, p2mAfter, ` of domain ${domid}`);
+    if (other) return violated(other);
   }
   return holds;
 }
@@ -109,21 +107,28 @@ function checkConserved(facts: Facts): Answer {
   if (pagesBefore !== undefined && pagesAfter !== undefined && pagesBefore !== pagesAfter) {
     return violated(`the domain owned ${pagesBefore} pages before and ${pagesAfter} after`);
   }
+  const doubled = p2mBefore === p2mAfter ? undefined : firstDoubled(facts);
+  if (doubled) return violated(doubled);
+  const seen = (gfn: bigint): boolean => p2mBefore.has(gfn) && p2mAfter.has(gfn);
+  const all = facts.reservations.every((r) => facts.extents(r).every(({ base }) => seen(base)));
+  return all && pagesBefore !== undefined && pagesAfter !== undefined && p2mAfter.size > 0 ? holds : noP2m;
+}
+
+/** The first frame that the call made appear behind two guest frames or in two domains, in words. */
+function firstDoubled({ call: { p2mBefore, p2mAfter, others = [] } }: Facts): string | undefined {
   const elsewhere = new Set<bigint>();
-  for (const other of facts.call.others ?? []) for (const frame of other.p2mAfter.values()) if (frame !== null) elsewhere.add(frame);
+  for (const other of others) for (const frame of other.p2mAfter.values()) if (frame !== null) elsewhere.add(frame);
   const owner = new Map<bigint, bigint>();
   for (const [gfn, frame] of p2mAfter) {
     if (frame === null) continue;
     const other = owner.get(frame);
     const seen = other !== undefined && p2mBefore.has(gfn) && p2mBefore.has(other);
     const shared = seen && !(p2mBefore.get(gfn) === frame && p2mBefore.get(other) === frame);
-    if (shared) return violated(`frame ${hex64(frame)} is behind guest frames ${hex64(other)} and ${hex64(gfn)}`);
-    if (elsewhere.has(frame) && p2mBefore.get(gfn) !== frame) return violated(`frame ${hex64(frame)} is in two domains`);
+    if (shared) return `frame ${hex64(frame)} is behind guest frames ${hex64(other)} and ${hex64(gfn)}`;
+    if (elsewhere.has(frame) && p2mBefore.get(gfn) !== frame) return `frame ${hex64(frame)} is in two domains`;
     owner.set(frame, gfn);
   }
-  const named = facts.reservations.flatMap((r) => facts.extents(r));
-  const all = named.every(({ base }) => p2mBefore.has(base) && p2mAfter.has(base));
-  return all && pagesBefore !== undefined && pagesAfter !== undefined && p2mAfter.size > 0 ? holds : noP2m;
+  return undefined;
 }
 
 function checkBadAddress(facts: Facts): Answer {

@@ -4,7 +4,7 @@ import { sparseMemory } from '../guest/memory.ts';
 import { observedCall } from '../trace/call.ts';
 import { judge } from './judge.ts';
 import type { Answer } from './rule.ts';
-import { judgePutWorks } from './works.ts';
+import { judgePair, judgePutWorks } from './works.ts';
 
 /** The answer to a refused put of so many pages, of which the list holds these, by an implementation of so many extents at most. */
 function refusedPut({ nr, entries, maxExtents = 100n }: { nr: bigint; entries: bigint[]; maxExtents?: bigint }): Answer | undefined {
@@ -39,5 +39,21 @@ describe('put-works', () => {
 
   it('does not ask for one of more extents than the implementation says it takes', () => {
     expect(refusedPut({ nr: 2n, entries: [0x42n, 0x43n], maxExtents: 1n })).toMatchObject({ answer: 'unknown' });
+  });
+});
+
+describe('a pair of runs', () => {
+  it('shows nothing where the count could be read in one of them only', () => {
+    const [counted, blind] = [
+      { rc: -12, N: 2n },
+      { rc: -12, N: undefined },
+    ];
+    const all = [
+      [blind, blind, counted],
+      [counted, counted, blind],
+      [counted, blind, counted],
+    ] as const;
+    expect(all.map(([a, b, c]) => judgePair(a, b, c).answer)).toEqual(['unknown', 'unknown', 'unknown']);
+    expect([judgePair(blind, blind, blind).answer, judgePair(counted, counted, counted).answer]).toEqual(['holds', 'holds']);
   });
 });

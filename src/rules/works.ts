@@ -62,6 +62,8 @@ export function judgeBoundedWork(facts: Facts, maxOrder: number): Answer {
  */
 export function judgePair(first: Outcome, again: Outcome, varied: Outcome): Answer {
   const same = (a: Outcome, b: Outcome): boolean => a.rc === b.rc && a.N === b.N;
+  const isCounted = (outcome: Outcome): boolean => outcome.N !== undefined;
+  if (isCounted(first) !== isCounted(again) || isCounted(first) !== isCounted(varied)) return notCaptured;
   if (!same(first, again)) return unknown('the same call from the same world ended differently');
   if (same(first, varied)) return holds;
   return violated(`rc ${first.rc}, nr_exchanged ${first.N ?? '-'} became rc ${varied.rc}, nr_exchanged ${varied.N ?? '-'}`);
