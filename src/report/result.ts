@@ -1,3 +1,39 @@
+import type { TraceRecord } from '../trace/record.ts';
+
+/** A piece of memory that a step changed: address, bytes before, bytes after, as in PROTOCOL section 2. */
+export type MemoryChange = readonly [address: string, before: string, after: string];
+
+/** A frame of the p2m, `null` for a hole. */
+export type P2mEntry = readonly [gfn: string, mfn: string | null];
+
+/** A rule that a step broke. */
+export interface Broken {
+  readonly id: string;
+  readonly message: string;
+}
+
+/** One step of a counterexample as it was seen, so that it can be told without the implementation at hand. */
+export type StoryStep =
+  | {
+      readonly do: 'call';
+      /** The call as a record of a trace: `xenmem validate` reads it. */
+      readonly record: TraceRecord;
+      readonly inject?: { readonly fail_alloc?: number; readonly preempt?: number };
+      readonly changed: readonly MemoryChange[];
+      readonly broken: readonly Broken[];
+    }
+  | {
+      readonly do: 'churn';
+      readonly domid: number;
+      readonly p2m_before: readonly P2mEntry[];
+      readonly p2m_after: readonly P2mEntry[];
+      /** Marked pages whose content did not survive the move. */
+      readonly lost: readonly string[];
+      readonly broken: readonly Broken[];
+    }
+  /** The step could not be played, or was not reached. */
+  | { readonly do: 'nothing'; readonly why: string; readonly broken: readonly Broken[] };
+
 /** The smallest scenario found that breaks a requirement. */
 export interface Counterexample {
   /** A token that plays it again: `xenmem conform --replay TOKEN`. */
@@ -7,6 +43,11 @@ export interface Counterexample {
   /** The step that broke it, from 0. */
   readonly step: number;
   readonly message: string;
+  /** Which scenario of the run it was made from, from 0: the first that broke the requirement. */
+  readonly found: number;
+  readonly story: readonly StoryStep[];
+  /** How the implementation ended, and the last lines of its stderr. */
+  readonly evidence?: readonly string[];
 }
 
 /** What a run says of one requirement. */
@@ -20,6 +61,19 @@ export interface RequirementResult {
   /** Why it need not be exercised for the verdict to stand; absent where it must. */
   readonly excused?: string;
   readonly counterexample?: Counterexample;
+  /** An entry of the file of expected failures that this violation matches. */
+  readonly expected?: Expectation;
+}
+
+/** A violation that is known and accepted for a while. */
+export interface Expectation {
+  readonly requirement: string;
+  /** The message of the counterexample, its numbers replaced by `#`. */
+  readonly fingerprint: string;
+  readonly reason: string;
+  readonly link?: string;
+  /** The last day on which it is accepted, `2027-03-31`. */
+  readonly until?: string;
 }
 
 /** Who was tested, as it introduced itself. */
@@ -44,23 +98,49 @@ export interface Strength {
   readonly survivors: readonly string[];
 }
 
+/** A scenario that could not be judged, because the implementation or its surroundings failed. */
+export interface Incident {
+  /** `flaky`: it broke once, and not when the scenario was played again alone. `setup`: it reports a fault of its surroundings. `undriven`: it does not start any more. */
+  readonly kind: 'flaky' | 'setup' | 'undriven';
+  readonly found: number;
+  readonly replay: string;
+  readonly message: string;
+  readonly evidence?: readonly string[];
+}
+
+/** Part `index` of `of`, from 1. */
+export interface Shard {
+  readonly index: number;
+  readonly of: number;
+}
+
 /** One run of the suite: what every report is made from. It holds no time, so the same seed gives the same bytes. */
 export interface ConformanceResult {
   readonly verdict: 'conformant' | 'nonconformant' | 'inconclusive';
   readonly level: 0 | 1 | 2;
+  /** The level that was demanded, if one was. */
+  readonly demanded?: number;
   readonly implementation: ImplementationInfo;
   readonly seed: number;
   readonly arch: readonly string[];
+  /** Scenarios asked for, and those played. */
   readonly runs: number;
+  readonly played: number;
   readonly calls: number;
-  /** Was it interrupted? */
+  /** Was it ended before its time, and why? */
   readonly partial: boolean;
+  readonly ended?: string;
+  /** Which part of the run this is, from 1; absent for the whole. */
+  readonly shard?: Shard;
   readonly requirements: readonly RequirementResult[];
-  /** Required cells of the coverage table that stayed below their floor. */
-  readonly missedCells: readonly { readonly cell: string; readonly count: number; readonly floor: number }[];
+  /** How often each required cell of the coverage table was reached, and its floor. */
+  readonly cells: { readonly [cell: string]: { readonly count: number; readonly floor: number } };
   /** For each point the texts leave open: the readings seen, and how often. */
   readonly readings: { readonly [id: string]: { readonly [reading: string]: number } };
+  readonly incidents: readonly Incident[];
   /** Why the verdict is not `conformant`, in plain words. */
   readonly reasons: readonly string[];
+  /** Against a file of expected failures: what of it does not match this run, in plain words. */
+  readonly drift?: readonly string[];
   readonly strength?: Strength;
 }

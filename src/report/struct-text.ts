@@ -18,26 +18,37 @@ const markColumn = 70;
  * Zero padding is not worth a row.
  */
 export function structText(layout: StructLayout, bytes: Uint8Array, findings: readonly Finding[] = [], style: Style = plain): string[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const lines: string[] = [];
-  for (const part of partsOf(layout)) {
-    const held = bytes.subarray(part.offset, part.offset + part.size);
-    let label = 'padding';
-    let value = 'not zero';
-    if (part.field) {
-      label = part.field.path;
-      value = held.length < part.size ? missing(held.length) : meaning(part.field, readField(view, part.field));
-    } else if (held.length < part.size) {
-      value = missing(held.length);
-    } else if (held.every((byte) => byte === 0)) {
-      continue;
-    }
-    const offset = `0x${part.offset.toString(16).padStart(2, '0')}`;
-    const text = ` ${label.padEnd(pathWidth)} ${value}`;
-    const marks = findings.filter((f) => f.bytes !== undefined && f.bytes[0] < part.offset + part.size && f.bytes[1] > part.offset);
-    lines.push(...withMarks(`${style.dim(offset)}│${hexRow(held, part.offset, style)}│${text}`, rowWidth + text.length, marks, style));
+  for (const row of structRows(layout, bytes)) {
+    const { offset, size: length, held, value } = row;
+    const text = ` ${(row.path ?? 'padding').padEnd(pathWidth)} ${value}`;
+    const marks = findings.filter((f) => f.bytes !== undefined && f.bytes[0] < offset + length && f.bytes[1] > offset);
+    const place = `0x${offset.toString(16).padStart(2, '0')}`;
+    lines.push(...withMarks(`${style.dim(place)}│${hexRow(held, offset, style)}│${text}`, rowWidth + text.length, marks, style));
   }
   return lines;
+}
+
+/** One field of a struct, or a run of padding that is not zero: where it lies, as many of its bytes as there are, and what they mean. */
+export interface StructRow {
+  readonly offset: number;
+  readonly size: number;
+  /** `undefined` for padding. */
+  readonly path: string | undefined;
+  readonly held: Uint8Array;
+  readonly value: string;
+}
+
+/** A struct's bytes, field by field. Zero padding is left out; what was not captured has a row that says so. */
+export function structRows(layout: StructLayout, bytes: Uint8Array): StructRow[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return partsOf(layout).flatMap(({ offset, size: length, field }): StructRow[] => {
+    const held = bytes.subarray(offset, offset + length);
+    const row = { offset, size: length, path: field?.path, held };
+    if (held.length < length) return [{ ...row, value: missing(held.length) }];
+    if (field) return [{ ...row, value: meaning(field, readField(view, field)) }];
+    return held.every((byte) => byte === 0) ? [] : [{ ...row, value: 'not zero' }];
+  });
 }
 
 /** Columns before the field's path. */
