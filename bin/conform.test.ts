@@ -45,10 +45,10 @@ describe('conform', () => {
 
   it('interrupted it reports what it saw, says that this is partial, and exits 130', () => {
     const run = `'${process.execPath}' '${command}' conform --json --runs 1000000`;
-    const { code, stdout } = shell(`timeout --preserve-status -s INT 2 ${run}`);
+    const { code, stdout } = shell(`timeout --preserve-status -s INT 5 ${run}`);
     const { verdict, partial, reasons } = JSON.parse(stdout);
     expect([code, verdict, partial]).toEqual([130, 'inconclusive', true]);
-    expect(reasons.at(-1)).toMatch(/^interrupted after \d+ of 1000000 scenarios$/);
+    expect(reasons[0]).toMatch(/^interrupted after \d+ of 1000000 scenarios$/);
   });
 
   it.each([

@@ -44,8 +44,15 @@ export function note(text: string): void {
   }
 }
 
+/** Two signals within this time, in milliseconds, are one: npx, make and timeout pass on what the terminal has sent already. */
+const sameInterrupt = 500;
+let interrupted = Number.NEGATIVE_INFINITY;
+
 /** Ends the command as Ctrl-C does, with what it found so far. */
 export function interrupt(): void {
+  const now = performance.now();
+  if (now - interrupted < sameInterrupt) return;
+  interrupted = now;
   if (outcome.stop) {
     outcome.stop();
     outcome.stop = undefined;

@@ -95,7 +95,7 @@ describe('completion', () => {
   };
 
   it('in bash knows commands, options and values', () => {
-    expect(bash('')).toEqual(['decode', 'encode', 'validate', 'layout', 'explain', 'conform', 'completion']);
+    expect(bash('')).toEqual(['decode', 'encode', 'validate', 'layout', 'explain', 'conform', 'merge', 'completion']);
     expect(bash('dec')).toEqual(['decode']);
     expect(bash('validate', '--f')).toEqual(['--fail-on']);
     expect(bash('validate', '--arch', 'arm')).toEqual(['arm32', 'arm64']);

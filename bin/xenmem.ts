@@ -29,6 +29,7 @@ const commands: ReadonlyMap<string, Entry> = new Map(
       ['layout [struct..]', 'print where each byte of a struct belongs, as pahole does', () => import('./commands/layout.ts')],
       ['explain [id..]', 'show the sentence behind a rule, our reading, and who is to blame', () => import('./commands/explain.ts')],
       ['conform', 'play the whole suite against a hypervisor, by default the built-in reference', () => import('./commands/conform.ts')],
+      ['merge [input..]', 'join the shards of a run into its reports', () => import('./commands/merge.ts')],
       ['completion [shell..]', 'print a completion script for bash or zsh', () => import('./commands/completion.ts')],
     ] as const
   ).map(([usage, describe, load]) => [usage.split(' ')[0] as string, { usage, describe, load }]),
@@ -63,8 +64,8 @@ async function main(given: readonly string[]): Promise<number> {
   throw new UsageError('no command (xenmem --help lists the commands)');
 }
 
-/** Options that take two values. */
-const pairs = ['compare'];
+/** Options that take more than one value, or may come more than once. */
+const lists = ['compare', 'report'];
 
 /** What the words ask for. `list` is the command's only positional, if it has one. */
 class Asked {
@@ -100,7 +101,7 @@ function parserOf(words: readonly string[], known: ReadonlyMap<string, Command>)
     .alias({ help: 'h', version: 'V' })
     .wrap(Math.min(100, process.stdout.columns ?? 100))
     .epilogue(
-      'Exit: 0 nothing wrong, 1 something wrong, 2 wrong usage, 3 input unreadable, 4 nothing evaluated\nor not enough, 70 a bug of ours, 130 interrupted. `-` is stdin. Colour follows NO_COLOR and FORCE_COLOR.',
+      'Exit: 0 nothing wrong, 1 something wrong, 2 wrong usage, 3 input unreadable, 4 nothing evaluated\nor not enough, 5 the implementation could not be driven, 70 a bug of ours, 130 interrupted. `-` is stdin. Colour follows NO_COLOR and FORCE_COLOR.',
     )
     .example('$0 validate trace.ndjson', 'judge each call of a captured trace')
     .example('$0 decode --struct get_dma_buf req.bin', 'show one captured struct')
@@ -132,7 +133,7 @@ function complete(parser: Argv): void {
 function withRest(parsed: Record<string, unknown>, list: string | undefined): Record<string, unknown> {
   const named = Object.fromEntries(Object.entries(parsed).map(([key, value]) => [key, unmarked(value)]));
   const rest = (named['--'] ?? []) as readonly string[];
-  const twice = Object.keys(named).find((key) => Array.isArray(named[key]) && ![list, ...pairs, '_', '--'].includes(key));
+  const twice = Object.keys(named).find((key) => Array.isArray(named[key]) && ![list, ...lists, '_', '--'].includes(key));
   if (twice !== undefined) throw new UsageError(`--${twice} is given twice`);
   if (list === undefined) {
     if (rest.length > 0) throw new UsageError(`unknown argument ${JSON.stringify(rest[0])}`);
@@ -146,5 +147,8 @@ function version(): string {
 }
 
 process.on('SIGINT', () => interrupt());
+// An exit by signal would leave what was started running.
+process.on('SIGTERM', () => process.exit(143));
+process.on('SIGHUP', () => process.exit(129));
 
 process.exitCode = await main(process.argv.slice(2)).catch((error: unknown) => worst([...outcome.codes, explainFailure(error)]));

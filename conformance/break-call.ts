@@ -70,7 +70,7 @@ const anyBreaks: readonly (readonly [string, Break])[] = [
   ['in-misaligned', (d, c) => replaceIn(d, c, (d.inList?.[0] ?? 0n) + 1n)],
   ['in-pinned', (d, c, plan) => replaceIn(d, c, extentsOf(plan, caller, d.in.extent_order % 4, 'pinned')[0] ?? 0n)],
   ['in-not-pinned', (d, c, plan) => replaceIn(d, c, extentsOf(plan, caller, d.in.extent_order % 4, 'mapped')[0] ?? 0n)],
-  ['in-control-page', (d, c) => replaceIn(d, c, controlPage(c.below(3)) >> 12n)],
+  ['in-control-page', (d, c, plan) => replaceIn(d, c, controlPage(plan, c.below(3)) >> 12n)],
   ['foreign', (d, c) => foreign(d, c.pick([bystander, 5, DOMID.IO, DOMID.INVALID, 0xffff]))],
   ['too-many', (d) => both(d, { nr_extents: 0x400_0000n })],
   // Once more, so that it comes twice as often: little else reaches bounded-work.
@@ -114,7 +114,7 @@ const exchangeBreaks: readonly (readonly [string, Break])[] = [
 /** Any numbers at all, with a liking for limits. */
 export function wildCall(choices: Choices, plan: Plan, op: JudgedOp): Draft {
   const word = (): bigint => (choices.percent(50) ? BigInt(choices.below(2 ** 32)) : choices.pick(words));
-  const address = (): bigint => choices.pick([controlPage(1), controlPage(2) + 0x100n, endOfRam(plan) - 16n, word()]);
+  const address = (): bigint => choices.pick([controlPage(plan, 1), controlPage(plan, 2) + 0x100n, endOfRam(plan) - 16n, word()]);
   const frame = (): bigint => choices.pick([...extentsOf(plan, caller, 0, 'any'), word()]);
   const wild = (): XenMemoryReservation => ({
     extent_start: address(),
@@ -129,7 +129,7 @@ export function wildCall(choices: Choices, plan: Plan, op: JudgedOp): Draft {
     op,
     start: choices.percent(20) ? choices.below(2 ** 26) : 0,
     domid: caller,
-    arg: choices.pick([controlPage(0) + 0x100n, address()]),
+    arg: choices.pick([controlPage(plan, 0) + 0x100n, address()]),
     in: wild(),
     ...(exchange && { out: wild(), outList: list() }),
     inList: list(),

@@ -1,3 +1,4 @@
+import type { ImplementationInfo } from '../src/report/result.ts';
 import type { JudgedCall } from './check.ts';
 import type { Capability } from './implementation.ts';
 
@@ -67,10 +68,16 @@ const impossible: ReadonlySet<string> = new Set([
   'one × in the middle', // one extent is one chunk at most
 ]);
 
-/** Every cell that an implementation with these capabilities must be seen in, with its floor. */
-export function requiredCells(capabilities: ReadonlySet<Capability>): Map<string, number> {
-  const can = (axis: Axis, value: string): boolean => axis.needs?.[value] === undefined || capabilities.has(axis.needs[value]);
+/** Every cell that such an implementation must be seen in, with its floor. */
+export function requiredCells({ capabilities, commands, limits }: ImplementationInfo): Map<string, number> {
   const cells = new Map<string, number>();
+  if (commands['get_dma_buf'] === undefined && commands['exchange'] === undefined) return cells;
+  const beyond = new Set<string>();
+  if (Number(limits['max_order'] ?? 1) < 1) beyond.add('in < out').add('in > out');
+  if (BigInt(limits['max_extents'] ?? 3) < 3n) beyond.add('many').add('in the middle');
+  if (BigInt(limits['max_extents'] ?? 3) < 2n) beyond.add('two');
+  const can = (axis: Axis, value: string): boolean =>
+    !beyond.has(value) && (axis.needs?.[value] === undefined || capabilities.includes(axis.needs[value]));
   for (const axis of axes) for (const value of axis.values) if (can(axis, value)) cells.set(`${axis.name}: ${value}`, cellFloor.single);
   for (const [i, j] of pairs) {
     const [a, b] = [axes[i] as Axis, axes[j] as Axis];

@@ -14,12 +14,18 @@ export interface JudgedCall {
   readonly judgement: Judgement;
 }
 
-/** What a scenario showed. */
+/** What a scenario showed, in order; it grows while the scenario is played. */
 export interface Checked {
-  /** Every answer of every rule, in order. */
-  readonly given: readonly Given[];
-  readonly calls: readonly JudgedCall[];
-  readonly events: readonly Event[];
+  /** Every answer of every rule. */
+  readonly given: Given[];
+  readonly calls: JudgedCall[];
+  readonly events: Event[];
+  /** Set where the implementation broke, and the scenario ended there. */
+  crash?: CrashError;
+}
+
+export function nothingSeen(): Checked {
+  return { given: [], calls: [], events: [] };
 }
 
 /** Anything that is yielded requests and takes their answers, played on an implementation in this process. */
@@ -29,37 +35,42 @@ export function playHere<T>(play: Play<T>, implementation: Implementation): T {
   return turn.value;
 }
 
-/** Plays a scenario, its pair of runs included, and judges all of it. */
-export function* check(scenario: Scenario, hello: Hello): Play<Checked> {
-  const given: Given[] = [];
-  const calls: JudgedCall[] = [];
-  const events: Event[] = [];
+/** Plays a scenario, its pair of runs included, and judges all of it. What is seen is added to `seen` at once. */
+export function* check(scenario: Scenario, hello: Hello, seen: Checked = nothingSeen()): Play<Checked> {
   const judge = new ScenarioJudge(scenario, hello);
   const outcomes: (Outcome | undefined)[] = [];
   yield* observe(scenario, hello, (event) => {
-    events.push(event);
+    seen.events.push(event);
     const taken = judge.take(event);
-    given.push(...taken.given);
+    seen.given.push(...taken.given);
     if (event.kind === 'call' && taken.judgement) {
-      calls.push({ step: event.step, event, judgement: taken.judgement });
+      seen.calls.push({ step: event.step, event, judgement: taken.judgement });
       outcomes[event.step] = { rc: event.call.rc, N: taken.judgement.facts.N };
     }
   });
   const first = scenario.pair && outcomes[scenario.pair.step];
-  if (scenario.pair && first) given.push(...(yield* pair(scenario, scenario.pair, first, hello)));
-  return { given, calls, events };
+  if (scenario.pair && first) seen.given.push(...(yield* pair(scenario, scenario.pair, first, hello)));
+  return seen;
 }
 
-/** The same in this process. A crash is an answer too: `survives` is violated. */
+/** The same in this process. */
 export function checkHere(scenario: Scenario, implementation: Implementation): Checked {
+  const seen = nothingSeen();
   try {
-    return playHere(check(scenario, implementation.hello), implementation);
+    return playHere(check(scenario, implementation.hello, seen), implementation);
   } catch (error) {
-    if (error instanceof SetupError || error instanceof InternalError) throw error;
-    if (!(error instanceof CrashError)) throw new InternalError(error);
-    const answer = violated(`the implementation crashed: ${error.message}`);
-    return { given: [{ step: scenario.steps.length - 1, id: 'survives', answer }], calls: [], events: [] };
+    return broken(scenario, seen, error);
   }
+}
+
+/** A crash is an answer too: `survives` is violated, and what was seen before it stands. Any other error is thrown on. */
+export function broken(scenario: Scenario, seen: Checked, error: unknown): Checked {
+  if (error instanceof SetupError || error instanceof InternalError) throw error;
+  if (!(error instanceof CrashError)) throw new InternalError(error);
+  const step = Math.min(seen.events.length, scenario.steps.length - 1);
+  seen.given.push({ step, id: 'survives', answer: violated(`the implementation broke ${error.message}`) });
+  seen.crash = error;
+  return seen;
 }
 
 /** A bug of the suite's own, told apart from a crash of what it tests. */
@@ -70,9 +81,19 @@ export class InternalError extends Error {
   }
 }
 
-/** The implementation under test crashed, or broke off. */
+/** The implementation under test crashed, hung, or gave no answer of the protocol. */
 export class CrashError extends Error {
   override readonly name = 'CrashError';
+  /** Did it stay silent until its time was up? Playing that again is slow. */
+  readonly hung: boolean;
+  /** How it ended, and its last words. */
+  readonly evidence: readonly string[];
+
+  constructor(message: string, { hung = false, evidence = [] }: { hung?: boolean; evidence?: readonly string[] } = {}) {
+    super(message);
+    this.hung = hung;
+    this.evidence = evidence;
+  }
 }
 
 /** An implementation whose throwing is a crash of its own. */
@@ -83,7 +104,7 @@ export function crashing(implementation: Implementation): Implementation {
       try {
         return implementation.answer(requests);
       } catch (error) {
-        throw new CrashError(error instanceof Error ? error.message : String(error));
+        throw new CrashError(`by throwing: ${error instanceof Error ? error.message : String(error)}`);
       }
     },
   };

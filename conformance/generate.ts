@@ -97,7 +97,7 @@ function exchangeCall(choices: Choices, plan: Plan, op: JudgedOp): Draft {
     inputs = extentsOf(plan, named.domid, 0, 'mapped');
     holes = extentsOf(plan, named.domid, 0, 'hole');
   }
-  const most = Math.floor(inputs.length / perIn());
+  const most = Math.min(Math.floor(inputs.length / perIn()), Math.floor(plan.maxExtents / Math.max(perIn(), perOut())));
   const chunks = Math.max(0, Math.min(1 + choices.below(4), most));
   const inList = rotate(inputs, choices.below(inputs.length)).slice(0, chunks * perIn());
   const outList = outputs(choices, { chunks, perIn: perIn(), perOut: perOut(), oi, oo, inList, holes });
@@ -106,10 +106,16 @@ function exchangeCall(choices: Choices, plan: Plan, op: JudgedOp): Draft {
     op,
     start: 0,
     domid: caller,
-    arg: controlPage(0) + choices.pick([0x100n, 0n, 0xfc8n]),
-    in: reservation(controlPage(1) + choices.pick([0n, 0x800n, 0xff8n]), inList, oi, choices.pick([0, 0, 0, 1, 32, 0xffff_ffff]), named.as),
+    arg: controlPage(plan, 0) + choices.pick([0x100n, 0n, 0xfc8n]),
+    in: reservation(
+      controlPage(plan, 1) + choices.pick([0n, 0x800n, 0xff8n]),
+      inList,
+      oi,
+      choices.pick([0, 0, 0, 1, 32, 0xffff_ffff]),
+      named.as,
+    ),
     out: reservation(
-      controlPage(2) + choices.pick([0x100n, 0x800n, 0xff8n]),
+      controlPage(plan, 2) + choices.pick([0x100n, 0x800n, 0xff8n]),
       outList,
       oo,
       choices.pick([0, 32, 0, 32, 33, 44, 255]),
@@ -170,13 +176,13 @@ function putCall(choices: Choices, plan: Plan, hows: readonly PutHow[] = putHows
     frames: undefined,
     none: [],
   }[how];
-  const at = how === 'frames' && commit ? commit.listAt : controlPage(3) + choices.pick([0n, 0x800n]);
+  const at = how === 'frames' && commit ? commit.listAt : controlPage(plan, 3) + choices.pick([0n, 0x800n]);
   const as = commit && commit.domid !== caller ? commit.domid : choices.pick([DOMID.SELF, DOMID.SELF, DOMID.SELF, caller]);
   return {
     op: 'put_dma_buf',
     start: 0,
     domid: caller,
-    arg: controlPage(0) + choices.pick([0x200n, 0x20n, 0xff0n]),
+    arg: controlPage(plan, 0) + choices.pick([0x200n, 0x20n, 0xff0n]),
     in: { ...reservation(at, list ?? bases, how === 'pages' ? 0 : order, choices.pick([0, 0, 1, 32, 0xffff_ffff]), as) },
     inList: list,
     nrExchanged: 0n,
@@ -189,13 +195,13 @@ function reservationCall(choices: Choices, plan: Plan, op: JudgedOp): Draft {
   const order = choices.pick([0, 0, 1]);
   const wanted = op === 'decrease_reservation' ? choices.pick(['mapped', 'mapped', 'pinned'] as const) : 'hole';
   const candidates = extentsOf(plan, caller, order, wanted);
-  const list = rotate(candidates, choices.below(candidates.length)).slice(0, 1 + choices.below(3));
+  const list = rotate(candidates, choices.below(candidates.length)).slice(0, Math.min(1 + choices.below(3), plan.maxExtents));
   return {
     op,
     start: choices.percent(15) ? choices.below(3) : 0,
     domid: caller,
-    arg: controlPage(0) + choices.pick([0x300n, 0xff0n]),
-    in: reservation(controlPage(3) + choices.pick([0x400n, 0xc00n]), list, order, choices.pick([0, 32]), DOMID.SELF),
+    arg: controlPage(plan, 0) + choices.pick([0x300n, 0xff0n]),
+    in: reservation(controlPage(plan, 3) + choices.pick([0x400n, 0xc00n]), list, order, choices.pick([0, 32]), DOMID.SELF),
     inList: list,
     nrExchanged: 0n,
     padding: 0,

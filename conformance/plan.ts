@@ -4,7 +4,8 @@ import type { DomainPlan, Hello, World } from './implementation.ts';
 
 /** Pages at the start of RAM that hold structs and lists, and are exchanged only by mistake. */
 export const controlPages = 4;
-const firstGfn = 0x40000n;
+/** Where RAM begins: at 1 GiB as on real boards, or lower where an implementation has fewer frames. */
+const firstGfns = [0x40000n, 0x400n, 8n] as const;
 const holePages = 16;
 export const caller = 1;
 export const bystander = 2;
@@ -29,7 +30,10 @@ export interface Plan {
   readonly world: World;
   readonly pages: ReadonlyMap<number, PagePlan>;
   readonly commits: Commit[];
+  readonly firstGfn: bigint;
   readonly maxOrder: number;
+  /** Extents in one list. */
+  readonly maxExtents: number;
 }
 
 /** A world: one guest or two, of 16 pages or more, with plenty of free frames or hardly any. */
@@ -45,6 +49,8 @@ export function planWorld(choices: Choices, arch: Arch, { limits }: Hello): Plan
     { low: 2, high: 2 },
     { low: 64, high: 0 },
   ]);
+  const room = BigInt(pages + holePages);
+  const firstGfn = firstGfns.find((gfn) => gfn + room - 1n <= (limits.max_gfn ?? gfn + room)) ?? 8n;
   const guest = (domid: number, holes: number, raised: boolean): DomainPlan => ({
     domid,
     privileged: raised,
@@ -61,12 +67,14 @@ export function planWorld(choices: Choices, arch: Arch, { limits }: Hello): Plan
       ]),
     ),
     commits: [],
+    firstGfn,
     maxOrder: Math.min(limits.max_order ?? 3, 3),
+    maxExtents: Number(limits.max_extents ?? pages),
   };
 }
 
 /** Everything of a domain that is watched: RAM and holes lie side by side, so that one churn reaches all of it. */
-export function wholeOf({ pages }: Plan, domid: number): { gfn: bigint; pages: number } {
+export function wholeOf({ pages, firstGfn }: Plan, domid: number): { gfn: bigint; pages: number } {
   return { gfn: firstGfn, pages: pages.get(domid)?.mapped.length ?? 0 };
 }
 
@@ -83,7 +91,7 @@ export function extentsOf(plan: Plan, domid: number, order: number, wanted: 'map
       if (wanted === 'hole') fits = !mapped[j];
       else if (wanted !== 'any') fits = mapped[j] === true && pinned[j] === (wanted === 'pinned');
     }
-    if (fits) found.push(firstGfn + BigInt(i));
+    if (fits) found.push(plan.firstGfn + BigInt(i));
   }
   return found;
 }
@@ -93,7 +101,7 @@ export function intend(plan: Plan, domid: number, gfns: readonly bigint[], mappe
   const own = plan.pages.get(domid);
   if (!own) return;
   for (const gfn of gfns) {
-    const i = Number(gfn - firstGfn);
+    const i = Number(gfn - plan.firstGfn);
     if (i < 0 || i >= own.mapped.length) continue;
     if (mapped !== undefined) own.mapped[i] = mapped;
     own.pinned[i] = pinned;
@@ -101,6 +109,6 @@ export function intend(plan: Plan, domid: number, gfns: readonly bigint[], mappe
 }
 
 /** The address of a control page. */
-export function controlPage(i: number): bigint {
+export function controlPage({ firstGfn }: Plan, i: number): bigint {
   return (firstGfn + BigInt(i)) << 12n;
 }

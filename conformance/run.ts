@@ -1,40 +1,57 @@
 import fc from 'fast-check';
 import type { Arch } from '../src/abi/arch.ts';
 import { hex64 } from '../src/codec/hex.ts';
-import type { ConformanceResult, Counterexample, ImplementationInfo, RequirementResult, Strength } from '../src/report/result.ts';
-import type { Rule } from '../src/rules/rule.ts';
-import { rules } from '../src/rules/table.ts';
-import { type Cells, countCell, requiredCells } from './cells.ts';
-import { type Checked, check } from './check.ts';
+import type { ConformanceResult, Counterexample, ImplementationInfo, Incident, Shard, Strength } from '../src/report/result.ts';
+import { type Cells, countCell } from './cells.ts';
+import { broken, type Checked, type CrashError, check, nothingSeen } from './check.ts';
+import { type Player, UndrivenError } from './client/player.ts';
 import { scenarioFrom } from './generate.ts';
 import { type Hello, levelOf } from './implementation.ts';
 import { scenarioNumbers, wholeNumbers } from './numbers.ts';
-import type { Play } from './observe.ts';
+import { SetupError } from './observe.ts';
 import { ambiguities } from './readings.ts';
 import { type Scenario, toJson, tokenOf } from './scenario.ts';
+import { storyOf } from './story.ts';
+import { type Counts, requirementIds, summarise } from './summary.ts';
 
-/** Below so many judged calls a requirement that is demanded counts as not exercised. */
-export const floor = 30;
-/** Most times a scenario is played again to make it smaller. */
-const shrinkBudget = 400;
+/** Most times a scenario is played again to make it smaller: one that is judged, one that breaks the implementation, one that hangs it. */
+const shrinkBudget = { judged: 400, broken: 40, hung: 3 } as const;
+/** Scenarios that may break the implementation before the run ends, one that hangs it counting twice: more would say the same. */
+const mostBroken = 5;
+/** Scenarios that may fail in a row because of the surroundings. */
+const mostSetupFaults = 3;
 /** Scenarios between two moments in which an interrupt is noticed. */
 const signalPause = 64;
 
 export interface RunOptions {
-  readonly hello: Hello;
-  /** Plays on the implementation: the only part that knows where it is. */
-  readonly play: <T>(play: Play<T>) => T | Promise<T>;
+  readonly player: Player;
   readonly arch: readonly Arch[];
   readonly seed: number;
-  /** Scenarios in all. */
+  /** Scenarios in all, those of other shards included. */
   readonly runs: number;
+  /** Play only the scenarios whose hash falls to this part. */
+  readonly shard?: Shard;
   /** The level that is demanded; by default the one the implementation reaches. */
   readonly level?: number;
   /** What the suite is known to catch, by level. */
   readonly strength?: (level: 0 | 1 | 2) => Strength;
-  readonly onProgress?: (done: number, violated: number) => void;
+  readonly onProgress?: (done: number) => void;
   /** Asked between scenarios: true ends the run early. */
   readonly stopped?: () => boolean;
+}
+
+/** A scenario of the run: enough to make it again, or a smaller one. */
+interface Drawn {
+  readonly index: number;
+  readonly numbers: number[];
+  readonly arch: Arch;
+}
+
+/** A scenario that broke a requirement, as it was first seen. */
+interface Found {
+  readonly drawn: Drawn;
+  readonly message: string;
+  readonly crash: CrashError | undefined;
 }
 
 /**
@@ -42,107 +59,178 @@ export interface RunOptions {
  * still shows it. The same seed gives the same result on every machine.
  */
 export async function runSuite(options: RunOptions): Promise<ConformanceResult> {
-  const { hello, arch, seed, runs } = options;
-  const tally = new Map(rules.filter((r) => r.blame === 'hypervisor').map((r) => [r.id, { holds: 0, violated: 0, unknown: 0 }]));
-  const found = new Map<string, { numbers: number[]; arch: Arch }>();
-  const cells: Cells = new Map();
-  const readings: Record<string, Record<string, number>> = {};
-  let calls = 0;
-  let done = 0;
-  const one = async (numbers: number[]): Promise<void> => {
-    const on = arch[done % arch.length] as Arch;
-    const checked = await options.play(check(scenarioFrom(numbers, on, hello), hello));
-    done++;
-    calls += checked.calls.length;
-    for (const { id, answer } of checked.given) {
-      const counts = tally.get(id);
-      if (!counts) continue;
-      counts[answer.answer]++;
-      if (answer.answer === 'violated' && !found.has(id)) found.set(id, { numbers, arch: on });
-    }
-    for (const call of checked.calls) {
-      countCell(cells, call);
-      for (const { id, reading } of ambiguities) {
-        const seen = reading(call);
-        if (seen === undefined) continue;
-        readings[id] ??= {};
-        readings[id][seen] = (readings[id][seen] ?? 0) + 1;
-      }
-    }
-    options.onProgress?.(done, found.size);
+  const { player, arch, seed, runs, shard, level, strength } = options;
+  const { hello } = player;
+  const suite = new Suite(player);
+  let index = 0;
+  let ended: string | undefined;
+  let bug: { readonly error: unknown } | undefined;
+  const one = async (numbers: number[]): Promise<boolean> => {
+    const mine = { index: index++, numbers, arch: arch[(index - 1) % arch.length] as Arch };
+    if (options.stopped?.()) ended = `interrupted after ${suite.played} of ${runs} scenarios`;
+    else if (!shard || hashOf(numbers) % shard.of === shard.index - 1) ended = await suite.take(mine);
+    options.onProgress?.(index);
     // An implementation in this process never waits: let signals through.
-    if (done % signalPause === 0) await new Promise((resolve) => setImmediate(resolve));
+    if (index % signalPause === 0) await new Promise((resolve) => setImmediate(resolve));
+    return ended === undefined;
   };
-  await fc.assert(
-    fc.asyncProperty(wholeNumbers, async (list) => {
-      if (!options.stopped?.()) await one(list);
+  // To fast-check what ends a run is a failing example, of which it is not to make smaller ones.
+  const property = fc.asyncProperty(wholeNumbers, (numbers) =>
+    one(numbers).catch((error: unknown) => {
+      bug = { error };
+      return false;
     }),
-    { seed, numRuns: runs },
   );
+  await fc.check(property, { seed, numRuns: arch.length > 0 ? runs : 0, endOnFailure: true });
+  if (bug) throw bug.error;
   const counterexamples = new Map<string, Counterexample>();
-  for (const [id, { numbers: list, arch: on }] of found) {
-    if (!options.stopped?.()) counterexamples.set(id, await smallest(id, list, on, options));
+  for (const [id, found] of suite.found) {
+    if (!options.stopped?.()) counterexamples.set(id, await suite.smallest(id, found));
   }
-  return summarise(options, { tally, cells, readings, calls, done, counterexamples });
-}
-
-interface Collected {
-  readonly tally: ReadonlyMap<string, { holds: number; violated: number; unknown: number }>;
-  readonly cells: Cells;
-  readonly readings: ConformanceResult['readings'];
-  readonly calls: number;
-  readonly done: number;
-  readonly counterexamples: ReadonlyMap<string, Counterexample>;
-}
-
-function summarise(
-  { hello, arch, seed, runs, level, strength }: RunOptions,
-  { tally, cells, readings, calls, done, counterexamples }: Collected,
-): ConformanceResult {
   const reached = levelOf(hello);
-  const requirements = rules
-    .filter((rule) => tally.has(rule.id))
-    .map((rule): RequirementResult => {
-      const { holds, violated, unknown } = tally.get(rule.id) ?? { holds: 0, violated: 0, unknown: 0 };
-      const excused = excuse(rule, hello);
-      const counterexample = counterexamples.get(rule.id);
-      return {
-        id: rule.id,
-        verdict: violated > 0 ? 'violated' : holds >= floor ? 'holds' : 'unknown',
-        exercised: holds + violated,
-        unknown,
-        violated,
-        ...(excused !== undefined && { excused }),
-        ...(counterexample && { counterexample }),
-      };
-    });
-  const missed = [...requiredCells(hello.capabilities)]
-    .map(([cell, least]) => ({ cell, count: cells.get(cell) ?? 0, floor: least }))
-    .filter(({ count, floor: least }) => count < least);
-  const broken = requirements.filter((r) => r.verdict === 'violated');
-  const vacuous = requirements.filter((r) => r.verdict === 'unknown' && r.excused === undefined);
-  const reasons = [
-    ...broken.map((r) => `${r.id} is violated`),
-    ...(level !== undefined && level > reached ? [`level ${level} is demanded, ${reached} can be seen`] : []),
-    ...vacuous.map((r) => `${r.id} was exercised ${r.exercised} times, fewer than ${floor}`),
-    ...missed.map(({ cell, count, floor: least }) => `cell "${cell}" was reached ${count} times, fewer than ${least}`),
-    ...(done < runs ? [`interrupted after ${done} of ${runs} scenarios`] : []),
-  ];
-  return {
-    verdict: broken.length > 0 ? 'nonconformant' : reasons.length > 0 ? 'inconclusive' : 'conformant',
-    level: reached,
+  return summarise({
     implementation: introduced(hello),
+    level: reached,
+    ...(level !== undefined && { demanded: level }),
     seed,
     arch,
     runs,
-    calls,
-    partial: done < runs,
-    requirements,
-    missedCells: missed,
-    readings,
-    reasons,
+    ...(shard && { shard }),
+    ...(ended !== undefined && { ended }),
+    played: suite.played,
+    calls: suite.calls,
+    tally: suite.tally,
+    cells: suite.cells,
+    readings: suite.readings,
+    incidents: suite.incidents,
+    counterexamples,
     ...(strength && { strength: strength(reached) }),
-  };
+  });
+}
+
+/** Plays scenarios and counts what they show. */
+class Suite {
+  readonly tally: Map<string, Counts> = new Map(requirementIds.map((id) => [id, { holds: 0, violated: 0, unknown: 0 }]));
+  readonly found: Map<string, Found> = new Map();
+  readonly cells: Cells = new Map();
+  readonly readings: { [id: string]: { [reading: string]: number } } = {};
+  readonly incidents: Incident[] = [];
+  calls = 0;
+  played = 0;
+  #broken = 0;
+  #setupFaults = 0;
+  readonly #player: Player;
+
+  constructor(player: Player) {
+    this.#player = player;
+  }
+
+  /** Plays one scenario; why the run should end after it, if it should. */
+  async take(drawn: Drawn): Promise<string | undefined> {
+    const scenario = scenarioFrom(drawn.numbers, drawn.arch, this.#player.hello);
+    const incident = (kind: Incident['kind'], error: Error & Partial<Pick<CrashError, 'evidence'>>): void => {
+      const { evidence } = error;
+      const { index } = drawn;
+      this.incidents.push({ kind, found: index, replay: tokenOf(scenario), message: error.message, ...(evidence?.length && { evidence }) });
+    };
+    let checked: Checked;
+    try {
+      checked = await played(this.#player, scenario);
+      if (checked.crash) {
+        const { crash } = checked;
+        checked = await played(this.#player, scenario);
+        if (!checked.crash) incident('flaky', crash);
+      }
+    } catch (error) {
+      if (error instanceof SetupError) {
+        incident('setup', error);
+        this.#setupFaults++;
+        return this.#setupFaults < mostSetupFaults ? undefined : `ended after ${this.#setupFaults} faults of the surroundings in a row`;
+      }
+      if (!(error instanceof UndrivenError)) throw error;
+      incident('undriven', error);
+      return `ended after ${this.played} scenarios: the implementation cannot be started any more`;
+    }
+    this.#setupFaults = 0;
+    this.played++;
+    this.#count(checked, drawn);
+    if (checked.crash) this.#broken += checked.crash.hung ? 2 : 1;
+    return this.#broken < mostBroken
+      ? undefined
+      : `ended after ${this.played} scenarios, because they broke the implementation again and again`;
+  }
+
+  #count({ given, calls, crash }: Checked, drawn: Drawn): void {
+    this.calls += calls.length;
+    for (const { id, answer } of given) {
+      const counts = this.tally.get(id);
+      if (!counts) continue;
+      counts[answer.answer]++;
+      if (answer.answer === 'violated' && !this.found.has(id)) {
+        this.found.set(id, { drawn, message: answer.violations[0]?.message ?? '', crash: id === 'survives' ? crash : undefined });
+      }
+    }
+    for (const call of calls) {
+      countCell(this.cells, call);
+      for (const { id, reading } of ambiguities) {
+        const seen = reading(call);
+        if (seen === undefined) continue;
+        this.readings[id] ??= {};
+        this.readings[id][seen] = (this.readings[id][seen] ?? 0) + 1;
+      }
+    }
+  }
+
+  /** The smallest list of numbers whose scenario still breaks the requirement; deterministic, and bounded in what it plays. */
+  async smallest(id: string, { drawn: { index, numbers, arch }, message, crash }: Found): Promise<Counterexample> {
+    const { hello } = this.#player;
+    let left: number = crash ? (crash.hung ? shrinkBudget.hung : shrinkBudget.broken) : shrinkBudget.judged;
+    const show = async (scenario: Scenario): Promise<{ checked: Checked; given: Checked['given'][number] | undefined }> => {
+      // What breaks an implementation is to be looked at alone, without what earlier scenarios left behind.
+      if (crash) await this.#player.renew();
+      const checked = await played(this.#player, scenario);
+      return { checked, given: checked.given.find((g) => g.id === id && g.answer.answer === 'violated') };
+    };
+    let least = numbers;
+    let seen: Awaited<ReturnType<typeof show>> | undefined;
+    try {
+      const { counterexample } = await fc.check(
+        fc.asyncProperty(scenarioNumbers, async (list) => left-- <= 0 || (await show(scenarioFrom(list, arch, hello))).given === undefined),
+        { examples: [[numbers]], numRuns: 1, seed: 0 },
+      );
+      least = (counterexample?.[0] as number[] | undefined) ?? numbers;
+      seen = await show(trim(scenarioFrom(least, arch, hello)));
+    } catch (error) {
+      // It broke the requirement when it was first played: that stands, whatever happens now.
+      if (!(error instanceof SetupError || error instanceof UndrivenError)) throw error;
+    }
+    const scenario = trim(scenarioFrom(least, arch, hello));
+    const given = seen?.given;
+    const step = given?.step ?? scenario.steps.length - 1;
+    const shown = given && scenario.pair === undefined ? { ...scenario, steps: scenario.steps.slice(0, step + 1) } : scenario;
+    const evidence = (seen?.checked.crash ?? crash)?.evidence;
+    return {
+      replay: tokenOf(shown),
+      scenario: toJson(shown),
+      step,
+      message:
+        given?.answer.answer === 'violated' ? (given.answer.violations[0]?.message ?? '') : `${message} (not each time it is played)`,
+      found: index,
+      story: storyOf(shown, seen?.checked ?? nothingSeen()),
+      ...(evidence?.length && { evidence }),
+    };
+  }
+}
+
+/** Plays a scenario to its end, or to where it broke the implementation. */
+export async function played(player: Player, scenario: Scenario): Promise<Checked> {
+  const seen = nothingSeen();
+  try {
+    return await player.play(check(scenario, player.hello, seen));
+  } catch (error) {
+    if (error instanceof UndrivenError) throw error;
+    return broken(scenario, seen, error);
+  }
 }
 
 function introduced({ name, version, arch, commands, capabilities, limits }: Hello): ImplementationInfo {
@@ -156,41 +244,11 @@ function introduced({ name, version, arch, commands, capabilities, limits }: Hel
   };
 }
 
-/** Why a requirement need not be exercised on this implementation. */
-function excuse(rule: Rule, { capabilities, commands, limits }: Hello): string | undefined {
-  if (rule.level >= 1 && !capabilities.has('translate')) return 'needs the capability translate';
-  if (rule.level >= 2 && !capabilities.has('churn')) return 'needs the capability churn';
-  if (rule.id === 'frames-conserved' && !capabilities.has('pages')) return 'needs the capability pages';
-  if (rule.id === 'isolation' && (limits.domains ?? 2) < 2) return 'needs two domains';
-  const partial = ['get-partial-mfns', 'get-incomplete-nonzero', 'get-rest-untouched'];
-  if (partial.includes(rule.id) && !capabilities.has('fail-alloc')) return 'is reached only by chance without the capability fail-alloc';
-  if (!rule.ops.some((op) => commands[op] !== undefined)) return 'speaks of ops that are not implemented';
-  const needsGet = ['put-works', 'put-unpins', 'put-only-listed'];
-  if (needsGet.includes(rule.id) && commands.get_dma_buf === undefined) return 'needs pages that get has pinned';
-  return rule.id === 'put-keeps-pages' && !capabilities.has('translate') && !capabilities.has('changes')
-    ? 'needs translate or changes'
-    : undefined;
-}
-
-/** The smallest list of numbers whose scenario still breaks the requirement; deterministic, and bounded in what it plays. */
-async function smallest(id: string, numbers: number[], arch: Arch, { hello, play }: RunOptions): Promise<Counterexample> {
-  let left = shrinkBudget;
-  const breaks = async (list: number[]): Promise<Checked['given'][number] | undefined> => {
-    const { given } = await play(check(scenarioFrom(list, arch, hello), hello));
-    return given.find((g) => g.id === id && g.answer.answer === 'violated');
-  };
-  const { counterexample } = await fc.check(
-    fc.asyncProperty(scenarioNumbers, async (list) => left-- <= 0 || (await breaks(list)) === undefined),
-    { examples: [[numbers]], numRuns: 1, seed: 0 },
-  );
-  const [least] = counterexample ?? [numbers];
-  const scenario = trim(scenarioFrom(least as number[], arch, hello));
-  const { given } = await play(check(scenario, hello));
-  const last = given.find((g) => g.id === id && g.answer.answer === 'violated');
-  const message = last?.answer.answer === 'violated' ? (last.answer.violations[0]?.message ?? '') : 'it does not always show';
-  const step = last?.step ?? scenario.steps.length - 1;
-  const shown = last && scenario.pair === undefined ? { ...scenario, steps: scenario.steps.slice(0, step + 1) } : scenario;
-  return { replay: tokenOf(shown), scenario: toJson(shown), step, message };
+/** FNV-1a over the numbers a scenario is made from: which shard plays it. */
+function hashOf(numbers: readonly number[]): number {
+  let hash = 0x811c9dc5;
+  for (const number of numbers) hash = Math.imul(hash ^ number, 0x0100_0193);
+  return hash >>> 0;
 }
 
 function trim(scenario: Scenario): Scenario {

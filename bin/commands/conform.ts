@@ -1,44 +1,62 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import type { Argv } from 'yargs';
-import { checkHere, playHere } from '../../conformance/check.ts';
+import { commandOf, playerFor } from '../../conformance/client/command.ts';
+import { asJob, inJobs, JobError } from '../../conformance/client/jobs.ts';
+import { type Player, playerHere, UndrivenError } from '../../conformance/client/player.ts';
+import { probe, probeText } from '../../conformance/client/probes.ts';
 import { exhaust, exhaustiveText, type ScopeName } from '../../conformance/exhaustive.ts';
 import type { Strength as Measured } from '../../conformance/mutants/strength.ts';
 import { referenceImplementation } from '../../conformance/reference.ts';
-import { runSuite } from '../../conformance/run.ts';
+import { played, runSuite } from '../../conformance/run.ts';
 import { type Scenario, scenarioOf } from '../../conformance/scenario.ts';
 import { scenarioText } from '../../conformance/scenario-text.ts';
 import { type Arch, archNames } from '../../src/abi/arch.ts';
-import { conformanceJson, conformanceText } from '../../src/report/conformance.ts';
-import type { ConformanceResult, Strength } from '../../src/report/result.ts';
+import type { ConformanceResult, Shard, Strength } from '../../src/report/result.ts';
+import { printable } from '../../src/report/style.ts';
+import { type Delivery, delivery } from '../deliver.ts';
 import { exit, UsageError } from '../exit.ts';
 import { line, note, outcome, styleFor } from '../io.ts';
 import { progress } from '../progress.ts';
 
-interface Options {
+interface Options extends Delivery {
+  readonly iut?: string;
+  readonly check?: boolean;
+  readonly jobs: string;
+  readonly shard?: string;
+  readonly 'timeout-scale': string;
   readonly arch: Arch | 'all';
-  readonly seed?: string;
-  readonly runs?: string;
+  readonly seed: string;
+  readonly runs: string;
   readonly level?: number;
   readonly replay?: string;
   readonly exhaustive?: boolean;
   readonly scope: ScopeName;
-  readonly json?: boolean;
 }
 
 /** Scenarios of a run where none is asked for: every requirement and every cell gets well above its floor. */
 const defaultRuns = 5000;
+const most = { seed: 0x7fff_ffff, runs: 10_000_000, jobs: 256, shards: 10_000 } as const;
 
 export function options(args: Argv): Argv {
   return args
+    .option('iut', { type: 'string', describe: 'the implementation under test: a command, or module:FILE', requiresArg: true })
+    .option('check', { type: 'boolean', describe: 'probe the implementation, and say what to fix first' })
     .option('arch', {
       choices: ['all', ...archNames.filter((a) => a.startsWith('arm'))],
       default: 'all',
       describe: 'whose layout',
       requiresArg: true,
     })
-    .option('seed', { type: 'string', describe: 'the same seed gives the same run (default 1)', requiresArg: true })
-    .option('runs', { type: 'string', describe: `scenarios to play (default ${defaultRuns})`, requiresArg: true })
+    .option('seed', { type: 'string', default: '1', describe: 'the same seed gives the same run', requiresArg: true })
+    .option('runs', { type: 'string', default: String(defaultRuns), describe: 'scenarios to play', requiresArg: true })
     .option('level', { choices: [0, 1, 2], type: 'number', describe: 'exit 4 unless this much can be seen', requiresArg: true })
+    .option('jobs', { type: 'string', default: '1', describe: 'processes, each with an implementation of its own', requiresArg: true })
+    .option('shard', { type: 'string', describe: 'play part I of N, 2/4; xenmem merge joins them', requiresArg: true })
+    .option('timeout-scale', { type: 'string', default: '1', describe: 'so many times as patient', requiresArg: true })
+    .option('expect', { type: 'string', describe: 'a file of violations that are known', requiresArg: true })
+    .option('update-expect', { type: 'boolean', describe: 'write that file from what is seen' })
+    .option('report', { type: 'string', array: true, nargs: 1, describe: 'also as KIND=FILE (junit=out.xml, html=out.html, …)' })
     .option('replay', { type: 'string', describe: 'play the one scenario in a token, and tell it step by step', requiresArg: true })
     .option('exhaustive', { type: 'boolean', describe: "search a small scope of the model's states completely" })
     .option('scope', { choices: ['small', 'slice', 'large'], default: 'small', describe: 'how large, for --exhaustive', requiresArg: true })
@@ -46,41 +64,100 @@ export function options(args: Argv): Argv {
 }
 
 export async function run(options: Options): Promise<Iterable<number>> {
-  if (options.replay !== undefined) return replay(options.replay, options.json ?? false);
   if (options.exhaustive) return searchAll(options);
-  const implementation = referenceImplementation();
-  const seed = whole('--seed', options.seed ?? '1', 0x7fff_ffff);
-  const runs = whole('--runs', options.runs ?? String(defaultRuns), 10_000_000);
+  const arch: readonly Arch[] = options.arch === 'all' ? ['arm64', 'arm32'] : [options.arch];
+  const scale = Number(options['timeout-scale']);
+  if (!(scale > 0 && scale <= 10_000))
+    throw new UsageError(`--timeout-scale ${JSON.stringify(options['timeout-scale'])}: expected a number above 0`);
+  if (options.check) return checkImplementation(options, arch[0] as Arch, scale);
+  if (options.replay !== undefined) return replay(options, options.replay, scale);
+  const seed = whole('--seed', options.seed, most.seed);
+  const runs = whole('--runs', options.runs, most.runs);
+  const jobs = whole('--jobs', options.jobs, most.jobs, 1);
+  const shard = options.shard === undefined ? undefined : shardOf(options.shard);
+  const deliver = delivery(options);
   const bar = progress('scenarios', runs);
-  let result: ConformanceResult | undefined;
-  let stopped = false;
-  outcome.stop = () => {
-    stopped = true;
-  };
+  const run = { seed, runs, onProgress: bar.step, ...(shard && { shard }) };
+  let result: ConformanceResult;
   try {
-    result = await runSuite({
-      hello: implementation.hello,
-      play: (play) => playHere(play, implementation),
-      arch: options.arch === 'all' ? ['arm64', 'arm32'] : [options.arch],
-      seed,
-      runs,
-      strength: strengthAt,
-      ...(options.level !== undefined && { level: options.level }),
-      onProgress: bar.step,
-      stopped: () => stopped,
-    });
-  } finally {
+    result = await (jobs > 1 ? divided(options, jobs, run) : inOne(options, arch, scale, run));
+  } catch (error) {
     bar.end();
-    outcome.stop = undefined;
+    return failed(error);
   }
-  const lines = options.json ? [JSON.stringify(conformanceJson(result))] : conformanceText(result, styleFor());
-  for (const text of lines) await line(text);
-  if (result.verdict === 'nonconformant') {
+  bar.end();
+  await deliver(result);
+  if (options.iut === undefined && result.verdict === 'nonconformant') {
     // Here the implementation is the model itself, so its two oracles disagree: that is a bug of ours.
     note('the reference model breaks a rule: the two oracles disagree');
     outcome.codes.add(exit.internal);
   }
-  if (result.verdict === 'inconclusive') outcome.codes.add(exit.inconclusive);
+  return outcome.codes;
+}
+
+type Run = Pick<Parameters<typeof runSuite>[0], 'seed' | 'runs' | 'shard' | 'onProgress'>;
+
+async function inOne({ iut, level }: Options, wanted: readonly Arch[], scale: number, run: Run): Promise<ConformanceResult> {
+  const player = await playerOf(iut, wanted[0] as Arch, scale);
+  let stopped = false;
+  const stop = (): void => {
+    stopped = true;
+  };
+  outcome.stop = stop;
+  const onProgress = asJob(stop);
+  try {
+    return await runSuite({
+      ...run,
+      ...(onProgress && { onProgress }),
+      player,
+      arch: wanted.filter((arch) => player.hello.arch.includes(arch)),
+      strength: strengthAt,
+      ...(level !== undefined && { level }),
+      stopped: () => stopped,
+    });
+  } finally {
+    outcome.stop = undefined;
+    await player.end();
+  }
+}
+
+/** The same in several processes: this command once more, for a shard each. */
+async function divided(options: Options, jobs: number, { shard, onProgress = () => {} }: Run): Promise<ConformanceResult> {
+  const passed = ['iut', 'arch', 'seed', 'runs', 'level', 'timeout-scale'] as const;
+  const args = passed.flatMap((name) => (options[name] === undefined ? [] : [`--${name}=${options[name]}`]));
+  const onStart = (stop: () => void): void => {
+    outcome.stop = stop;
+  };
+  try {
+    const program = process.argv[1] as string;
+    return await inJobs({ program, args: ['conform', ...args], jobs, ...(shard && { shard }), onProgress, onStart });
+  } finally {
+    outcome.stop = undefined;
+  }
+}
+
+function playerOf(iut: string | undefined, arch: Arch, scale: number): Promise<Player> {
+  return iut === undefined ? Promise.resolve(playerHere(referenceImplementation())) : playerFor(commandWords(iut), arch, scale);
+}
+
+function commandWords(iut: string): readonly string[] {
+  try {
+    return commandOf(iut, fileURLToPath(new URL('../conformance/client/host.js', import.meta.url)));
+  } catch (error) {
+    throw new UsageError(`--iut ${JSON.stringify(iut)}: ${(error as Error).message}`);
+  }
+}
+
+/** An implementation that cannot be driven is said so once, with the last it said. */
+function failed(error: unknown): Iterable<number> {
+  if (error instanceof JobError) {
+    note(error.message);
+    outcome.codes.add(error.code);
+  } else if (error instanceof UndrivenError) {
+    note(error.message);
+    for (const text of error.evidence) note(text);
+    outcome.codes.add(exit.undriven);
+  } else throw error;
   return outcome.codes;
 }
 
@@ -92,20 +169,37 @@ function strengthAt(level: 0 | 1 | 2): Strength {
   return { mutants: mutants.length, budget, seed, killed: names(true), survivors: names(false) };
 }
 
-async function replay(token: string, json: boolean): Promise<Iterable<number>> {
+async function checkImplementation({ iut }: Options, arch: Arch, scale: number): Promise<Iterable<number>> {
+  if (iut === undefined) throw new UsageError('--check needs --iut: which implementation?');
+  const probes = await probe(commandWords(iut), arch, scale);
+  for (const text of probeText(probes, styleFor())) await line(text);
+  if (probes.some((p) => p.ended === 'undriven')) outcome.codes.add(exit.undriven);
+  else if (probes.some((p) => p.ended === 'wrong')) outcome.codes.add(exit.failed);
+  return outcome.codes;
+}
+
+async function replay({ iut, json }: Options, token: string, scale: number): Promise<Iterable<number>> {
   let scenario: Scenario;
   try {
     scenario = scenarioOf(token);
   } catch (error) {
     throw new UsageError(`--replay: ${(error as Error).message}`);
   }
-  const checked = checkHere(scenario, referenceImplementation());
+  let player: Player;
+  try {
+    player = await playerOf(iut, scenario.world.arch, scale);
+  } catch (error) {
+    return failed(error);
+  }
+  const checked = await played(player, scenario);
+  await player.end();
   const violated = checked.given.filter(({ answer }) => answer.answer === 'violated');
   if (json) await line(JSON.stringify({ violated: violated.map(({ id, step, answer }) => ({ id, step, answer })) }));
   else for (const text of scenarioText(scenario, checked, styleFor())) await line(text);
-  // It is the model that was judged: a violation means that the two oracles disagree.
-  if (violated.length > 0) outcome.codes.add(exit.internal);
+  // Where it is the model that was judged, a violation means that the two oracles disagree.
+  if (violated.length > 0) outcome.codes.add(iut === undefined ? exit.internal : exit.failed);
   if (checked.given.length === 0) outcome.codes.add(exit.inconclusive);
+  for (const text of checked.crash?.evidence ?? []) note(printable(text));
   return outcome.codes;
 }
 
@@ -120,8 +214,16 @@ async function searchAll({ scope, json }: Options): Promise<Iterable<number>> {
   return outcome.codes;
 }
 
-function whole(option: string, text: string, most: number): number {
+function shardOf(text: string): Shard {
+  const [, index = '', of = ''] = /^(\d+)\/(\d+)$/.exec(text) ?? [];
+  const shard = { index: Number(index), of: Number(of) };
+  if (index !== '' && shard.index >= 1 && shard.index <= shard.of && shard.of <= most.shards) return shard;
+  throw new UsageError(`--shard ${JSON.stringify(text)}: expected I/N, part I of N, as 2/4`);
+}
+
+function whole(option: string, text: string, most: number, least = 0): number {
   const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value <= most)) throw new UsageError(`${option} ${JSON.stringify(text)}: expected a whole number, 0..${most}`);
+  if (!(value >= least && value <= most))
+    throw new UsageError(`${option} ${JSON.stringify(text)}: expected a whole number, ${least}..${most}`);
   return value;
 }

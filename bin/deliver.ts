@@ -1,0 +1,69 @@
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { expecting, readExpectations, updatedExpectations } from '../conformance/expect.ts';
+import { conformanceJson, conformanceText } from '../src/report/conformance.ts';
+import { type FormName, formNames, forms } from '../src/report/forms.ts';
+import { exitOf } from '../src/report/outcome.ts';
+import type { ConformanceResult, Expectation } from '../src/report/result.ts';
+import { RecordError } from '../src/trace/fields.ts';
+import { UnreadableError, UsageError } from './exit.ts';
+import { bytes, line, outcome, reason, styleFor } from './io.ts';
+
+/** Where a result goes, as the options say. */
+export interface Delivery {
+  readonly json?: boolean;
+  readonly report?: readonly string[];
+  readonly expect?: string;
+  readonly 'update-expect'?: boolean;
+}
+
+/** Looks at the options of a delivery before a run that takes minutes; answers what delivers its result, and says how it ended. */
+export function delivery({
+  json = false,
+  report = [],
+  expect,
+  'update-expect': update = false,
+}: Delivery): (result: ConformanceResult) => Promise<void> {
+  const reports = report.map(reportOf);
+  const onStdout = reports.filter(({ file }) => file === '-');
+  if (onStdout.length + (json ? 1 : 0) > 1) throw new UsageError('only one report can go to stdout');
+  for (const { file } of reports) if (file !== '-') writable(file);
+  if (update && expect === undefined) throw new UsageError('--update-expect needs --expect FILE, the file to write');
+  const entries = expect === undefined ? undefined : expectations(expect, update);
+  return async (plain) => {
+    // The day is the only thing a result has of the outside.
+    const result = entries ? expecting(plain, entries, new Date().toISOString().slice(0, 10)) : plain;
+    for (const { kind, file } of reports) if (file !== '-') writeFileSync(file, forms[kind](result));
+    if (onStdout[0]) await bytes(forms[onStdout[0].kind](result));
+    else for (const text of json ? [JSON.stringify(conformanceJson(result))] : conformanceText(result, styleFor())) await line(text);
+    if (update && expect !== undefined) writeFileSync(expect, updatedExpectations(result, entries ?? []));
+    else outcome.codes.add(exitOf(result));
+  };
+}
+
+function reportOf(text: string): { kind: FormName; file: string } {
+  const [kind = '', ...rest] = text.split('=');
+  const name = formNames.find((form) => form === kind);
+  const file = rest.join('=');
+  if (name === undefined || file === '') {
+    throw new UsageError(`--report ${JSON.stringify(text)}: expected KIND=FILE, with KIND one of ${formNames.join(', ')}`);
+  }
+  return { kind: name, file };
+}
+
+function writable(file: string): void {
+  try {
+    closeSync(openSync(file, 'a'));
+  } catch (error) {
+    throw new UsageError(`--report: cannot write ${file}: ${reason(error as NodeJS.ErrnoException)}`);
+  }
+}
+
+function expectations(file: string, mayBeNew: boolean): Expectation[] {
+  try {
+    return readExpectations(readFileSync(file, 'utf8'));
+  } catch (error) {
+    if (error instanceof RecordError) throw new UnreadableError(`${file}: ${error.message}`);
+    if (mayBeNew && (error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw new UnreadableError(`${file}: ${reason(error as NodeJS.ErrnoException)}`);
+  }
+}

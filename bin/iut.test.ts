@@ -1,0 +1,137 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { command, root, scratch, shell, xenmem } from './shell.ts';
+
+// Implementations in processes of their own, driven by the built command.
+
+const at = (name: string): string => join(scratch, name);
+const misbehaving = (vice: string): string =>
+  `'${process.execPath}' '${join(root, 'conformance/client/misbehaving.mjs')}' '${vice}' '${at('memory')}'`;
+
+const reference = `import { referenceImplementation } from ${JSON.stringify(join(root, 'dist/conformance/reference.js'))};\n`;
+writeFileSync(at('good.mjs'), `${reference}export default () => referenceImplementation();\n`);
+writeFileSync(at('nothing.mjs'), 'export default 7;\n');
+writeFileSync(
+  at('refuses.mjs'),
+  `${reference}const model = referenceImplementation();
+export default {
+  hello: { ...model.hello, capabilities: [] },
+  answer: (requests) => requests.map((r) => (r.op === 'call' ? { rc: -22 } : model.answer([r])[0])),
+};
+`,
+);
+
+describe('conform --iut', () => {
+  it('drives a module, and says who was tested', () => {
+    const { code, stdout } = xenmem(['conform', '--iut', `module:${at('good.mjs')}`, '--runs', '40', '--json']);
+    const { verdict, implementation, requirements } = JSON.parse(stdout);
+    expect([code, verdict, implementation.name]).toEqual([4, 'inconclusive', 'xenmem reference model']);
+    expect(requirements.filter((r: { verdict: string }) => r.verdict === 'violated')).toEqual([]);
+  });
+
+  it('one that always refuses, at level 0 without any extra, is nonconformant', () => {
+    const { code, stdout } = xenmem(['conform', '--iut', `module:${at('refuses.mjs')}`, '--runs', '60', '--json']);
+    const { verdict, level, requirements } = JSON.parse(stdout);
+    expect([code, verdict, level]).toEqual([1, 'nonconformant', 0]);
+    expect(requirements.filter((r: { verdict: string }) => r.verdict === 'violated').map((r: { id: string }) => r.id)).toEqual([
+      'get-same-gfn',
+      'get-works',
+    ]);
+  });
+
+  it('shards merge to the bytes of one run, and so do two jobs', () => {
+    const run = ['conform', '--iut', `module:${at('good.mjs')}`, '--runs', '40'];
+    const whole = xenmem([...run, '--json']).stdout;
+    for (const i of [1, 2]) xenmem([...run, '--shard', `${i}/2`, '--report', `json=${at(`${i}.json`)}`]);
+    const merged = xenmem(['merge', at('2.json'), at('1.json'), '--json', '--report', `junit=${at('merged.xml')}`]);
+    expect([merged.code, merged.stderr]).toEqual([4, '']);
+    expect(merged.stdout).toBe(whole);
+    expect(readFileSync(at('merged.xml'), 'utf8')).toContain('<testsuites');
+    expect(xenmem([...run, '--jobs', '2', '--json']).stdout).toBe(whole);
+  });
+
+  it('that breaks once is flaky: no pass, and no blame', () => {
+    const { code, stdout } = xenmem(['conform', '--iut', misbehaving('errs once'), '--runs', '10', '--json']);
+    const { verdict, incidents } = JSON.parse(stdout);
+    expect([code, verdict]).toEqual([4, 'inconclusive']);
+    expect(incidents).toMatchObject([{ kind: 'flaky', message: 'during call: exited with code 9' }]);
+  });
+
+  it('that breaks always has not survived; what it said last is evidence', () => {
+    const { code, stdout } = xenmem(['conform', '--iut', misbehaving('exits'), '--runs', '10', '--json']);
+    const { verdict, requirements } = JSON.parse(stdout);
+    expect([code, verdict]).toEqual([1, 'nonconformant']);
+    const { counterexample } = requirements.find((r: { id: string }) => r.id === 'survives');
+    expect(counterexample.evidence).toContain('stderr: assertion failed: page->count');
+  });
+
+  it('interrupted, it reports what it saw, as partial, and leaves nothing running', () => {
+    const run = `'${process.execPath}' '${command}' conform --iut "module:${at('good.mjs')}" --runs 1000000 --report html=${at('partial.html')}`;
+    const { stdout } = shell(`timeout --preserve-status -s INT 5 ${run}; echo $?; pgrep -fc '[h]ost.js ${at('good.mjs')}'`);
+    const [exit, left] = stdout.trim().split('\n').slice(-2);
+    expect([exit, left]).toEqual(['130', '0']);
+    expect(stdout).toMatch(/interrupted after \d+ of 1000000 scenarios/);
+    expect(existsSync(at('partial.html'))).toBe(true);
+  });
+
+  it.each<[string[], number, string]>([
+    [['--iut', '/nowhere/iut'], 5, 'xenmem: /nowhere/iut: no such command\n'],
+    [['--iut', '/nowhere/iut', '--jobs', '2'], 5, 'xenmem: /nowhere/iut: no such command\n'],
+    [['--iut', ''], 2, 'xenmem: --iut "": no command\n'],
+    [['--iut', '"a'], 2, 'xenmem: --iut "\\"a": a " is never closed\n'],
+    [['--check'], 2, 'xenmem: --check needs --iut: which implementation?\n'],
+    [['--shard', '3/2'], 2, 'xenmem: --shard "3/2": expected I/N, part I of N, as 2/4\n'],
+    [['--jobs', '0'], 2, 'xenmem: --jobs "0": expected a whole number, 1..256\n'],
+    [['--timeout-scale', '-1'], 2, 'xenmem: --timeout-scale "-1": expected a number above 0\n'],
+    [['--report', 'xml=a'], 2, 'xenmem: --report "xml=a": expected KIND=FILE, with KIND one of '],
+    [['--report', 'junit=/nowhere/a.xml'], 2, 'xenmem: --report: cannot write /nowhere/a.xml: no such file\n'],
+    [['--expect', '/nowhere/e.json'], 3, 'xenmem: /nowhere/e.json: no such file\n'],
+    [['--update-expect'], 2, 'xenmem: --update-expect needs --expect FILE, the file to write\n'],
+  ])('refuses %j with one line', (args, code, message) => {
+    const result = xenmem(['conform', ...args]);
+    expect([result.code, result.stdout]).toEqual([code, '']);
+    expect(result.stderr.startsWith(message)).toBe(true);
+    expect(result.stderr.split('\n').length).toBe(2);
+  });
+
+  it('says of a module that is none what it should be', () => {
+    const { code, stderr } = xenmem(['conform', '--iut', `module:${at('nothing.mjs')}`]);
+    expect(code).toBe(5);
+    expect(stderr).toContain('the default export is neither an implementation ({ hello, answer }) nor a function that makes one');
+  });
+});
+
+describe('conform --check', () => {
+  it('finds nothing to fix in a good one', () => {
+    const { code, stdout } = xenmem(['conform', '--iut', `module:${at('good.mjs')}`, '--check']);
+    expect([code, stdout.trim().split('\n').at(-1)]).toEqual([0, 'nothing to fix: run it without --check']);
+    expect(stdout.split('\n').filter((text) => text.startsWith('✓')).length).toBeGreaterThanOrEqual(20);
+  });
+
+  it.each<[string, number, string]>([
+    [
+      'prints a banner',
+      5,
+      '"Xen 4.17 toy hypervisor" is not JSON (stdout is for answers only, one line each; free text belongs on stderr)',
+    ],
+    ['answers twice', 1, 'answer.id: 1 answers request 2 (each answer repeats the id of its request, and there is one answer for each)'],
+  ])('tells the author of one that %s what to fix first', (vice, code, advice) => {
+    const result = xenmem(['conform', '--iut', misbehaving(vice), '--check', '--timeout-scale', '0.2']);
+    expect(result.code).toBe(code);
+    expect(result.stdout.split('\n').find((text) => text.startsWith('fix first'))).toContain(advice);
+  });
+});
+
+describe('conform --expect', () => {
+  it('accepts what is expected, and says when it is not so any more', () => {
+    const run = ['conform', '--iut', misbehaving('is not JSON'), '--runs', '10', '--expect', at('expected.json')];
+    expect(xenmem([...run, '--update-expect']).code).toBe(0);
+    const written = JSON.parse(readFileSync(at('expected.json'), 'utf8'));
+    expect(written.entries.map((e: { requirement: string }) => e.requirement)).toEqual(['survives']);
+    const good = ['conform', '--iut', `module:${at('good.mjs')}`, '--runs', '10', '--expect', at('expected.json')];
+    const drifted = xenmem(good);
+    expect(drifted.code).toBe(1);
+    expect(drifted.stdout).toContain('survives is expected to be violated (not said yet), and was not: delete the entry');
+  });
+});
