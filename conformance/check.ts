@@ -48,7 +48,8 @@ export function* check(scenario: Scenario, hello: Hello, seen: Checked = nothing
       outcomes[event.step] = { rc: event.call.rc, N: taken.judgement.facts.N };
     }
   });
-  const first = scenario.pair && outcomes[scenario.pair.step];
+  const skipped = seen.events.some((event) => event.kind === 'skipped');
+  const first = scenario.pair && !skipped ? outcomes[scenario.pair.step] : undefined;
   if (scenario.pair && first) seen.given.push(...(yield* pair(scenario, scenario.pair, first, hello)));
   return seen;
 }
@@ -122,11 +123,14 @@ function* pair(scenario: Scenario, { step, addressBits }: NonNullable<Scenario['
   for (const last of [call, varied]) {
     const judge = new ScenarioJudge(scenario, hello);
     let outcome: Outcome | undefined;
+    let skipped = false;
     yield* observe({ world: scenario.world, steps: [...before, last] }, hello, (event) => {
       const { judgement } = judge.take(event);
+      skipped ||= event.kind === 'skipped';
       if (event.kind === 'call' && event.step === step && judgement) outcome = { rc: event.call.rc, N: judgement.facts.N };
     });
-    if (!outcome) return [];
+    // A step that one run has and the other has not leaves another world behind.
+    if (!outcome || skipped) return [];
     outcomes.push(outcome);
   }
   const [again, other] = outcomes as [Outcome, Outcome];

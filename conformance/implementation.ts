@@ -58,6 +58,9 @@ export interface Answer {
 export const capabilities = ['translate', 'churn', 'pages', 'changes', 'batch', 'free', 'fail-alloc', 'preempt'] as const;
 export type Capability = (typeof capabilities)[number];
 
+/** Capabilities that no level needs. */
+export const extras: readonly Capability[] = capabilities.filter((c) => c !== 'translate' && c !== 'churn');
+
 /** How an implementation introduces itself. */
 export interface Hello {
   readonly name: string;

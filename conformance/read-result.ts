@@ -85,9 +85,10 @@ function requirementOf(value: unknown, where: string): RequirementResult {
 }
 
 function counterexampleOf(value: unknown, where: string): Counterexample {
-  const { replay, scenario, step, message, found, story, evidence } = object(value, where);
+  const { replay, iut, scenario, step, message, found, story, evidence } = object(value, where);
   return {
     replay: text(replay, `${where}.replay`),
+    ...(iut !== undefined && { iut: text(iut, `${where}.iut`) }),
     scenario,
     step: count(step, `${where}.step`, most, '2^53 - 1'),
     message: text(message, `${where}.message`),
@@ -134,23 +135,25 @@ function p2mEntryOf(value: unknown, where: string): P2mEntry {
 }
 
 function incidentOf(value: unknown, where: string): Incident {
-  const { kind, found, replay, message, evidence } = object(value, where);
+  const { kind, found, replay, iut, message, evidence } = object(value, where);
   return {
     kind: oneOf(kind, `${where}.kind`, ['flaky', 'setup', 'undriven']),
     found: count(found, `${where}.found`, most, '2^53 - 1'),
     replay: text(replay, `${where}.replay`),
+    ...(iut !== undefined && { iut: text(iut, `${where}.iut`) }),
     message: text(message, `${where}.message`),
     ...(evidence !== undefined && { evidence: list(evidence, `${where}.evidence`, text) }),
   };
 }
 
 function strengthOf(value: unknown, where: string): Strength {
-  const { mutants, budget, seed, killed, survivors } = object(value, where);
+  const { mutants, budget, seed, extras, killed, survivors } = object(value, where);
   const number = (n: unknown, key: string): number => count(n, `${where}.${key}`, most, '2^53 - 1');
   return {
     mutants: number(mutants, 'mutants'),
     budget: number(budget, 'budget'),
     seed: number(seed, 'seed'),
+    extras: flag(extras, `${where}.extras`),
     killed: list(killed, `${where}.killed`, text),
     survivors: list(survivors, `${where}.survivors`, text),
   };

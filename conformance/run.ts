@@ -33,8 +33,8 @@ export interface RunOptions {
   readonly shard?: Shard;
   /** The level that is demanded; by default the one the implementation reaches. */
   readonly level?: number;
-  /** What the suite is known to catch, by level. */
-  readonly strength?: (level: 0 | 1 | 2) => Strength;
+  /** What the suite is known to catch of such an implementation. */
+  readonly strength?: (hello: Hello) => Strength;
   readonly onProgress?: (done: number) => void;
   /** Asked between scenarios: true ends the run early. */
   readonly stopped?: () => boolean;
@@ -104,7 +104,7 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
     readings: suite.readings,
     incidents: suite.incidents,
     counterexamples,
-    ...(strength && { strength: strength(reached) }),
+    ...(strength && { strength: strength(hello) }),
   });
 }
 
@@ -120,9 +120,11 @@ class Suite {
   #broken = 0;
   #setupFaults = 0;
   readonly #player: Player;
+  readonly #named: { readonly iut?: string };
 
   constructor(player: Player) {
     this.#player = player;
+    this.#named = player.iut === undefined ? {} : { iut: player.iut };
   }
 
   /** Plays one scenario; why the run should end after it, if it should. */
@@ -131,7 +133,14 @@ class Suite {
     const incident = (kind: Incident['kind'], error: Error & Partial<Pick<CrashError, 'evidence'>>): void => {
       const { evidence } = error;
       const { index } = drawn;
-      this.incidents.push({ kind, found: index, replay: tokenOf(scenario), message: error.message, ...(evidence?.length && { evidence }) });
+      this.incidents.push({
+        kind,
+        found: index,
+        replay: tokenOf(scenario),
+        ...this.#named,
+        message: error.message,
+        ...(evidence?.length && { evidence }),
+      });
     };
     let checked: Checked;
     try {
@@ -211,6 +220,7 @@ class Suite {
     const evidence = (seen?.checked.crash ?? crash)?.evidence;
     return {
       replay: tokenOf(shown),
+      ...this.#named,
       scenario: toJson(shown),
       step,
       message:

@@ -6,6 +6,7 @@ import { asJob, inJobs, JobError } from '../../conformance/client/jobs.ts';
 import { type Player, playerHere, UndrivenError } from '../../conformance/client/player.ts';
 import { probe, probeText } from '../../conformance/client/probes.ts';
 import { exhaust, exhaustiveText, type ScopeName } from '../../conformance/exhaustive.ts';
+import { extras, type Hello, levelOf } from '../../conformance/implementation.ts';
 import type { Strength as Measured } from '../../conformance/mutants/strength.ts';
 import { referenceImplementation } from '../../conformance/reference.ts';
 import { played, runSuite } from '../../conformance/run.ts';
@@ -111,7 +112,7 @@ async function inOne({ iut, level }: Options, wanted: readonly Arch[], scale: nu
       ...(onProgress && { onProgress }),
       player,
       arch: wanted.filter((arch) => player.hello.arch.includes(arch)),
-      strength: strengthAt,
+      strength: strengthFor,
       ...(level !== undefined && { level }),
       stopped: () => stopped,
     });
@@ -136,8 +137,8 @@ async function divided(options: Options, jobs: number, { shard, onProgress = () 
   }
 }
 
-function playerOf(iut: string | undefined, arch: Arch, scale: number): Promise<Player> {
-  return iut === undefined ? Promise.resolve(playerHere(referenceImplementation())) : playerFor(commandWords(iut), arch, scale);
+async function playerOf(iut: string | undefined, arch: Arch, scale: number): Promise<Player> {
+  return iut === undefined ? playerHere(referenceImplementation()) : { ...(await playerFor(commandWords(iut), arch, scale)), iut };
 }
 
 function commandWords(iut: string): readonly string[] {
@@ -162,11 +163,14 @@ function failed(error: unknown): Iterable<number> {
 }
 
 /** What was measured when the suite was built: measuring takes minutes. */
-function strengthAt(level: 0 | 1 | 2): Strength {
+function strengthFor(hello: Hello): Strength {
+  const level = levelOf(hello);
+  const all = extras.every((capability) => hello.capabilities.has(capability));
   const file = new URL('../../conformance/mutants/strength.json', import.meta.url);
   const { seed, budget, mutants } = JSON.parse(readFileSync(file, 'utf8')) as Measured;
-  const names = (found: boolean): string[] => mutants.filter((m) => (m.levels[level] !== null) === found).map((m) => m.name);
-  return { mutants: mutants.length, budget, seed, killed: names(true), survivors: names(false) };
+  const names = (found: boolean): string[] =>
+    mutants.filter((m) => ((all ? m.levels : m.bare)[level] !== null) === found).map((m) => m.name);
+  return { mutants: mutants.length, budget, seed, extras: all, killed: names(true), survivors: names(false) };
 }
 
 async function checkImplementation({ iut }: Options, arch: Arch, scale: number): Promise<Iterable<number>> {

@@ -6,6 +6,7 @@ import type { ObservedCall } from '../../src/trace/call.ts';
 import { readTrace } from '../../src/trace/read.ts';
 import { decodeCases, encodeCases } from './codec-cases.ts';
 import { type Case, measure, median, table } from './measure.ts';
+import { pipeFigures } from './pipe-cases.ts';
 import { suiteCases, suiteFigures } from './suite-cases.ts';
 
 const root = fileURLToPath(new URL('../../../', import.meta.url));
@@ -53,5 +54,6 @@ process.stdout.write(table('decode xen_get_dma_buf', 'ns per struct', measure(de
 process.stdout.write(table('encode xen_get_dma_buf', 'ns per struct', measure(encodeCases(), 40)));
 process.stdout.write(table('rules', 'ns per call', measure(await judging(), 20)));
 process.stdout.write(table('the suite in process', 'ns per judged call', measure(suiteCases(), 8)));
+process.stdout.write(await pipeFigures(root));
 process.stdout.write(coldStart(15));
 process.stdout.write(suiteFigures());

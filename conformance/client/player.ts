@@ -11,6 +11,8 @@ const mostFailedStarts = 3;
 /** Plays scenarios on an implementation, wherever it is. */
 export interface Player {
   readonly hello: Hello;
+  /** What `--iut` names it by; absent for one in this process. */
+  readonly iut?: string;
   /** Plays to the end. Rejects with a `CrashError` where the implementation breaks, and with an `UndrivenError` where it cannot be started. */
   play<T>(play: Play<T>): Promise<T>;
   /** Starts the implementation again before the next play. */

@@ -108,7 +108,9 @@ export function answerOf(request: Request, json: unknown, where = 'answer'): Ans
       if (frames === undefined) throw missing('mfns');
       if (!Array.isArray(frames)) throw new RecordError(at('mfns'), `${shown(frames)} is not a list`);
       if (frames.length !== request.pages) throw new RecordError(at('mfns'), `${frames.length} frames, asked for ${request.pages}`);
-      return { mfns: frames.map((frame: unknown, i) => (frame === null ? null : word(frame, `${at('mfns')}[${i}]`))) };
+      return {
+        mfns: frames.map((frame: unknown, i) => (frame === null ? null : (known.get(frame) ?? frameOf(frame, `${where}.mfns[${i}]`)))),
+      };
     }
     case 'pages':
       if (answer['pages'] === undefined) throw missing('pages');
@@ -124,6 +126,17 @@ export function answerOf(request: Request, json: unknown, where = 'answer'): Ans
     default:
       return {};
   }
+}
+
+/** Frames by how they are written: the same few are looked up again and again, and to read one costs more than all else of an answer. */
+const known = new Map<unknown, bigint>();
+const mostKnown = 4096;
+
+function frameOf(frame: unknown, where: string): bigint {
+  const number = word(frame, where);
+  if (known.size >= mostKnown) known.clear();
+  known.set(frame, number);
+  return number;
 }
 
 /** The results of a batch, as many as there are; each is read as the answer to its step. */

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import type { Arch } from '../../src/abi/arch.ts';
 import { type Checked, checkHere } from '../check.ts';
 import { scenarioFrom } from '../generate.ts';
-import { type Capability, capabilities, type Hello, type Implementation } from '../implementation.ts';
+import { type Capability, capabilities, extras, type Hello, type Implementation } from '../implementation.ts';
 import { wholeNumbers } from '../numbers.ts';
 import { referenceImplementation } from '../reference.ts';
 import type { Scenario } from '../scenario.ts';
@@ -56,9 +56,13 @@ export function brokenBy(implementation: Implementation, { seed, scenarios, unti
   return { first, broken };
 }
 
-/** The faulty hypervisor, seen at a level: 2 is everything, 1 without moving pages, 0 also without a look at the p2m. */
-export function faultyHypervisor({ patch }: Pick<Mutant, 'patch'>, level: 0 | 1 | 2 = 2): Implementation {
-  const hidden: readonly Capability[] = level === 2 ? [] : level === 1 ? ['churn'] : ['churn', 'translate'];
+/**
+ * The faulty hypervisor, seen at a level: 2 is everything, 1 without moving pages, 0 also without a look at the p2m. `bare`: with
+ * no capability beyond those that make the level.
+ */
+export function faultyHypervisor({ patch }: Pick<Mutant, 'patch'>, level: 0 | 1 | 2 = 2, bare = false): Implementation {
+  const beyond: readonly Capability[] = level === 2 ? [] : level === 1 ? ['churn'] : ['churn', 'translate'];
+  const hidden = bare ? [...beyond, ...extras] : beyond;
   return referenceImplementation(patch, { capabilities: new Set(capabilities.filter((c) => !hidden.includes(c))) });
 }
 

@@ -15,6 +15,8 @@ export interface MutantStrength {
   readonly family: string;
   /** By level: 2 sees everything, 1 no moving pages, 0 no p2m either. */
   readonly levels: { readonly 2: AtLevel | null; readonly 1: AtLevel | null; readonly 0: AtLevel | null };
+  /** Scenarios by level where nothing beyond the level can be seen or asked for; `null` where it was not found. */
+  readonly bare: { readonly 2: number | null; readonly 1: number | null; readonly 0: number | null };
   /** Calls, moves and failures asked for in the smallest scenario found that shows it. */
   readonly counterexample: number | null;
 }
@@ -55,6 +57,7 @@ export function measure(seed: number, budget: number, done: (name: string) => vo
         name: mutant.name,
         family: mutant.family,
         levels,
+        bare: { 2: bareAt(mutant, 2, seed, budget), 1: bareAt(mutant, 1, seed, budget), 0: bareAt(mutant, 0, seed, budget) },
         counterexample: levels[2] && smallestOf(mutant, seed, budget, levels[2].scenarios - 1),
       };
     }),
@@ -75,8 +78,12 @@ export function summary({ mutants }: Strength): StrengthSummary {
   };
 }
 
-function atLevel(mutant: Mutant, level: 0 | 1 | 2, seed: number, scenarios: number): AtLevel | null {
-  const { first, broken } = brokenBy(faultyHypervisor(mutant, level), { seed, scenarios, until: (found) => found.size > 0 });
+function bareAt(mutant: Mutant, level: 0 | 1 | 2, seed: number, scenarios: number): number | null {
+  return atLevel(mutant, level, seed, scenarios, true)?.scenarios ?? null;
+}
+
+function atLevel(mutant: Mutant, level: 0 | 1 | 2, seed: number, scenarios: number, bare = false): AtLevel | null {
+  const { first, broken } = brokenBy(faultyHypervisor(mutant, level, bare), { seed, scenarios, until: (found) => found.size > 0 });
   return first === undefined ? null : { scenarios: first + 1, requirements: [...broken.keys()].sort() };
 }
 

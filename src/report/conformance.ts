@@ -1,5 +1,5 @@
 import { ruleOf } from '../rules/table.ts';
-import { doubtsOf, missedCells, outcomeOf, replayLine, unexpectedOf } from './outcome.ts';
+import { doubtsOf, missedCells, outcomeOf, replayLine, strengthLine, unexpectedOf } from './outcome.ts';
 import type { ConformanceResult, Incident, RequirementResult } from './result.ts';
 import { clipped, count, plain, printable, type Style } from './style.ts';
 import { wrapped } from './wrap.ts';
@@ -29,7 +29,7 @@ export function textForm(result: ConformanceResult): string {
 
 /** The result for a person: a line per requirement, what broke and how to see it again, and the verdict last. */
 export function conformanceText(result: ConformanceResult, style: Style = plain): string[] {
-  const { level, requirements, readings, strength, incidents } = result;
+  const { requirements, readings, strength, incidents } = result;
   const lines = [
     ...headText(result, style),
     '',
@@ -51,13 +51,7 @@ export function conformanceText(result: ConformanceResult, style: Style = plain)
     lines.push('', 'readings seen, where the texts leave a choice');
     for (const [id, counts] of seen) lines.push(...wrapped(`  ${foreign(id).padEnd(22)} `, foreign(Object.keys(counts).sort().join(', '))));
   }
-  if (strength) {
-    const { killed, mutants, budget } = strength;
-    lines.push(
-      '',
-      `strength: at level ${level} the suite finds ${killed.length} of ${mutants} faulty hypervisors, each within ${budget} scenarios`,
-    );
-  }
+  if (strength) lines.push('', ...wrapped('strength: ', strengthLine(result)));
   return [...lines, '', ...verdictText(result, style)];
 }
 
@@ -95,7 +89,7 @@ function brokenText({ id, violated, counterexample, expected }: RequirementResul
   if (counterexample) {
     lines.push(...wrapped('  seen      ', `step ${counterexample.step}: ${foreign(counterexample.message)}`));
     lines.push(...evidenceText(counterexample.evidence));
-    lines.push(`  again     ${printable(replayLine(counterexample.replay))}`);
+    lines.push(`  again     ${printable(replayLine(counterexample))}`);
   }
   if (expected) {
     const until = expected.until === undefined ? '' : `, until ${expected.until}`;
@@ -107,9 +101,10 @@ function brokenText({ id, violated, counterexample, expected }: RequirementResul
 
 function incidentsText(incidents: readonly Incident[], style: Style): string[] {
   const lines = ['scenarios that could not be judged'];
-  for (const { kind, found, message, replay, evidence } of incidents.slice(0, most.incidents)) {
+  for (const incident of incidents.slice(0, most.incidents)) {
+    const { kind, found, message, evidence } = incident;
     lines.push(...wrapped(`  ${style.warn(kind.padEnd(8))}  `, `scenario ${found}: ${foreign(message)}`, 12));
-    lines.push(...evidenceText(evidence), `  again     ${printable(replayLine(replay))}`);
+    lines.push(...evidenceText(evidence), `  again     ${printable(replayLine(incident))}`);
   }
   return incidents.length > most.incidents ? [...lines, `  and ${incidents.length - most.incidents} more`] : lines;
 }

@@ -1,5 +1,5 @@
 import { ruleOf } from '../rules/table.ts';
-import { doubtsOf, missedCells, outcomeOf, replayLine, scopeLine, verdictLine, whyUnknown } from './outcome.ts';
+import { doubtsOf, missedCells, outcomeOf, replayLine, scopeLine, strengthLine, verdictLine, whyUnknown } from './outcome.ts';
 import type { ConformanceResult, Counterexample, RequirementResult } from './result.ts';
 import { storyText } from './story-text.ts';
 import { clipped, count, printable } from './style.ts';
@@ -26,7 +26,7 @@ export function markdownForm(result: ConformanceResult): string {
     violated.length > most.stories ? `…and ${violated.length - most.stories} more counterexamples.` : '',
     listPart(
       'Scenarios that could not be judged',
-      result.incidents.map(({ kind, found, message, replay }) => `scenario ${found}, ${kind}: ${message} (${replayLine(replay)})`),
+      result.incidents.map((incident) => `scenario ${incident.found}, ${incident.kind}: ${incident.message} (${replayLine(incident)})`),
     ),
     listPart(
       'Cells of the coverage table reached too rarely',
@@ -54,7 +54,7 @@ export function markdownForm(result: ConformanceResult): string {
 function headPart(result: ConformanceResult): string {
   const { strength, level, demanded } = result;
   const asked = demanded === undefined || demanded === level ? '' : ` (level ${demanded} demanded)`;
-  const caught = strength ? [`At level ${level} the suite finds ${strength.killed.length} of ${strength.mutants} faulty hypervisors.`] : [];
+  const caught = strength ? [`Strength: ${strengthLine(result)}.`] : [];
   return [`## ${verdictSigns[result.verdict]} ${verdictLine(result)}${asked}`, '', ...[scopeLine(result), ...caught].map(escaped)].join(
     '\n',
   );
@@ -74,7 +74,7 @@ function tablePart(requirements: readonly RequirementResult[]): string {
 }
 
 function storyPart({ id, counterexample, expected }: RequirementResult): string {
-  const { message, step, replay, evidence } = counterexample as Counterexample;
+  const { message, step, evidence } = counterexample as Counterexample;
   const story = storyText(counterexample as Counterexample);
   const shown = story.slice(0, most.storyLines);
   if (shown.length < story.length) shown.push(`… ${story.length - shown.length} more lines`);
@@ -88,7 +88,7 @@ function storyPart({ id, counterexample, expected }: RequirementResult): string 
     fenced(shown),
     ...(evidence ? ['', 'How the implementation ended:', '', fenced(evidence.slice(-most.items).map(line))] : []),
     '',
-    fenced([clipped(printable(replayLine(replay)), most.replay)]),
+    fenced([clipped(printable(replayLine(counterexample as Counterexample)), most.replay)]),
     '</details>',
   ].join('\n');
 }

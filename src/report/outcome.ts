@@ -1,5 +1,5 @@
 import { ruleOf } from '../rules/table.ts';
-import type { ConformanceResult, Incident, RequirementResult } from './result.ts';
+import type { ConformanceResult, Counterexample, Incident, RequirementResult } from './result.ts';
 import { count } from './style.ts';
 
 /** What a report says of one thing: `expected` is a violation that is accepted for a while, `broke` a crash, a hang, or no verdict at all. */
@@ -52,9 +52,10 @@ export function whyUnknown({ excused, exercised }: RequirementResult): string {
   return excused ?? `judged ${count(exercised, 'time')}, too few for an answer`;
 }
 
-/** The line that plays a scenario again. */
-export function replayLine(token: string): string {
-  return `xenmem conform --replay ${token}`;
+/** The line that plays a scenario again, on the same implementation, ready for a shell. */
+export function replayLine({ replay, iut }: Pick<Counterexample, 'replay' | 'iut'>): string {
+  const on = iut === undefined ? '' : ` --iut '${iut.replaceAll("'", "'\\''")}'`;
+  return `xenmem conform${on} --replay ${replay}`;
 }
 
 /** The kind of a violation: its message with every number replaced, so that another seed gives the same. */
@@ -89,6 +90,14 @@ export function verdictLine(result: ConformanceResult): string {
   return `nonconformant: ${count(broken.length, 'requirement')} violated${how}`;
 }
 
+/** How strong the suite is against such an implementation, in one sentence; empty where that is not known. */
+export function strengthLine({ strength, level }: ConformanceResult): string {
+  if (!strength) return '';
+  const { killed, mutants, budget, extras } = strength;
+  const seen = extras ? '' : ' and without any extra capability';
+  return `at level ${level}${seen} the suite finds ${killed.length} of ${mutants} faulty hypervisors, each within ${budget} scenarios`;
+}
+
 /** What a run was of: who, on what, how much of it. */
 export function scopeLine({ implementation, arch, seed, runs, played, calls, shard }: ConformanceResult): string {
   const scenarios = played === runs ? count(runs, 'scenario') : `${played} of ${count(runs, 'scenario')}`;
@@ -113,7 +122,7 @@ function requirementCase(requirement: RequirementResult): Case {
   const details = [
     `says: ${ruleOf(id)?.quote ?? ''}`,
     `seen: ${seen}`,
-    ...(counterexample ? [`again: ${replayLine(counterexample.replay)}`] : []),
+    ...(counterexample ? [`again: ${replayLine(counterexample)}`] : []),
     ...(counterexample?.evidence ?? []),
   ];
   const link = expected?.link === undefined ? '' : ` ${expected.link}`;
@@ -131,10 +140,10 @@ function runCases(result: ConformanceResult): Case[] {
     const what = `${count(own.length, 'scenario')} ${incidentKinds[kind]}`;
     const details = own
       .slice(0, mostIncidents)
-      .flatMap(({ found, message, replay, evidence }) => [
-        `scenario ${found}: ${message}`,
-        `again: ${replayLine(replay)}`,
-        ...(evidence ?? []),
+      .flatMap((incident) => [
+        `scenario ${incident.found}: ${incident.message}`,
+        `again: ${replayLine(incident)}`,
+        ...(incident.evidence ?? []),
       ]);
     if (own.length > mostIncidents) details.push(`and ${own.length - mostIncidents} more`);
     cases.push(runCase(`no-${kind}-scenarios`, own.length > 0 ? 'broke' : 'holds', own.length > 0 ? [what] : [], details));

@@ -38,6 +38,8 @@ export type StoryStep =
 export interface Counterexample {
   /** A token that plays it again: `xenmem conform --replay TOKEN`. */
   readonly replay: string;
+  /** The implementation that showed it, as `--iut` names it; absent for the built-in model. */
+  readonly iut?: string;
   /** The scenario as JSON, 64-bit numbers as strings. */
   readonly scenario: unknown;
   /** The step that broke it, from 0. */
@@ -93,6 +95,8 @@ export interface Strength {
   /** Scenarios that each was given at most. */
   readonly budget: number;
   readonly seed: number;
+  /** Was it measured with every extra capability? If not, with none: an implementation that has some is tested at least so well. */
+  readonly extras: boolean;
   /** Those found out, by name. */
   readonly killed: readonly string[];
   readonly survivors: readonly string[];
@@ -104,6 +108,7 @@ export interface Incident {
   readonly kind: 'flaky' | 'setup' | 'undriven';
   readonly found: number;
   readonly replay: string;
+  readonly iut?: string;
   readonly message: string;
   readonly evidence?: readonly string[];
 }

@@ -173,7 +173,7 @@ export const conformant: ConformanceResult = {
   readings: { 'late-fault': { 'part-way': 12, 'refused up front': 3 }, 'count-not-zero': { 'refused (-EINVAL)': 40 } },
   incidents: [],
   reasons: [],
-  strength: { mutants: 149, budget: 600, seed: 1, killed: ['never pins', 'counts pages'], survivors: [] },
+  strength: { mutants: 149, budget: 600, seed: 1, extras: true, killed: ['never pins', 'counts pages'], survivors: [] },
 };
 
 /** A churn and a get break it, one violation is expected, and the file of expectations has drifted. */

@@ -78,7 +78,7 @@ function resultJson(requirement: RequirementResult, ruleIndex: number): object {
     ...(expected && {
       suppressions: [{ kind: 'external', status: 'accepted', justification: plainText(`${expected.reason}${link}`) }],
     }),
-    ...(counterexample && { properties: { replay: clipped(printable(replayLine(counterexample.replay)), most.replay) } }),
+    ...(counterexample && { properties: { replay: clipped(printable(replayLine(counterexample)), most.replay) } }),
   };
 }
 

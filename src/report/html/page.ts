@@ -1,4 +1,4 @@
-import { doubtsOf, missedCells, scopeLine, unexpectedOf, verdictLine } from '../outcome.ts';
+import { doubtsOf, missedCells, scopeLine, strengthLine, unexpectedOf, verdictLine } from '../outcome.ts';
 import type { ConformanceResult, Incident } from '../result.ts';
 import { count } from '../style.ts';
 import { type Content, html, type Markup, verbatim } from './markup.ts';
@@ -96,9 +96,9 @@ function incidentsSection(incidents: readonly Incident[]): Content {
   const left = incidents.length - mostIncidents;
   return html`<section aria-labelledby="incidents-title"><h2 id="incidents-title">Scenarios that could not be judged</h2>
 ${incidents.slice(0, mostIncidents).map(
-  ({ kind, found, message, replay, evidence }) => html`<details class="story incident">
+  ({ kind, found, message, evidence, ...again }) => html`<details class="story incident">
 <summary><span class="id">${kind}, scenario ${found}</span><span class="said">${message}</span></summary>
-<div class="body">${replayBox(replay)}${evidence ? evidenceBox(evidence) : html`<p class="quiet">It left no words behind.</p>`}</div></details>`,
+<div class="body">${replayBox(again)}${evidence ? evidenceBox(evidence) : html`<p class="quiet">It left no words behind.</p>`}</div></details>`,
 )}${left > 0 ? html`<p class="quiet">and ${left} more</p>` : undefined}</section>`;
 }
 
@@ -123,11 +123,12 @@ function readingsSection({ readings }: ConformanceResult): Content {
   )}</dl></section>`;
 }
 
-function strengthSection({ strength, level }: ConformanceResult): Content {
+function strengthSection(result: ConformanceResult): Content {
+  const { strength } = result;
   if (!strength) return undefined;
-  const { killed, mutants, budget, seed, survivors } = strength;
+  const { killed, seed, survivors } = strength;
   return html`<section aria-labelledby="strength-title"><h2 id="strength-title">Strength of the suite</h2>
-<p>At level ${level} the suite finds ${killed.length} of ${mutants} faulty hypervisors, each within ${budget} scenarios of seed ${seed}.</p>
+<p>Measured with seed ${seed}: ${strengthLine(result)}.</p>
 <details><summary>The ${killed.length} that it finds</summary><ul class="columns">${killed.map((name) => html`<li>${name}</li>`)}</ul></details>
 ${survivors.length > 0 ? html`<details open><summary>The ${survivors.length} that it does not find at this level</summary><ul class="columns">${survivors.map((name) => html`<li>${name}</li>`)}</ul></details>` : undefined}</section>`;
 }

@@ -28,7 +28,7 @@ export function storySection({ id, violated, counterexample, expected }: Require
 <blockquote>${ruleOf(id)?.quote ?? id}</blockquote>
 <p class="quiet">Violated ${violated} times, first in scenario ${found}. This is the smallest scenario found that still shows it: step ${step} breaks it.</p>
 ${expected && html`<p class="note expected">Expected${expected.until === undefined ? '' : ` until ${expected.until}`}: ${expected.reason} ${link === undefined ? undefined : linkTo(link)}</p>`}
-${replayBox(counterexample.replay)}
+${replayBox(counterexample)}
 ${worldView(worldOf(scenario))}
 <ol class="steps" start="0">${story.map((one, i) => sceneView(sceneOf(one), i, i === step))}</ol>
 ${evidence && evidenceBox(evidence)}
@@ -36,8 +36,8 @@ ${evidence && evidenceBox(evidence)}
 }
 
 /** A command to play a scenario again. The button needs the script. */
-export function replayBox(token: string): Markup {
-  return html`<div class="replay"><code tabindex="0">${whole(replayLine(token))}</code><button type="button" class="copy" hidden>Copy</button></div>`;
+export function replayBox(again: Pick<Counterexample, 'replay' | 'iut'>): Markup {
+  return html`<div class="replay"><code tabindex="0">${whole(replayLine(again))}</code><button type="button" class="copy" hidden>Copy</button></div>`;
 }
 
 /** The last lines of what an implementation said. */
