@@ -1,12 +1,9 @@
 import { errno, errnoName } from '../src/abi/constants.ts';
 import type { JudgedCall } from './check.ts';
 
-/** A point on which the texts are silent or open: the question, and how a call shows which reading is followed. */
-export interface Ambiguity {
+/** How a call shows which reading of an open point (src/rules/ambiguities.ts) is followed. */
+export interface Reader {
   readonly id: string;
-  readonly question: string;
-  /** What the reference model does. */
-  readonly ours: string;
   /** The reading that this call shows, or `undefined` if it shows none. */
   readonly reading: (call: JudgedCall) => string | undefined;
 }
@@ -24,12 +21,10 @@ function ended({ judgement: { facts } }: JudgedCall): string {
   return rc === undefined ? 'unknown' : rc === 0 ? 'accepted' : `refused (${errnoName(rc) ?? rc})`;
 }
 
-/** Where an implementation is free (SPEC section 6), as far as its calls show which way it went. */
-export const ambiguities: readonly Ambiguity[] = [
+/** The open points of which a call can show which way an implementation went. */
+export const readers: readonly Reader[] = [
   {
     id: 'nothing-to-exchange',
-    question: 'nr_extents is 0 on both sides, and nothing else is wrong',
-    ours: 'accepted',
     reading: (call) => {
       const { facts } = call.judgement;
       const nothing = isExchange(call) && facts.in.nr_extents === 0n && facts.out.nr_extents === 0n;
@@ -38,15 +33,11 @@ export const ambiguities: readonly Ambiguity[] = [
   },
   {
     id: 'misaligned-frame',
-    question: 'a frame in a list is not a multiple of 2^extent_order',
-    ours: 'accepted',
     reading: (call) =>
       isExchange(call) && faults(call) === 'caller-extent-aligned' && !call.event.failureInjected ? ended(call) : undefined,
   },
   {
     id: 'count-not-zero',
-    question: 'nr_exchanged is not zero on entry',
-    ours: 'refused (-EINVAL)',
     reading: (call) => {
       if (!isExchange(call) || faults(call) !== 'caller-nr-exchanged-zero') return undefined;
       const { nrExchangedBefore: n, in: given } = call.judgement.facts;
@@ -56,8 +47,6 @@ export const ambiguities: readonly Ambiguity[] = [
   },
   {
     id: 'start-extent-bits',
-    question: 'cmd of op 26, 27 or 11 carries a start_extent',
-    ours: 'refused (-EINVAL)',
     reading: (call) => {
       const { facts, op } = call.judgement;
       const speaks = op === 'get_dma_buf' || op === 'exchange' || op === 'put_dma_buf';
@@ -66,8 +55,6 @@ export const ambiguities: readonly Ambiguity[] = [
   },
   {
     id: 'dirty-handle',
-    question: 'arm32: the high half of a handle is not zero',
-    ours: 'ignored',
     reading: (call) => {
       if (faults(call) !== 'caller-handle-high-zero' || call.event.failureInjected) return undefined;
       if (call.judgement.op !== 'put_dma_buf' && !isExchange(call)) return undefined;
@@ -80,8 +67,6 @@ export const ambiguities: readonly Ambiguity[] = [
   },
   {
     id: 'own-number',
-    question: 'an unprivileged caller writes its own number where the comment allows only DOMID_SELF, in both reservations',
-    ours: 'accepted',
     reading: (call) => {
       const { facts } = call.judgement;
       const own = isExchange(call) && facts.in.domid === facts.call.domid && faults(call) === 'caller-self-only';
@@ -90,8 +75,6 @@ export const ambiguities: readonly Ambiguity[] = [
   },
   {
     id: 'populated-output',
-    question: 'an output frame is mapped already, and no input of the same chunk or an earlier one',
-    ours: 'refused (-EINVAL)',
     reading: (call) => {
       const { facts } = call.judgement;
       if (!isExchange(call) || faults(call) !== '' || call.event.failureInjected || facts.start > 0n) return undefined;
@@ -103,8 +86,6 @@ export const ambiguities: readonly Ambiguity[] = [
   },
   {
     id: 'put-not-pinned',
-    question: 'put lists a page that is not pinned',
-    ours: 'refused (-EINVAL)',
     reading: (call) =>
       call.judgement.op === 'put_dma_buf' && faults(call) === 'caller-put-after-get' && call.judgement.facts.start === 0n
         ? ended(call)
@@ -112,14 +93,10 @@ export const ambiguities: readonly Ambiguity[] = [
   },
   {
     id: 'order-too-big',
-    question: 'which errno an order above every limit gets',
-    ours: 'refused (-EINVAL)',
     reading: (call) => (isExchange(call) && faults(call) === 'caller-order' && call.judgement.facts.start === 0n ? ended(call) : undefined),
   },
   {
     id: 'late-fault',
-    question: 'a later input cannot be exchanged: are the chunks before it done',
-    ours: 'part-way',
     reading: (call) => {
       const { facts } = call.judgement;
       if (!isExchange(call) || faults(call) !== '' || call.event.failureInjected || facts.call.rc === 0 || facts.start > 0n)

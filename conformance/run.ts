@@ -9,7 +9,7 @@ import { scenarioFrom } from './generate.ts';
 import { type Hello, levelOf } from './implementation.ts';
 import { scenarioNumbers, wholeNumbers } from './numbers.ts';
 import { SetupError } from './observe.ts';
-import { ambiguities } from './readings.ts';
+import { readers } from './readings.ts';
 import { type Scenario, toJson, tokenOf } from './scenario.ts';
 import { storyOf } from './story.ts';
 import { type Counts, requirementIds, summarise } from './summary.ts';
@@ -181,7 +181,7 @@ class Suite {
     }
     for (const call of calls) {
       countCell(this.cells, call);
-      for (const { id, reading } of ambiguities) {
+      for (const { id, reading } of readers) {
         const seen = reading(call);
         if (seen === undefined) continue;
         this.readings[id] ??= {};

@@ -1,5 +1,6 @@
 import type { Argv } from 'yargs';
-import { explanation, ruleLine } from '../../src/report/explain-text.ts';
+import { ambiguityLine, ambiguityText, explanation, ruleLine } from '../../src/report/explain-text.ts';
+import { ambiguities, ambiguityOf } from '../../src/rules/ambiguities.ts';
 import { ruleOf, rules } from '../../src/rules/table.ts';
 import { closest } from '../closest.ts';
 import { UsageError } from '../exit.ts';
@@ -12,26 +13,29 @@ interface Options {
 
 export function options(args: Argv): Argv {
   return args
-    .positional('id', { type: 'string', array: true, describe: 'rule ids', defaultDescription: 'all, in a line each' })
-    .option('json', { type: 'boolean', describe: 'one JSON object per rule' });
+    .positional('id', {
+      type: 'string',
+      array: true,
+      describe: 'ids of rules, or of points that the texts leave open',
+      defaultDescription: 'all, in a line each',
+    })
+    .option('json', { type: 'boolean', describe: 'one JSON object per id' });
 }
 
 export async function run({ id = [], json }: Options): Promise<number[]> {
   const wanted = id.map((name) => {
-    const rule = ruleOf(name);
-    const ids = rules.map((r) => r.id);
-    if (!rule) throw new UsageError(`unknown rule ${JSON.stringify(name)}${closest(name, ids)} (xenmem explain lists them)`);
-    return rule;
+    const entry = ruleOf(name) ?? ambiguityOf(name);
+    const ids = [...rules, ...ambiguities].map((known) => known.id);
+    if (!entry) throw new UsageError(`unknown rule ${JSON.stringify(name)}${closest(name, ids)} (xenmem explain lists them)`);
+    return entry;
   });
   const style = styleFor();
-  for (const [i, rule] of (wanted.length > 0 ? wanted : rules).entries()) {
-    if (json) {
-      const { check, ...told } = rule;
-      await line(JSON.stringify(told));
-    } else if (wanted.length === 0) {
-      await line(ruleLine(rule, style));
-    } else {
-      for (const text of [...(i > 0 ? [''] : []), ...explanation(rule, style)]) await line(text);
+  for (const [i, entry] of (wanted.length > 0 ? wanted : [...rules, ...ambiguities]).entries()) {
+    if (json) await line(JSON.stringify(entry));
+    else if (wanted.length === 0) await line('blame' in entry ? ruleLine(entry, style) : ambiguityLine(entry, style));
+    else {
+      const told = 'blame' in entry ? explanation(entry, style) : ambiguityText(entry, style);
+      for (const text of [...(i > 0 ? [''] : []), ...told]) await line(text);
     }
   }
   return [];

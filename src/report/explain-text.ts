@@ -1,4 +1,5 @@
 import { argumentOf } from '../abi/ops.ts';
+import type { Ambiguity } from '../rules/ambiguities.ts';
 import { examples } from '../rules/examples.ts';
 import type { Rule } from '../rules/rule.ts';
 import { plain, type Style } from './style.ts';
@@ -25,6 +26,24 @@ export function explanation(rule: Rule, style: Style = plain): string[] {
     ...field('ops', rule.ops.length === Object.keys(argumentOf).length ? 'all judged ops' : rule.ops.join(', ')),
     ...field('needs', `level ${rule.level}: ${needs}; shown by ${scopeText[rule.scope]}`),
     ...field('example', examples[rule.id] ?? ''),
+  ];
+}
+
+/** An open point in one line. */
+export function ambiguityLine({ id, question }: Ambiguity, style: Style = plain): string {
+  return `${style.bold(id.padEnd(31))} ${'nobody'.padEnd(10)} ${'open'.padEnd(8)} ${'-'.padEnd(6)} ${shorten(question, 40)}`;
+}
+
+/** An open point in full: the sentence, the question, every reading, and ours. */
+export function ambiguityText({ id, sentence, question, readings, ours, switch: how }: Ambiguity, style: Style = plain): string[] {
+  return [
+    style.bold(id),
+    ...field('says', sentence),
+    ...field('open', question),
+    ...readings.flatMap((reading, i) => field(i === 0 ? 'readings' : '', `- ${reading}`)),
+    ...field('ours', ours),
+    ...field('switch', how),
+    ...field('blames', 'nobody: a run says which reading it has seen'),
   ];
 }
 

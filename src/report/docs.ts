@@ -1,0 +1,125 @@
+import { type Arch, arches, archNames } from '../abi/arch.ts';
+import { DOMID, errno } from '../abi/constants.ts';
+import { layoutOf, type StructLayout } from '../abi/layout.ts';
+import { argumentOf, XENMEM } from '../abi/ops.ts';
+import { structNames } from '../abi/structs.ts';
+import { ambiguities } from '../rules/ambiguities.ts';
+import { examples } from '../rules/examples.ts';
+import { ruleOf, rules } from '../rules/table.ts';
+
+// The pages of docs/ that say what the tables say. `npm run docs` writes them, a test keeps them true.
+
+/** Each page by its file name. */
+export const pages: { readonly [file: string]: () => string } = {
+  'abi.md': abiPage,
+  'requirements.md': requirementsPage,
+  'ambiguities.md': ambiguitiesPage,
+};
+
+const made = '<!-- made by npm run docs -->';
+
+/** The structs on every architecture, the op numbers, the constants. */
+function abiPage(): string {
+  const same = sameLayouts();
+  const sections = same.flatMap(({ names, layouts }) => [
+    `## ${names.join(', ')}`,
+    `A word, a frame number and a guest handle in a struct are ${arches[names[0] as Arch].word} bytes.`,
+    ...layouts.flatMap(structTable),
+  ]);
+  const ops = Object.entries(XENMEM['dma-buf']).map(
+    ([name, number]) => `| ${number} | \`${name}\` | \`${argumentOf[name as keyof typeof argumentOf]}\` |`,
+  );
+  return page('The ABI', [
+    'Always little-endian. `cmd` holds the op in bits 0..5 and, for a continuation, the extent to go on from in the bits above.',
+    ...sections,
+    '## Ops',
+    'Never issue 26 and 27 to a Xen of today: see [xen-versions.md](xen-versions.md).',
+    ['| op | name | argument |', '|--:|---|---|', ...ops].join('\n'),
+    '## Constants',
+    [
+      '| name | value |',
+      '|---|--:|',
+      ...Object.entries(DOMID).map(([name, value]) => `| \`DOMID_${name}\` | 0x${value.toString(16)} |`),
+      ...Object.entries(errno).map(([name, value]) => `| \`${name}\` | ${value} |`),
+    ].join('\n'),
+  ]);
+}
+
+/** Architectures that agree on every struct, with their layouts. */
+function sameLayouts(): { names: Arch[]; layouts: StructLayout[] }[] {
+  const groups: { names: Arch[]; layouts: StructLayout[]; key: string }[] = [];
+  for (const arch of archNames) {
+    const layouts = structNames.map((name) => layoutOf(name, arch));
+    const key = JSON.stringify(layouts.map(({ size, fields, padding }) => [size, fields, padding]));
+    const group = groups.find((g) => g.key === key);
+    if (group) group.names.push(arch);
+    else groups.push({ names: [arch], layouts, key });
+  }
+  return groups;
+}
+
+function structTable({ struct, size, align, fields, padding }: StructLayout): string[] {
+  const rows = [
+    ...fields.map((field) => ({ offset: field.offset, size: field.size, text: `\`${field.path}\`` })),
+    ...padding.map((gap) => ({ offset: gap.offset, size: gap.size, text: 'padding' })),
+  ].sort((a, b) => a.offset - b.offset);
+  return [
+    `### ${struct}, ${size} bytes, aligned to ${align}`,
+    ['| offset | size | field |', '|--:|--:|---|', ...rows.map((row) => `| ${row.offset} | ${row.size} | ${row.text} |`)].join('\n'),
+  ];
+}
+
+/** Every rule with its sentence. */
+function requirementsPage(): string {
+  const of = (blame: 'hypervisor' | 'caller'): string[] =>
+    rules
+      .filter((rule) => rule.blame === blame)
+      .flatMap((rule) => [
+        `### ${rule.id}`,
+        [
+          `> ${rule.quote}`,
+          '',
+          `${rule.reading}`,
+          '',
+          `${blame === 'caller' ? `Severity ${rule.severity}` : `Level ${rule.level}${rule.always ? ', binds always' : ''}`}; over a ${rule.scope}; ops ${rule.ops.join(', ')}.`,
+          ...(examples[rule.id] ? ['', `For example: ${examples[rule.id]}`] : []),
+        ].join('\n'),
+      ]);
+  return page('The requirements', [
+    'What is required of the hypervisor, and what of the caller. Ids are stable. `xenmem explain ID` shows the same.',
+    'Levels say what must be visible: 0 memory and return codes, 1 also the p2m, 2 also a hypervisor that moves pages. A requirement binds unless the caller made an error in the same call; those that bind always say so.',
+    '## On the hypervisor',
+    ...of('hypervisor'),
+    '## On the caller',
+    ...of('caller'),
+  ]);
+}
+
+/** Every point that the texts leave open. */
+function ambiguitiesPage(): string {
+  return page('What the texts leave open', [
+    'Each unclear sentence, the readings that are accepted, what the reference model does, and the decision of the model that takes another one (`createHypervisor` in `src/model`). None of these readings is ever blamed; a run says which ones it has seen.',
+    ...ambiguities.flatMap(({ id, sentence, question, readings, ours, switch: how }) => [
+      `## ${id}`,
+      [
+        `> ${sentence}`,
+        '',
+        `Open: ${question}.`,
+        '',
+        ...readings.map((reading) => `- ${reading}`),
+        '',
+        `The model: ${ours}. Switch: \`${how}\`.`,
+      ].join('\n'),
+    ]),
+  ]);
+}
+
+function page(title: string, parts: readonly string[]): string {
+  return `${made}\n\n${[`# ${title}`, ...parts].join('\n\n')}\n`;
+}
+
+/** Do all ids that a text puts in backquotes exist? For the pages that are written by hand. */
+export function unknownIds(text: string): string[] {
+  const named = [...text.matchAll(/`((?:get|put|caller|reservation)-[a-z0-9-]+)`/g)].map((match) => match[1] as string);
+  return named.filter((id) => !ruleOf(id) && !ambiguities.some((ambiguity) => ambiguity.id === id));
+}
