@@ -113,6 +113,26 @@ describe('a faulty hypervisor', () => {
 });
 
 describe('scenarios', () => {
+  it('keep within the limits of an implementation, in everything but what is wrong on purpose', () => {
+    const hello = { ...model.hello, limits: { ram_pages: 16, domains: 1, max_order: 1, max_extents: 2n, max_gfn: 0x100n } };
+    fc.assert(
+      fc.property(numbers, (list) => {
+        const { world, steps } = scenarioFrom(list, 'arm64', hello);
+        expect(world.domains.length).toBe(1);
+        const { ram = [], holes = [] } = world.domains[0] ?? {};
+        expect(ram.reduce((sum, run) => sum + run.pages, 0)).toBe(16);
+        for (const { gfn, pages } of [...ram, ...holes]) expect(gfn + BigInt(pages) - 1n <= 0x100n).toBe(true);
+        // The first step of this list is a valid get: the simplest of everything.
+        const [first] = scenarioFrom(list.slice(0, 1), 'arm64', hello).steps;
+        if (first?.do === 'call') for (const { nr_extents } of first.reservations) expect(nr_extents <= 2n).toBe(true);
+        expect(steps.length).toBeGreaterThan(0);
+      }),
+    );
+    expect(checkHere(scenarioFrom([], 'arm64', hello), referenceImplementation({}, { limits: hello.limits })).calls[0]?.event.call.rc).toBe(
+      0,
+    );
+  });
+
   it('survive the way into a token and back', () => {
     fc.assert(
       fc.property(numbers, fc.constantFrom('arm32' as const, 'arm64' as const), (list, arch) => {
