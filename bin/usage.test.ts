@@ -75,7 +75,7 @@ describe('help and version', () => {
     expect(options('validate')).toEqual(['help', 'version', ...capture, 'verbose', 'quiet', 'json']);
     expect(options('decode')).toEqual(['help', 'version', ...capture, 'json']);
     expect(options('encode')).toEqual(['help', 'version', 'struct', 'cmd', 'arch', 'profile', 'hex', 'out', 'force']);
-    expect(options('layout')).toEqual(['help', 'version', 'arch', 'compare', 'emit', 'json']);
+    expect(options('layout')).toEqual(['help', 'version', 'arch', 'emit', 'compare', 'json']);
     expect(options('explain')).toEqual(['help', 'version', 'json']);
   });
 
@@ -95,7 +95,7 @@ describe('completion', () => {
   };
 
   it('in bash knows commands, options and values', () => {
-    expect(bash('')).toEqual(['decode', 'encode', 'validate', 'layout', 'explain', 'conform', 'merge', 'completion']);
+    expect(bash('')).toEqual(['decode', 'encode', 'validate', 'layout', 'explain', 'conform', 'fixtures', 'merge', 'completion']);
     expect(bash('dec')).toEqual(['decode']);
     expect(bash('validate', '--f')).toEqual(['--fail-on']);
     expect(bash('validate', '--arch', 'arm')).toEqual(['arm32', 'arm64']);
