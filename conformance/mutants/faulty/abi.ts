@@ -50,6 +50,7 @@ export const abi: readonly Mutant[] = family('ABI', [
     'reads orders as signed',
     ['get-refuses-size-mismatch', 'bounded-work'],
     eachOf((r) => ({ ...r, extent_order: Math.max(0, r.extent_order | 0) })),
+    ['no-stray-writes', 'get-aligned', 'get-address-limit'],
   ],
   ['reads frame numbers with their halves swapped', ['get-same-gfn', 'get-works'], { gfnOf: (low, high) => low * 2 ** 32 + high }],
   [
@@ -73,7 +74,7 @@ export const abi: readonly Mutant[] = family('ABI', [
     'swaps order and address bits',
     ['get-same-gfn', 'get-works', 'put-ignores-address-bits'],
     eachOf((r) => ({ ...r, extent_order: r.address_bits, address_bits: r.extent_order })),
-    ['get-ignores-in-address-bits', 'get-refuses-size-mismatch', 'put-works', 'no-stray-writes', 'bounded-work'],
+    ['get-ignores-in-address-bits', 'get-refuses-size-mismatch', 'put-works', 'no-stray-writes', 'bounded-work', 'get-aligned'],
   ],
   [
     'writes the count big-endian',
@@ -142,7 +143,7 @@ export const abi: readonly Mutant[] = family('ABI', [
       'bad-address-fails',
     ],
     { structRewritten: (bytes) => bytes.fill(0, 26, 32) },
-    ['reservation-list'],
+    ['reservation-list', 'put-keeps-pages'],
   ],
   [
     'writes the padding',
@@ -156,7 +157,7 @@ export const abi: readonly Mutant[] = family('ABI', [
       'bad-address-fails',
     ],
     { structRewritten: (bytes) => bytes.fill(1, 26, 32) },
-    ['reservation-list'],
+    ['reservation-list', 'put-keeps-pages'],
   ],
   [
     'clears the address bits',
@@ -170,6 +171,7 @@ export const abi: readonly Mutant[] = family('ABI', [
       'bad-address-fails',
     ],
     { structRewritten: (bytes) => bytes.fill(0, 20, 24) },
+    ['reservation-list'],
   ],
   [
     'names the domain instead of DOMID_SELF',
@@ -183,6 +185,6 @@ export const abi: readonly Mutant[] = family('ABI', [
       'bad-address-fails',
     ],
     { structRewritten: (bytes) => bytes.fill(1, 24, 25) },
-    ['put-works', 'reservation-list'],
+    ['put-works', 'reservation-list', 'put-keeps-pages'],
   ],
 ]);

@@ -22,7 +22,7 @@ export const allocation: readonly Mutant[] = family('allocation', [
     'takes the limit from the inputs where the outputs have none',
     ['get-ignores-in-address-bits'],
     { limitBits: (inBits, outBits) => (outBits || inBits) & 0xff },
-    ['get-works'],
+    ['get-works', 'get-same-gfn'],
   ],
   ['gives the inputs back as outputs', ['get-new-pages', 'get-address-limit', 'get-inputs-released'], { reusesInputs: true }],
   [
@@ -37,6 +37,9 @@ export const allocation: readonly Mutant[] = family('allocation', [
       'get-works',
       'put-in-untouched',
       'bad-address-fails',
+      'get-refuses-domid-mismatch',
+      'get-refuses-foreign-domid',
+      'get-rest-untouched',
     ],
   ],
   ['keeps the frames of the inputs', ['get-new-pages', 'frames-conserved'], { inputFrames: 'kept' }, ['get-same-gfn', 'get-works']],

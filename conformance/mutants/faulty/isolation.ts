@@ -6,7 +6,7 @@ export const isolation: readonly Mutant[] = family('isolation', [
     'takes the frames of another domain',
     ['get-new-pages', 'get-address-limit', 'frames-conserved'],
     { takesForeignFrames: true },
-    ['put-keeps-pages', 'no-stray-writes', 'bad-address-fails'],
+    ['put-keeps-pages', 'no-stray-writes', 'bad-address-fails', 'get-refuses-foreign-domid'],
   ],
   [
     'writes the lists into the other domains',

@@ -21,7 +21,7 @@ export const progress: readonly Mutant[] = family('progress accounting', [
       'no-stray-writes',
     ],
     { reportedCount: (done) => most(0n, done - 1n) },
-    ['get-in-untouched'],
+    ['get-in-untouched', 'get-works'],
   ],
   [
     'counts one input too many',
@@ -56,6 +56,8 @@ export const progress: readonly Mutant[] = family('progress accounting', [
       'get-refuses-size-mismatch',
       'get-refuses-foreign-domid',
       'put-works',
+      'get-works',
+      'get-in-untouched',
     ],
   ],
   [
@@ -71,13 +73,23 @@ export const progress: readonly Mutant[] = family('progress accounting', [
       'no-stray-writes',
     ],
     { reportedCount: (done, { inOrder, outOrder }) => (done << BigInt(inOrder & 31)) >> BigInt(outOrder & 31) },
-    ['get-partial-mfns', 'get-new-pages', 'get-populates-gpfns', 'get-contiguous', 'get-pinned', 'get-refuses-foreign-domid', 'put-works'],
+    [
+      'get-partial-mfns',
+      'get-new-pages',
+      'get-populates-gpfns',
+      'get-contiguous',
+      'get-pinned',
+      'get-refuses-foreign-domid',
+      'put-works',
+      'get-in-untouched',
+      'get-works',
+    ],
   ],
   [
     'counts chunks',
     ['get-complete-count', 'get-incomplete-nonzero', 'get-partial-count', 'get-inputs-released', 'get-rest-untouched', 'no-stray-writes'],
     { reportedCount: (done, { inOrder, outOrder }) => done >> BigInt(Math.max(0, outOrder - inOrder) & 31) },
-    ['get-refuses-domid-mismatch', 'get-refuses-size-mismatch', 'get-refuses-foreign-domid'],
+    ['get-refuses-domid-mismatch', 'get-refuses-size-mismatch', 'get-refuses-foreign-domid', 'get-in-untouched'],
   ],
   [
     'counts what it was asked for, not what it did',
@@ -120,7 +132,7 @@ export const progress: readonly Mutant[] = family('progress accounting', [
     'writes the count only when it fails',
     ['get-complete-count', 'get-incomplete-nonzero', 'get-rest-untouched', 'no-stray-writes'],
     { writesCount: (rc) => rc < 0 },
-    ['get-inputs-released', 'get-in-untouched'],
+    ['get-inputs-released', 'get-in-untouched', 'get-works'],
   ],
   ['returns 0 for what it did not finish', ['get-complete-count', 'get-incomplete-nonzero', 'get-mfns-returned'], { failureRc: () => 0 }],
   [
@@ -159,7 +171,7 @@ export const progress: readonly Mutant[] = family('progress accounting', [
       'no-stray-writes',
     ],
     { chunkAt: (n, chunks) => chunks - 1 - n },
-    ['get-address-limit', 'get-in-untouched'],
+    ['get-address-limit', 'get-in-untouched', 'get-aligned'],
   ],
   [
     'goes on after a chunk that failed',
@@ -182,7 +194,7 @@ export const progress: readonly Mutant[] = family('progress accounting', [
     'starts again from the first chunk when preempted',
     ['get-rest-untouched', 'get-same-gfn', 'get-works', 'no-stray-writes'],
     { resumesAt: (cursor, op) => (op === OP.put ? cursor : 0) },
-    ['get-mfns-returned', 'get-populates-gpfns'],
+    ['get-mfns-returned', 'get-populates-gpfns', 'get-partial-mfns'],
   ],
   [
     'leaves a chunk out when preempted',

@@ -18,7 +18,7 @@ export const validation: readonly Mutant[] = family('validation', [
     ['get-refuses-size-mismatch'],
     { sizeMismatch: 0, chunks: (...of) => Math.min(strict.chunks(...of), chunksOfOutputs(...of)) },
   ],
-  ['compares the counts alone', ['get-same-gfn', 'get-works'], { sizesMatch: (i, _oi, o) => i === o }],
+  ['compares the counts alone', ['get-same-gfn', 'get-works'], { sizesMatch: (i, _oi, o) => i === o }, ['get-refuses-size-mismatch']],
   [
     'takes it that inputs are enough',
     ['get-refuses-size-mismatch'],
@@ -58,7 +58,7 @@ export const validation: readonly Mutant[] = family('validation', [
     },
   ],
   ['lets anybody name any domain', ['get-refuses-foreign-domid'], { foreignDomain: 0 }],
-  ['takes an unknown domain for the caller', ['get-refuses-foreign-domid', 'no-stray-writes'], { unknownDomain: 0 }],
+  ['takes an unknown domain for the caller', ['get-refuses-foreign-domid', 'no-stray-writes'], { unknownDomain: 0 }, ['get-pinned']],
   [
     'exchanges, then refuses',
     ['get-refuses-domid-mismatch', 'get-refuses-size-mismatch', 'get-refuses-foreign-domid', 'no-stray-writes'],
@@ -69,6 +69,7 @@ export const validation: readonly Mutant[] = family('validation', [
     'takes orders modulo 32',
     ['get-refuses-size-mismatch', 'bounded-work'],
     { exchangeSeen: (x) => ({ ...x, in: order5(x.in), out: order5(x.out) }) },
+    ['no-stray-writes'],
   ],
   [
     'takes an order of put above the limit for 0',
