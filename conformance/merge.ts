@@ -37,7 +37,7 @@ export function mergeResults(parts: readonly Part[], as?: Shard): ConformanceRes
       for (const [reading, n] of Object.entries(counts)) sums[reading] = (sums[reading] ?? 0) + n;
     }
   }
-  const { demanded, strength } = first;
+  const { demanded, strength, fixtures } = first;
   const ended = [...parts.flatMap((part) => part.ended ?? []), ...missing(parts, as)].join('; ');
   return summarise({
     implementation: first.implementation,
@@ -49,6 +49,7 @@ export function mergeResults(parts: readonly Part[], as?: Shard): ConformanceRes
     played: parts.reduce((sum, part) => sum + part.played, 0),
     calls: parts.reduce((sum, part) => sum + part.calls, 0),
     ...(as && { shard: as }),
+    ...(fixtures && { fixtures }),
     ...(ended !== '' && { ended }),
     tally,
     cells,

@@ -41,6 +41,7 @@ export function readResult(json: unknown): Omit<ConformanceResult, 'verdict' | '
     partial: flag(result['partial'], 'partial'),
     ...optional('ended', text),
     ...optional('shard', shardOf),
+    ...optional('fixtures', flag),
     requirements: list(result['requirements'], 'requirements', requirementOf),
     cells: record(result['cells'], 'cells', (cell, where) => {
       const { count: n, floor } = object(cell, where);

@@ -31,6 +31,8 @@ export interface RunOptions {
   readonly runs: number;
   /** Play only the scenarios whose hash falls to this part. */
   readonly shard?: Shard;
+  /** Played in this order instead of drawn ones; then there is no seed, and no floor but one. */
+  readonly scenarios?: readonly Scenario[];
   /** The level that is demanded; by default the one the implementation reaches. */
   readonly level?: number;
   /** What the suite is known to catch of such an implementation. */
@@ -40,11 +42,12 @@ export interface RunOptions {
   readonly stopped?: () => boolean;
 }
 
-/** A scenario of the run: enough to make it again, or a smaller one. */
+/** A scenario of the run. */
 interface Drawn {
   readonly index: number;
-  readonly numbers: number[];
-  readonly arch: Arch;
+  readonly scenario: Scenario;
+  /** What it was made from, and smaller ones can be; absent where it was given as it is. */
+  readonly made?: { readonly numbers: number[]; readonly arch: Arch };
 }
 
 /** A scenario that broke a requirement, as it was first seen. */
@@ -59,29 +62,37 @@ interface Found {
  * still shows it. The same seed gives the same result on every machine.
  */
 export async function runSuite(options: RunOptions): Promise<ConformanceResult> {
-  const { player, arch, seed, runs, shard, level, strength } = options;
+  const { player, arch, seed, shard, level, strength, scenarios } = options;
+  const runs = scenarios?.length ?? options.runs;
   const { hello } = player;
   const suite = new Suite(player);
   let index = 0;
   let ended: string | undefined;
   let bug: { readonly error: unknown } | undefined;
-  const one = async (numbers: number[]): Promise<boolean> => {
-    const mine = { index: index++, numbers, arch: arch[(index - 1) % arch.length] as Arch };
+  const one = async (drawn: () => Omit<Drawn, 'index'> | undefined): Promise<boolean> => {
+    const mine = drawn();
+    const at = index++;
     if (options.stopped?.()) ended = `interrupted after ${suite.played} of ${runs} scenarios`;
-    else if (!shard || hashOf(numbers) % shard.of === shard.index - 1) ended = await suite.take(mine);
+    else if (mine) ended = await suite.take({ index: at, ...mine });
     options.onProgress?.(index);
     // An implementation in this process never waits: let signals through.
     if (index % signalPause === 0) await new Promise((resolve) => setImmediate(resolve));
     return ended === undefined;
   };
   // To fast-check what ends a run is a failing example, of which it is not to make smaller ones.
+  const draw = (numbers: number[]): Omit<Drawn, 'index'> | undefined => {
+    const made = { numbers, arch: arch[index % arch.length] as Arch };
+    const mine = !shard || hashOf(numbers) % shard.of === shard.index - 1;
+    return mine ? { scenario: scenarioFrom(numbers, made.arch, hello), made } : undefined;
+  };
   const property = fc.asyncProperty(wholeNumbers, (numbers) =>
-    one(numbers).catch((error: unknown) => {
+    one(() => draw(numbers)).catch((error: unknown) => {
       bug = { error };
       return false;
     }),
   );
-  await fc.check(property, { seed, numRuns: arch.length > 0 ? runs : 0, endOnFailure: true });
+  if (scenarios) for (const scenario of scenarios) if (!(await one(() => ({ scenario })))) break;
+  if (!scenarios) await fc.check(property, { seed, numRuns: arch.length > 0 ? runs : 0, endOnFailure: true });
   if (bug) throw bug.error;
   const counterexamples = new Map<string, Counterexample>();
   for (const [id, found] of suite.found) {
@@ -96,6 +107,7 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
     arch,
     runs,
     ...(shard && { shard }),
+    ...(scenarios && { fixtures: true }),
     ...(ended !== undefined && { ended }),
     played: suite.played,
     calls: suite.calls,
@@ -129,7 +141,7 @@ class Suite {
 
   /** Plays one scenario; why the run should end after it, if it should. */
   async take(drawn: Drawn): Promise<string | undefined> {
-    const scenario = scenarioFrom(drawn.numbers, drawn.arch, this.#player.hello);
+    const { scenario } = drawn;
     const incident = (kind: Incident['kind'], error: Error & Partial<Pick<CrashError, 'evidence'>>): void => {
       const { evidence } = error;
       const { index } = drawn;
@@ -190,8 +202,11 @@ class Suite {
     }
   }
 
-  /** The smallest list of numbers whose scenario still breaks the requirement; deterministic, and bounded in what it plays. */
-  async smallest(id: string, { drawn: { index, numbers, arch }, message, crash }: Found): Promise<Counterexample> {
+  /**
+   * The scenario of the smallest list of numbers that still breaks the requirement; deterministic, and bounded in what it plays.
+   * One that was given is small already.
+   */
+  async smallest(id: string, { drawn: { index, scenario: first, made }, message, crash }: Found): Promise<Counterexample> {
     const { hello } = this.#player;
     let left: number = crash ? (crash.hung ? shrinkBudget.hung : shrinkBudget.broken) : shrinkBudget.judged;
     const show = async (scenario: Scenario): Promise<{ checked: Checked; given: Checked['given'][number] | undefined }> => {
@@ -200,20 +215,26 @@ class Suite {
       const checked = await played(this.#player, scenario);
       return { checked, given: checked.given.find((g) => g.id === id && g.answer.answer === 'violated') };
     };
-    let least = numbers;
+    let least = first;
     let seen: Awaited<ReturnType<typeof show>> | undefined;
     try {
-      const { counterexample } = await fc.check(
-        fc.asyncProperty(scenarioNumbers, async (list) => left-- <= 0 || (await show(scenarioFrom(list, arch, hello))).given === undefined),
-        { examples: [[numbers]], numRuns: 1, seed: 0 },
-      );
-      least = (counterexample?.[0] as number[] | undefined) ?? numbers;
-      seen = await show(trim(scenarioFrom(least, arch, hello)));
+      if (made) {
+        const { numbers, arch } = made;
+        const { counterexample } = await fc.check(
+          fc.asyncProperty(
+            scenarioNumbers,
+            async (list) => left-- <= 0 || (await show(scenarioFrom(list, arch, hello))).given === undefined,
+          ),
+          { examples: [[numbers]], numRuns: 1, seed: 0 },
+        );
+        least = scenarioFrom((counterexample?.[0] as number[] | undefined) ?? numbers, arch, hello);
+      }
+      seen = await show(trim(least));
     } catch (error) {
       // It broke the requirement when it was first played: that stands, whatever happens now.
       if (!(error instanceof SetupError || error instanceof UndrivenError)) throw error;
     }
-    const scenario = trim(scenarioFrom(least, arch, hello));
+    const scenario = trim(least);
     const given = seen?.given;
     const step = given?.step ?? scenario.steps.length - 1;
     const shown = given && scenario.pair === undefined ? { ...scenario, steps: scenario.steps.slice(0, step + 1) } : scenario;

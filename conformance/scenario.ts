@@ -63,14 +63,20 @@ export function scenarioOf(token: string): Scenario {
   } catch {
     throw new SyntaxError('the replay token is damaged');
   }
-  let scenario: unknown;
+  let scenario: Scenario | undefined;
   try {
-    scenario = fromJson(json);
+    scenario = scenarioIn(json);
   } catch {
     throw new SyntaxError('the replay token is damaged'); // nested too deep
   }
-  if (!isScenario(scenario)) throw new SyntaxError('the replay token holds no scenario');
+  if (!scenario) throw new SyntaxError('the replay token holds no scenario');
   return scenario;
+}
+
+/** The scenario that `toJson` wrote, `undefined` if it is none. */
+export function scenarioIn(json: unknown): Scenario | undefined {
+  const scenario = fromJson(json);
+  return isScenario(scenario) ? scenario : undefined;
 }
 
 /** A scenario with every 64-bit number as a `"0x…"` string. */

@@ -34,6 +34,8 @@ export interface Collected {
   /** Why it ended early, if it did. */
   readonly ended?: string;
   readonly shard?: Shard;
+  /** The scenarios were given, each once: a requirement is exercised if one shows it, and there is no coverage table. */
+  readonly fixtures?: boolean;
   readonly tally: ReadonlyMap<string, Counts>;
   readonly cells: ReadonlyMap<string, number>;
   readonly readings: ConformanceResult['readings'];
@@ -47,7 +49,8 @@ export const requirementIds: readonly string[] = rules.filter((rule) => rule.bla
 
 /** The verdict, and all that it stands on. */
 export function summarise(collected: Collected): ConformanceResult {
-  const { implementation, level, demanded, tally, cells, counterexamples, strength, shard, ended, incidents } = collected;
+  const { implementation, level, demanded, tally, cells, counterexamples, strength, shard, ended, incidents, fixtures = false } = collected;
+  const enough = fixtures ? 1 : floor;
   const requirements = rules
     .filter((rule) => rule.blame === 'hypervisor')
     .map((rule): RequirementResult => {
@@ -56,7 +59,7 @@ export function summarise(collected: Collected): ConformanceResult {
       const counterexample = counterexamples.get(rule.id);
       return {
         id: rule.id,
-        verdict: violated > 0 ? 'violated' : holds >= floor ? 'holds' : 'unknown',
+        verdict: violated > 0 ? 'violated' : holds >= enough ? 'holds' : 'unknown',
         exercised: holds + violated,
         unknown,
         violated,
@@ -64,7 +67,8 @@ export function summarise(collected: Collected): ConformanceResult {
         ...(counterexample && { counterexample }),
       };
     });
-  const table = [...requiredCells(implementation)].map(([cell, least]) => [cell, { count: cells.get(cell) ?? 0, floor: least }] as const);
+  const required = fixtures ? [] : [...requiredCells(implementation)];
+  const table = required.map(([cell, least]) => [cell, { count: cells.get(cell) ?? 0, floor: least }] as const);
   const broken = requirements.filter((r) => r.verdict === 'violated');
   const vacuous = requirements.filter((r) => r.verdict === 'unknown' && r.excused === undefined);
   const reasons = [
@@ -72,7 +76,7 @@ export function summarise(collected: Collected): ConformanceResult {
     ...(demanded !== undefined && demanded > level ? [`level ${demanded} is demanded, ${level} can be seen`] : []),
     ...(['flaky', 'setup', 'undriven'] as const).flatMap((kind) => incidentReason(kind, incidents)),
     ...(ended === undefined ? [] : [ended]),
-    ...vacuous.map((r) => `${r.id} was exercised ${r.exercised} times, fewer than ${floor}`),
+    ...vacuous.map((r) => (fixtures ? `no fixture exercised ${r.id}` : `${r.id} was exercised ${r.exercised} times, fewer than ${floor}`)),
     ...table.flatMap(([cell, c]) => (c.count < c.floor ? [`cell "${cell}" was reached ${c.count} times, fewer than ${c.floor}`] : [])),
   ];
   return {
@@ -88,6 +92,7 @@ export function summarise(collected: Collected): ConformanceResult {
     partial: ended !== undefined,
     ...(ended !== undefined && { ended }),
     ...(shard && { shard }),
+    ...(fixtures && { fixtures }),
     requirements,
     cells: Object.fromEntries(table),
     readings: sorted(collected.readings),

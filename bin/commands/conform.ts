@@ -6,6 +6,8 @@ import { asJob, inJobs, JobError } from '../../conformance/client/jobs.ts';
 import { type Player, playerHere, UndrivenError } from '../../conformance/client/player.ts';
 import { probe, probeText } from '../../conformance/client/probes.ts';
 import { exhaust, exhaustiveText, type ScopeName } from '../../conformance/exhaustive.ts';
+import { FolderError } from '../../conformance/golden/folder.ts';
+import { goldenScenarios, playable } from '../../conformance/golden/scenarios.ts';
 import { extras, type Hello, levelOf } from '../../conformance/implementation.ts';
 import type { Strength as Measured } from '../../conformance/mutants/strength.ts';
 import { referenceImplementation } from '../../conformance/reference.ts';
@@ -16,7 +18,7 @@ import { type Arch, archNames } from '../../src/abi/arch.ts';
 import type { ConformanceResult, Shard, Strength } from '../../src/report/result.ts';
 import { printable } from '../../src/report/style.ts';
 import { type Delivery, delivery } from '../deliver.ts';
-import { exit, UsageError } from '../exit.ts';
+import { exit, UnreadableError, UsageError } from '../exit.ts';
 import { line, note, outcome, styleFor } from '../io.ts';
 import { progress } from '../progress.ts';
 
@@ -31,6 +33,7 @@ interface Options extends Delivery {
   readonly runs: string;
   readonly level?: number;
   readonly replay?: string;
+  readonly fixtures?: boolean;
   readonly exhaustive?: boolean;
   readonly scope: ScopeName;
 }
@@ -58,6 +61,7 @@ export function options(args: Argv): Argv {
     .option('expect', { type: 'string', describe: 'a file of violations that are known', requiresArg: true })
     .option('update-expect', { type: 'boolean', describe: 'write that file from what is seen' })
     .option('report', { type: 'string', array: true, nargs: 1, describe: 'also as KIND=FILE (junit=out.xml, html=out.html, …)' })
+    .option('fixtures', { type: 'boolean', describe: 'play exactly the golden scenarios: the same gate on every machine' })
     .option('replay', { type: 'string', describe: 'play the one scenario in a token, and tell it step by step', requiresArg: true })
     .option('exhaustive', { type: 'boolean', describe: "search a small scope of the model's states completely" })
     .option('scope', { choices: ['small', 'slice', 'large'], default: 'small', describe: 'how large, for --exhaustive', requiresArg: true })
@@ -76,6 +80,7 @@ export async function run(options: Options): Promise<Iterable<number>> {
   const runs = whole('--runs', options.runs, most.runs);
   const jobs = whole('--jobs', options.jobs, most.jobs, 1);
   const shard = options.shard === undefined ? undefined : shardOf(options.shard);
+  if (options.fixtures && (jobs > 1 || shard)) throw new UsageError('--fixtures is played in one go: no --jobs, no --shard');
   const deliver = delivery(options);
   const bar = progress('scenarios', runs);
   const run = { seed, runs, onProgress: bar.step, ...(shard && { shard }) };
@@ -98,7 +103,7 @@ export async function run(options: Options): Promise<Iterable<number>> {
 
 type Run = Pick<Parameters<typeof runSuite>[0], 'seed' | 'runs' | 'shard' | 'onProgress'>;
 
-async function inOne({ iut, level }: Options, wanted: readonly Arch[], scale: number, run: Run): Promise<ConformanceResult> {
+async function inOne({ iut, level, fixtures }: Options, wanted: readonly Arch[], scale: number, run: Run): Promise<ConformanceResult> {
   const player = await playerOf(iut, wanted[0] as Arch, scale);
   let stopped = false;
   const stop = (): void => {
@@ -106,19 +111,35 @@ async function inOne({ iut, level }: Options, wanted: readonly Arch[], scale: nu
   };
   outcome.stop = stop;
   const onProgress = asJob(stop);
+  const scenarios = fixtures ? goldenFor(player.hello, wanted) : undefined;
   try {
     return await runSuite({
       ...run,
       ...(onProgress && { onProgress }),
       player,
       arch: wanted.filter((arch) => player.hello.arch.includes(arch)),
-      strength: strengthFor,
+      ...(scenarios ? { scenarios } : { strength: strengthFor }),
       ...(level !== undefined && { level }),
       stopped: () => stopped,
     });
   } finally {
     outcome.stop = undefined;
     await player.end();
+  }
+}
+
+/** The golden scenarios that this implementation has room for, of these architectures. */
+function goldenFor(hello: Hello, arch: readonly Arch[]): Scenario[] {
+  const folder = fileURLToPath(new URL('../../fixtures/golden', import.meta.url));
+  try {
+    const all = goldenScenarios(folder).filter(({ world }) => arch.includes(world.arch));
+    const fitting = playable(all, hello);
+    if (fitting.length < all.length)
+      note(`${all.length - fitting.length} of ${all.length} scenarios are not for what the implementation declares`);
+    return fitting;
+  } catch (error) {
+    if (error instanceof FolderError) throw new UnreadableError(error.message);
+    throw error;
   }
 }
 

@@ -56,14 +56,14 @@ export function conformanceText(result: ConformanceResult, style: Style = plain)
 }
 
 function headText(
-  { implementation: who, arch, level, demanded, seed, runs, played, calls, partial, shard }: ConformanceResult,
+  { implementation: who, arch, level, demanded, seed, runs, played, calls, partial, shard, fixtures }: ConformanceResult,
   style: Style,
 ): string[] {
   const asked = demanded === undefined || demanded === level ? '' : ` (${demanded} demanded)`;
   const part = shard ? `, shard ${shard.index} of ${shard.of}` : '';
   const scenarios = played === runs ? count(runs, 'scenario') : `${played} of ${count(runs, 'scenario')}`;
   return [
-    `${style.bold(foreign(`${who.name} ${who.version}`))}  ${foreign(arch.join(', '))}  level ${level}${asked}  seed ${seed}${part}`,
+    `${style.bold(foreign(`${who.name} ${who.version}`))}  ${foreign(arch.join(', '))}  level ${level}${asked}  ${fixtures ? 'fixtures' : `seed ${seed}`}${part}`,
     `${scenarios}, ${count(calls, 'judged call')}${partial ? style.warn('  (partial: ended early)') : ''}`,
   ];
 }

@@ -99,10 +99,10 @@ export function strengthLine({ strength, level }: ConformanceResult): string {
 }
 
 /** What a run was of: who, on what, how much of it. */
-export function scopeLine({ implementation, arch, seed, runs, played, calls, shard }: ConformanceResult): string {
+export function scopeLine({ implementation, arch, seed, runs, played, calls, shard, fixtures }: ConformanceResult): string {
   const scenarios = played === runs ? count(runs, 'scenario') : `${played} of ${count(runs, 'scenario')}`;
   const part = shard ? `, shard ${shard.index} of ${shard.of}` : '';
-  return `${implementation.name} ${implementation.version}, ${arch.join(' and ')}, seed ${seed}, ${scenarios}, ${count(calls, 'judged call')}${part}`;
+  return `${implementation.name} ${implementation.version}, ${arch.join(' and ')}, ${fixtures ? 'fixtures' : `seed ${seed}`}, ${scenarios}, ${count(calls, 'judged call')}${part}`;
 }
 
 /** The exit code that this result alone asks for (PROTOCOL section 3). */

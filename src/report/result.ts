@@ -137,6 +137,8 @@ export interface ConformanceResult {
   readonly ended?: string;
   /** Which part of the run this is, from 1; absent for the whole. */
   readonly shard?: Shard;
+  /** The golden scenarios were played instead of drawn ones: the seed says nothing, and there is no coverage table. */
+  readonly fixtures?: boolean;
   readonly requirements: readonly RequirementResult[];
   /** How often each required cell of the coverage table was reached, and its floor. */
   readonly cells: { readonly [cell: string]: { readonly count: number; readonly floor: number } };

@@ -1,0 +1,192 @@
+import { hex64 } from '../../src/codec/hex.ts';
+import { judge } from '../../src/rules/judge.ts';
+import { traceJudge } from '../../src/rules/trace.ts';
+import { judgePair, type Outcome } from '../../src/rules/works.ts';
+import { defaultSetting, type ObservedCall, type P2m, type Setting } from '../../src/trace/call.ts';
+import { readRecord, type TraceRecord } from '../../src/trace/record.ts';
+import { headerOf, recordOf } from '../../src/trace/write.ts';
+import { type Checked, checkHere } from '../check.ts';
+import type { Hello, Implementation } from '../implementation.ts';
+import { type Given, ScenarioJudge } from '../judge.ts';
+import type { Event } from '../observe.ts';
+import type { CallStep, Scenario } from '../scenario.ts';
+import type { CallCase, JudgedStep } from './case.ts';
+
+type Frames = readonly (readonly [gfn: string, mfn: string | null])[];
+type Ranges = readonly (readonly [address: string, length: string])[];
+
+/** One step as it was seen: a call as a record of a trace, with what a trace has no place for beside it. */
+export type ObservedStep =
+  | {
+      readonly do: 'call';
+      readonly record: TraceRecord;
+      readonly inject?: { readonly fail_alloc?: number; readonly preempt?: number };
+      /** Every range of the caller's memory that changed; absent where not all of it was watched. */
+      readonly changed?: Ranges;
+      /** Domains that the call has no business with, where they were watched. */
+      readonly others?: readonly {
+        readonly domid: number;
+        readonly changed: Ranges;
+        readonly p2m_before: Frames;
+        readonly p2m_after: Frames;
+      }[];
+    }
+  | {
+      readonly do: 'churn';
+      readonly domid: number;
+      readonly p2m_before: Frames;
+      readonly p2m_after: Frames;
+      /** Marked pages whose content did not survive, and those whose content did. */
+      readonly lost: readonly string[];
+      readonly kept: readonly string[];
+    };
+
+/** How one run of a pair ended. */
+export type PairOutcome = NonNullable<CallCase['pair']>[number];
+
+/** The header of a scenario's records. */
+export function headerFor({ world }: Scenario): TraceRecord {
+  return headerOf({ ...defaultSetting, arch: world.arch, space: 'physical', privileged: world.domains[0]?.privileged, fromStart: true });
+}
+
+/** What was seen of a scenario, as data; `undefined` if a step could not be played. */
+export function observedOf(scenario: Scenario, { events }: Checked): ObservedStep[] | undefined {
+  const { setting } = readRecord(headerFor(scenario), defaultSetting);
+  const steps: ObservedStep[] = [];
+  for (const event of events) {
+    if (event.kind === 'skipped') return undefined;
+    const step = scenario.steps[event.step];
+    steps.push(event.kind === 'churn' ? churnOf(event) : callOf(event, step as CallStep, setting));
+  }
+  return steps.length === scenario.steps.length ? steps : undefined;
+}
+
+function churnOf({ domid, before, after, lost, kept }: Event & { kind: 'churn' }): ObservedStep {
+  return { do: 'churn', domid, p2m_before: framesOf(before), p2m_after: framesOf(after), lost: lost.map(hex64), kept: kept.map(hex64) };
+}
+
+function callOf({ call, failureInjected, preempted }: Event & { kind: 'call' }, { inject }: CallStep, setting: Setting): ObservedStep {
+  const { changes, others } = call;
+  return {
+    do: 'call',
+    record: recordOf(call, setting),
+    ...(inject && (failureInjected || preempted) && { inject }),
+    ...(changes && { changed: rangesOf(changes) }),
+    ...(others && {
+      others: others.map((o) => {
+        return { domid: o.domid, changed: rangesOf(o.changes), p2m_before: framesOf(o.p2mBefore), p2m_after: framesOf(o.p2mAfter) };
+      }),
+    }),
+  };
+}
+
+/** The calls and moves of a case as they were seen, read back from the data. Throws where the data is none. */
+export function eventsOf({ header, observed }: Pick<CallCase, 'header' | 'observed'>): (Event & { kind: 'call' | 'churn' })[] {
+  const { setting } = readRecord(header, defaultSetting);
+  return observed.map((seen, step) => {
+    if (seen.do === 'churn') {
+      const [lost, kept] = [seen.lost.map(BigInt), seen.kept.map(BigInt)];
+      return { kind: 'churn', step, domid: seen.domid, before: p2mOf(seen.p2m_before), after: p2mOf(seen.p2m_after), lost, kept };
+    }
+    const { call } = readRecord(seen.record, setting);
+    if (!call) throw new SyntaxError(`step ${step} is no call`);
+    const others = seen.others?.map((o) => {
+      return { domid: o.domid, changes: rangesIn(o.changed), p2mBefore: p2mOf(o.p2m_before), p2mAfter: p2mOf(o.p2m_after) };
+    });
+    const whole: ObservedCall = { ...call, changes: seen.changed && rangesIn(seen.changed), others };
+    return {
+      kind: 'call',
+      step,
+      call: whole,
+      failureInjected: seen.inject?.fail_alloc !== undefined,
+      preempted: seen.inject?.preempt !== undefined,
+      wasMapped: (gfn) => isFrame(whole.p2mBefore.get(gfn)),
+    };
+  });
+}
+
+/** What the rules say of what was seen, as of a live run of that scenario on such an implementation. */
+export function judgeRun(scenario: Scenario, hello: Hello, golden: Pick<CallCase, 'header' | 'observed' | 'pair'>): JudgedStep[] {
+  const judge = new ScenarioJudge(scenario, hello);
+  const given: Given[] = [];
+  const outcomes = new Map<number, Outcome>();
+  for (const event of eventsOf(golden)) {
+    const taken = judge.take(event);
+    given.push(...taken.given);
+    if (event.kind === 'call' && taken.judgement) outcomes.set(event.step, { rc: event.call.rc, N: taken.judgement.facts.N });
+  }
+  const [again, varied] = golden.pair ?? [];
+  const first = scenario.pair && outcomes.get(scenario.pair.step);
+  if (scenario.pair && first && again && varied) {
+    const put = (scenario.steps[scenario.pair.step] as CallStep).reservations.length === 1;
+    const id = put ? 'put-ignores-address-bits' : 'get-ignores-in-address-bits';
+    given.push({ step: scenario.pair.step, id, answer: judgePair(first, outcomeIn(again), outcomeIn(varied)) });
+  }
+  return judgedSteps(given);
+}
+
+/** What the rules say of the records alone, in order, as `xenmem validate` does. Moves of pages are not in a trace. */
+export function judgeTrace({ header, observed }: Pick<CallCase, 'header' | 'observed'>): JudgedStep[] {
+  const judge = traceJudge();
+  const { setting } = readRecord(header, defaultSetting);
+  const given: Given[] = [];
+  for (const [step, seen] of observed.entries()) {
+    const call = seen.do === 'call' ? readRecord(seen.record, setting).call : undefined;
+    for (const [id, answer] of (call && judge.judge(call))?.requirements ?? []) given.push({ step, id, answer });
+  }
+  return judgedSteps(given);
+}
+
+/** Answers by step, those that are unknown left out. */
+export function judgedSteps(given: readonly Given[]): JudgedStep[] {
+  const steps = new Map<number, { holds: Set<string>; violated: Set<string> }>();
+  for (const { step, id, answer } of given) {
+    if (answer.answer === 'unknown') continue;
+    const at = steps.get(step) ?? { holds: new Set(), violated: new Set() };
+    at[answer.answer].add(id);
+    steps.set(step, at);
+  }
+  return [...steps]
+    .sort(([a], [b]) => a - b)
+    .map(([step, at]) => ({ step, holds: [...at.holds].sort(), violated: [...at.violated].sort() }));
+}
+
+/** How the two further runs of a scenario's pair end on an implementation; `undefined` where it has none. */
+export function pairOutcomes(scenario: Scenario, implementation: Implementation): PairOutcome[] | undefined {
+  const { pair, world, steps } = scenario;
+  const call = pair && (steps[pair.step] as CallStep);
+  const [given, ...rest] = call?.reservations ?? [];
+  if (!pair || !call || !given || given.address_bits === pair.addressBits) return undefined;
+  const varied: CallStep = { ...call, reservations: [{ ...given, address_bits: pair.addressBits }, ...rest] };
+  const ends = [call, varied].map((last) => {
+    const { calls } = checkHere({ world, steps: [...steps.slice(0, pair.step), last] }, implementation);
+    const end = calls.find(({ step }) => step === pair.step);
+    const N = end && judge(end.event.call)?.facts.N;
+    return end?.event.call.rc === undefined ? undefined : { rc: end.event.call.rc, nr_exchanged: N === undefined ? null : hex64(N) };
+  });
+  return ends.every((end) => end !== undefined) ? ends : undefined;
+}
+
+function outcomeIn({ rc, nr_exchanged }: PairOutcome): Outcome {
+  return { rc, N: nr_exchanged === null ? undefined : BigInt(nr_exchanged) };
+}
+
+function isFrame(frame: bigint | null | undefined): boolean | undefined {
+  return frame === undefined ? undefined : frame !== null;
+}
+
+function framesOf(p2m: P2m): Frames {
+  return [...p2m].map(([gfn, mfn]) => [hex64(gfn), mfn === null ? null : hex64(mfn)]);
+}
+
+function p2mOf(frames: Frames): P2m {
+  return new Map(frames.map(([gfn, mfn]) => [BigInt(gfn), mfn === null ? null : BigInt(mfn)]));
+}
+
+function rangesOf(ranges: readonly { readonly address: bigint; readonly length: bigint }[]): Ranges {
+  return ranges.map(({ address, length }) => [hex64(address), hex64(length)]);
+}
+
+function rangesIn(ranges: Ranges): { address: bigint; length: bigint }[] {
+  return ranges.map(([address, length]) => ({ address: BigInt(address), length: BigInt(length) }));
+}
