@@ -5,7 +5,7 @@ import { type FormName, formNames, forms } from '../src/report/forms.ts';
 import { exitOf } from '../src/report/outcome.ts';
 import type { ConformanceResult, Expectation } from '../src/report/result.ts';
 import { RecordError } from '../src/trace/fields.ts';
-import { UnreadableError, UsageError } from './exit.ts';
+import { exit, UnreadableError, UsageError } from './exit.ts';
 import { bytes, line, outcome, reason, styleFor } from './io.ts';
 
 /** Where a result goes, as the options say. */
@@ -26,18 +26,34 @@ export function delivery({
   const reports = report.map(reportOf);
   const onStdout = reports.filter(({ file }) => file === '-');
   if (onStdout.length + (json ? 1 : 0) > 1) throw new UsageError('only one report can go to stdout');
-  for (const { file } of reports) if (file !== '-') writable(file);
+  for (const { file } of reports) if (file !== '-') writable('--report', file);
   if (update && expect === undefined) throw new UsageError('--update-expect needs --expect FILE, the file to write');
   const entries = expect === undefined ? undefined : expectations(expect, update);
+  if (update && expect !== undefined) writable('--update-expect', expect);
   return async (plain) => {
     // The day is the only thing a result has of the outside.
-    const result = entries ? expecting(plain, entries, new Date().toISOString().slice(0, 10)) : plain;
-    for (const { kind, file } of reports) if (file !== '-') writeFileSync(file, forms[kind](result));
+    const today = new Date().toISOString().slice(0, 10);
+    const result = entries ? expecting(plain, entries, today) : plain;
     if (onStdout[0]) await bytes(forms[onStdout[0].kind](result));
     else for (const text of json ? [JSON.stringify(conformanceJson(result))] : conformanceText(result, styleFor())) await line(text);
-    if (update && expect !== undefined) writeFileSync(expect, updatedExpectations(result, entries ?? []));
-    else outcome.codes.add(exitOf(result));
+    for (const { kind, file } of reports) if (file !== '-') write(file, forms[kind](result));
+    const code = exitOf(result);
+    if (!update || expect === undefined) {
+      outcome.codes.add(code);
+      return;
+    }
+    write(expect, updatedExpectations(result, entries ?? [], today));
+    // What is violated is expected from now on.
+    if (code !== exit.failed) outcome.codes.add(code);
   };
+}
+
+function write(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new UsageError(`${file}: cannot be written: ${reason(error as NodeJS.ErrnoException)}`);
+  }
 }
 
 function reportOf(text: string): { kind: FormName; file: string } {
@@ -50,17 +66,18 @@ function reportOf(text: string): { kind: FormName; file: string } {
   return { kind: name, file };
 }
 
-function writable(file: string): void {
+function writable(option: string, file: string): void {
   try {
     closeSync(openSync(file, 'a'));
   } catch (error) {
-    throw new UsageError(`--report: cannot write ${file}: ${reason(error as NodeJS.ErrnoException)}`);
+    throw new UsageError(`${option}: cannot write ${file}: ${reason(error as NodeJS.ErrnoException)}`);
   }
 }
 
 function expectations(file: string, mayBeNew: boolean): Expectation[] {
   try {
-    return readExpectations(readFileSync(file, 'utf8'));
+    const text = readFileSync(file, 'utf8');
+    return mayBeNew && text === '' ? [] : readExpectations(text);
   } catch (error) {
     if (error instanceof RecordError) throw new UnreadableError(`${file}: ${error.message}`);
     if (mayBeNew && (error as NodeJS.ErrnoException).code === 'ENOENT') return [];

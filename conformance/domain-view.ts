@@ -6,6 +6,8 @@ import { Shadow } from './shadow.ts';
 
 const shift = BigInt(PAGE_SHIFT);
 const lastAddress = 1n << 64n;
+/** Parts of a page that are read one by one; where more have changed, the page is. */
+const mostParts = 8;
 
 /** What the harness knows of one domain while a scenario runs: its memory, its mappings, and what it may rely on. */
 export class DomainView {
@@ -118,18 +120,21 @@ export class DomainView {
     return this.#holes;
   }
 
-  /** The parts of a range whose content was known, in pieces that one read can fetch. */
-  knownParts({ address, length }: ChangedRange): ByteRange[] {
-    const parts: ByteRange[] = [];
-    const end = address + BigInt(length);
-    for (let at = address; at < end; at = ((at >> shift) + 1n) << shift) {
-      const known = this.memory.knownPart(at >> shift);
-      if (!known) continue;
-      const from = at > known.address ? at : known.address;
-      const to = end < known.address + known.length ? end : known.address + known.length;
-      if (from < to) parts.push({ address: from, length: to - from });
-    }
-    return parts;
+  /**
+   * The parts of some ranges whose content was known, in pieces that one read can fetch. It goes by the pages that are known, and not by
+   * the ranges: an implementation may name all of 2^64 bytes, or the same byte a thousand times.
+   */
+  knownParts(ranges: readonly ChangedRange[]): ByteRange[] {
+    if (ranges.length === 0) return [];
+    const wanted = united(ranges);
+    return this.memory.knownRanges().flatMap((known) => {
+      const parts = wanted.flatMap(({ address, length }) => {
+        const from = address > known.address ? address : known.address;
+        const end = address + length < known.address + known.length ? address + length : known.address + known.length;
+        return from < end ? [{ address: from, length: end - from }] : [];
+      });
+      return parts.length > mostParts ? [known] : parts;
+    });
   }
 
   #map(gfn: bigint, mapped: boolean | undefined): void {
@@ -145,6 +150,18 @@ function joined(runs: readonly PageRun[]): PageRun[] {
     const last = found.at(-1);
     if (last && last.gfn + BigInt(last.pages) === run.gfn) found[found.length - 1] = { gfn: last.gfn, pages: last.pages + run.pages };
     else found.push(run);
+  }
+  return found;
+}
+
+/** Ranges in order, those that overlap or touch as one. */
+function united(ranges: readonly ChangedRange[]): ByteRange[] {
+  const found: { address: bigint; length: bigint }[] = [];
+  for (const { address, length } of [...ranges].sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0))) {
+    const last = found.at(-1);
+    const end = address + BigInt(length);
+    if (!last || address > last.address + last.length) found.push({ address, length: BigInt(length) });
+    else if (end > last.address + last.length) last.length = end - last.address;
   }
   return found;
 }

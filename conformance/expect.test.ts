@@ -37,15 +37,21 @@ describe('a violation that is expected', async () => {
     expect(drift([{ ...entry, until: '2026-11-22' }])).toEqual([]);
     expect(drift([])).toEqual([`${entry.requirement} is violated, and no entry expects it`]);
     expect(drift([entry, { ...entry, requirement: 'survives', reason: 'crashes' }])).toEqual([
-      'survives is expected to be violated (crashes), and was not: delete the entry',
+      'survives is expected to be violated (crashes), and holds: delete the entry',
     ]);
+    expect(drift([entry, { ...entry, requirement: 'put-works' }])).toEqual([]);
   });
 
   it('is written to a file that then fits, keeping what a person wrote', () => {
-    const fresh = readExpectations(updatedExpectations(result, []));
+    const fresh = readExpectations(updatedExpectations(result, [], '2026-11-22'));
     expect(fresh).toEqual([{ ...entry, reason: 'not said yet' }]);
-    const kept = readExpectations(updatedExpectations(result, [{ ...entry, fingerprint: 'old', until: '2027-01-01' }]));
+    const kept = readExpectations(updatedExpectations(result, [{ ...entry, fingerprint: 'old', until: '2027-01-01' }], '2026-11-22'));
     expect(kept).toEqual([{ ...entry, until: '2027-01-01' }]);
+    const passed = readExpectations(updatedExpectations(result, [{ ...entry, until: '2026-11-21' }], '2026-11-22'));
+    expect(passed).toEqual([entry]);
+    const unseen = { ...entry, requirement: 'survives' };
+    const none = { ...result, requirements: result.requirements.map((r) => ({ ...r, verdict: 'unknown' as const })) };
+    expect(readExpectations(updatedExpectations(none, [unseen], '2026-11-22'))).toEqual([unseen]);
   });
 
   it.each<[string, string]>([

@@ -34,6 +34,13 @@ describe('four shards', () => {
     expect(reasons).toContain('of 3 shards this is missing: 3');
   });
 
+  it('with a reading of a strange name change nothing else', async () => {
+    const one = JSON.parse(json(await run(referenceImplementation(), { index: 1, of: 1 })));
+    const hostile = JSON.stringify(one).replace('"readings":{', '"readings":{"__proto__":{"expected":1},');
+    mergeResults([readResult(JSON.parse(hostile))]);
+    expect(({} as { expected?: number }).expected).toBeUndefined();
+  });
+
   it('that do not belong together are told apart', async () => {
     const one = read(await run(referenceImplementation(), { index: 1, of: 2 }));
     expect(() => mergeResults([one, one])).toThrow('shard 1/2 is there twice');

@@ -9,7 +9,8 @@ export class MergeError extends Error {
 type Part = Omit<ConformanceResult, 'verdict' | 'reasons' | 'drift'>;
 
 /**
- * The shards of one run as that run: byte for byte what it would have been in one piece. A missing shard makes it partial.
+ * The shards of one run as that run: byte for byte what it would have been in one piece, if each was played to its end. A missing
+ * shard makes it partial.
  * With `as`, they are the shards of that shard.
  */
 export function mergeResults(parts: readonly Part[], as?: Shard): ConformanceResult {
@@ -21,7 +22,7 @@ export function mergeResults(parts: readonly Part[], as?: Shard): ConformanceRes
   }
   const tally = new Map<string, Counts>();
   const cells = new Map<string, number>();
-  const readings: { [id: string]: { [reading: string]: number } } = {};
+  const readings = new Map<string, Map<string, number>>();
   const counterexamples = new Map<string, Counterexample>();
   for (const part of parts) {
     for (const { id, exercised, violated, unknown, counterexample } of part.requirements) {
@@ -32,9 +33,9 @@ export function mergeResults(parts: readonly Part[], as?: Shard): ConformanceRes
     }
     for (const [cell, { count }] of Object.entries(part.cells)) cells.set(cell, (cells.get(cell) ?? 0) + count);
     for (const [id, counts] of Object.entries(part.readings)) {
-      const sums = readings[id] ?? {};
-      readings[id] = sums;
-      for (const [reading, n] of Object.entries(counts)) sums[reading] = (sums[reading] ?? 0) + n;
+      const sums = readings.get(id) ?? new Map<string, number>();
+      readings.set(id, sums);
+      for (const [reading, n] of Object.entries(counts)) sums.set(reading, (sums.get(reading) ?? 0) + n);
     }
   }
   const { demanded, strength, fixtures } = first;
@@ -53,7 +54,7 @@ export function mergeResults(parts: readonly Part[], as?: Shard): ConformanceRes
     ...(ended !== '' && { ended }),
     tally,
     cells,
-    readings,
+    readings: Object.fromEntries([...readings].map(([id, sums]) => [id, Object.fromEntries(sums)])),
     incidents: parts.flatMap((part) => part.incidents),
     counterexamples,
     ...(strength && { strength }),

@@ -164,3 +164,25 @@ describe('an implementation that does not do what it is asked', () => {
     },
   );
 });
+
+describe('changes that are reported', () => {
+  it.each<[string, readonly { address: bigint; length: number }[]]>([
+    ['as all of memory and more', [{ address: 0n, length: Number.MAX_SAFE_INTEGER }]],
+    ['as the same byte ten thousand times', Array.from({ length: 10_000 }, () => ({ address: ram << 12n, length: 1 }))],
+    ['byte by byte', Array.from({ length: 10_000 }, (_, i) => ({ address: (ram << 12n) + BigInt(2 * i), length: 1 }))],
+  ])('%s make no more work than all of RAM does', (_, ranges) => {
+    const model = referenceImplementation();
+    let reads = 0;
+    const generous: Implementation = {
+      hello: model.hello,
+      answer: (requests) => {
+        reads += requests.filter((request) => request.op === 'read').length;
+        return requests.map((request) => (request.op === 'changes' ? { ranges } : (model.answer([request])[0] as Answer)));
+      },
+    };
+    const scenario = scenarioFrom([], 'arm64', model.hello);
+    const { given } = checkHere(scenario, generous);
+    expect(given.filter((g) => g.answer.answer === 'violated')).toEqual([]);
+    expect(reads).toBeLessThan(400);
+  });
+});

@@ -299,8 +299,8 @@ class Stage {
     }
     const answer = this.#hello.capabilities.has('changes') ? (reported[this.#views.indexOf(view)] ?? {}) : { ranges: [] };
     // No answer is not "nothing changed": then all there is may have.
-    const missing = (answer.ranges ?? view.runs.map(addressesOf))
-      .flatMap((range) => view.knownParts(range))
+    const missing = view
+      .knownParts(answer.ranges ?? view.runs.map(addressesOf))
       .filter((range) => !got.some((p) => inside(range, { address: p.address, length: BigInt(p.bytes.length) })));
     return { view, got, missing, whole };
   }

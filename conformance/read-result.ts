@@ -69,7 +69,9 @@ function implementationOf(value: unknown, where: string): ImplementationInfo {
 
 function shardOf(value: unknown, where: string): Shard {
   const { index, of } = object(value, where);
-  return { index: count(index, `${where}.index`, 100_000, '100000'), of: count(of, `${where}.of`, 100_000, '100000') };
+  const shard = { index: count(index, `${where}.index`, 100_000, '100000'), of: count(of, `${where}.of`, 100_000, '100000') };
+  if (shard.index < 1 || shard.index > shard.of) throw new RecordError(where, `there is no part ${shard.index} of ${shard.of}`);
+  return shard;
 }
 
 function requirementOf(value: unknown, where: string): RequirementResult {

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import type { Arch } from '../src/abi/arch.ts';
+import { judgedOp } from '../src/abi/ops.ts';
 import { hex64 } from '../src/codec/hex.ts';
 import type { ConformanceResult, Counterexample, ImplementationInfo, Incident, Shard, Strength } from '../src/report/result.ts';
+import { rulesFor } from '../src/rules/table.ts';
 import { type Cells, countCell } from './cells.ts';
 import { broken, type Checked, type CrashError, check, nothingSeen } from './check.ts';
 import { type Player, UndrivenError } from './client/player.ts';
@@ -10,16 +12,18 @@ import { type Hello, levelOf } from './implementation.ts';
 import { scenarioNumbers, wholeNumbers } from './numbers.ts';
 import { SetupError } from './observe.ts';
 import { readers } from './readings.ts';
-import { type Scenario, toJson, tokenOf } from './scenario.ts';
+import { type Scenario, type Step, toJson, tokenOf } from './scenario.ts';
 import { storyOf } from './story.ts';
 import { type Counts, requirementIds, summarise } from './summary.ts';
 
 /** Most times a scenario is played again to make it smaller: one that is judged, one that breaks the implementation, one that hangs it. */
-const shrinkBudget = { judged: 400, broken: 40, hung: 3 } as const;
+const shrinkBudget = { judged: 400, broken: 20, hung: 3 } as const;
 /** Scenarios that may break the implementation before the run ends, one that hangs it counting twice: more would say the same. */
 const mostBroken = 5;
 /** Scenarios that may fail in a row because of the surroundings. */
 const mostSetupFaults = 3;
+/** What a move of pages can show. */
+const shownByChurn = ['get-pinned', 'put-unpins', 'put-only-listed', 'put-keeps-pages'];
 /** Scenarios between two moments in which an interrupt is noticed. */
 const signalPause = 64;
 
@@ -67,7 +71,10 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
   const { hello } = player;
   const suite = new Suite(player);
   let index = 0;
-  let ended: string | undefined;
+  let ended =
+    arch.length > 0
+      ? undefined
+      : `nothing was played: it does ${hello.arch.join(' and ') || 'no architecture that is known'}, which was not asked for`;
   let bug: { readonly error: unknown } | undefined;
   const one = async (drawn: () => Omit<Drawn, 'index'> | undefined): Promise<boolean> => {
     const mine = drawn();
@@ -131,6 +138,7 @@ class Suite {
   played = 0;
   #broken = 0;
   #setupFaults = 0;
+  #lost = false;
   readonly #player: Player;
   readonly #named: { readonly iut?: string };
 
@@ -142,47 +150,36 @@ class Suite {
   /** Plays one scenario; why the run should end after it, if it should. */
   async take(drawn: Drawn): Promise<string | undefined> {
     const { scenario } = drawn;
-    const incident = (kind: Incident['kind'], error: Error & Partial<Pick<CrashError, 'evidence'>>): void => {
-      const { evidence } = error;
-      const { index } = drawn;
-      this.incidents.push({
-        kind,
-        found: index,
-        replay: tokenOf(scenario),
-        ...this.#named,
-        message: error.message,
-        ...(evidence?.length && { evidence }),
-      });
-    };
     let checked: Checked;
     try {
       checked = await played(this.#player, scenario);
       if (checked.crash) {
         const { crash } = checked;
         checked = await played(this.#player, scenario);
-        if (!checked.crash) incident('flaky', crash);
+        if (!checked.crash) this.#incident('flaky', crash, drawn);
+        this.#broken += crash.hung ? 2 : 1;
       }
     } catch (error) {
       if (error instanceof SetupError) {
-        incident('setup', error);
+        this.#incident('setup', error, drawn);
         this.#setupFaults++;
         return this.#setupFaults < mostSetupFaults ? undefined : `ended after ${this.#setupFaults} faults of the surroundings in a row`;
       }
       if (!(error instanceof UndrivenError)) throw error;
-      incident('undriven', error);
+      this.#lose(error, drawn);
       return `ended after ${this.played} scenarios: the implementation cannot be started any more`;
     }
     this.#setupFaults = 0;
     this.played++;
     this.#count(checked, drawn);
-    if (checked.crash) this.#broken += checked.crash.hung ? 2 : 1;
     return this.#broken < mostBroken
       ? undefined
       : `ended after ${this.played} scenarios, because they broke the implementation again and again`;
   }
 
-  #count({ given, calls, crash }: Checked, drawn: Drawn): void {
+  #count({ given, calls, events, crash }: Checked, drawn: Drawn): void {
     this.calls += calls.length;
+    for (const event of events) if (event.kind === 'skipped') this.#skip(drawn.scenario.steps[event.step]);
     for (const { id, answer } of given) {
       const counts = this.tally.get(id);
       if (!counts) continue;
@@ -202,38 +199,62 @@ class Suite {
     }
   }
 
+  /** What the implementation would not do is unknown of everything that it could have shown. */
+  #skip(step: Step | undefined): void {
+    const op = step?.do === 'call' ? judgedOp(step.cmd, 'dma-buf') : undefined;
+    const ids = op ? rulesFor(op).requirements.map((rule) => rule.id) : step?.do === 'churn' ? shownByChurn : [];
+    for (const id of ids) {
+      const counts = this.tally.get(id);
+      if (counts) counts.unknown++;
+    }
+  }
+
+  /** The implementation does not start any more: nothing else can be played. */
+  #lose(error: UndrivenError, drawn: Drawn): void {
+    if (!this.#lost) this.#incident('undriven', error, drawn);
+    this.#lost = true;
+  }
+
+  #incident(kind: Incident['kind'], error: Error & Partial<Pick<CrashError, 'evidence'>>, { index, scenario }: Drawn): void {
+    const { message, evidence } = error;
+    this.incidents.push({ kind, found: index, replay: tokenOf(scenario), ...this.#named, message, ...(evidence?.length && { evidence }) });
+  }
+
   /**
    * The scenario of the smallest list of numbers that still breaks the requirement; deterministic, and bounded in what it plays.
    * One that was given is small already.
    */
-  async smallest(id: string, { drawn: { index, scenario: first, made }, message, crash }: Found): Promise<Counterexample> {
+  async smallest(id: string, { drawn, message, crash }: Found): Promise<Counterexample> {
     const { hello } = this.#player;
+    const { index, scenario: first, made } = drawn;
     let left: number = crash ? (crash.hung ? shrinkBudget.hung : shrinkBudget.broken) : shrinkBudget.judged;
-    const show = async (scenario: Scenario): Promise<{ checked: Checked; given: Checked['given'][number] | undefined }> => {
-      // What breaks an implementation is to be looked at alone, without what earlier scenarios left behind.
-      if (crash) await this.#player.renew();
-      const checked = await played(this.#player, scenario);
-      return { checked, given: checked.given.find((g) => g.id === id && g.answer.answer === 'violated') };
+    const show = async (scenario: Scenario): Promise<{ checked: Checked; given: Checked['given'][number] | undefined } | undefined> => {
+      if (this.#lost) return undefined;
+      try {
+        // What breaks an implementation is to be looked at alone, without what earlier scenarios left behind.
+        if (crash) await this.#player.renew();
+        const checked = await played(this.#player, scenario);
+        return { checked, given: checked.given.find((g) => g.id === id && g.answer.answer === 'violated') };
+      } catch (error) {
+        // It broke the requirement when it was first played: that stands, whatever happens now.
+        if (error instanceof UndrivenError) this.#lose(error, drawn);
+        else if (!(error instanceof SetupError)) throw error;
+        return undefined;
+      }
     };
     let least = first;
-    let seen: Awaited<ReturnType<typeof show>> | undefined;
-    try {
-      if (made) {
-        const { numbers, arch } = made;
-        const { counterexample } = await fc.check(
-          fc.asyncProperty(
-            scenarioNumbers,
-            async (list) => left-- <= 0 || (await show(scenarioFrom(list, arch, hello))).given === undefined,
-          ),
-          { examples: [[numbers]], numRuns: 1, seed: 0 },
-        );
-        least = scenarioFrom((counterexample?.[0] as number[] | undefined) ?? numbers, arch, hello);
-      }
-      seen = await show(trim(least));
-    } catch (error) {
-      // It broke the requirement when it was first played: that stands, whatever happens now.
-      if (!(error instanceof SetupError || error instanceof UndrivenError)) throw error;
+    if (made) {
+      const { numbers, arch } = made;
+      const { counterexample } = await fc.check(
+        fc.asyncProperty(
+          scenarioNumbers,
+          async (list) => left-- <= 0 || (await show(scenarioFrom(list, arch, hello)))?.given === undefined,
+        ),
+        { examples: [[numbers]], numRuns: 1, seed: 0 },
+      );
+      least = scenarioFrom((counterexample?.[0] as number[] | undefined) ?? numbers, arch, hello);
     }
+    const seen = await show(trim(least));
     const scenario = trim(least);
     const given = seen?.given;
     const step = given?.step ?? scenario.steps.length - 1;

@@ -27,11 +27,12 @@ export class Shadow implements GuestMemory {
     this.#scraps.delete(Number(gfn));
   }
 
-  /** The part of a page that is known, if any. */
-  knownPart(gfn: bigint): ByteRange | undefined {
-    if (this.#pages.has(Number(gfn))) return { address: gfn << shift, length: BigInt(PAGE_SIZE) };
-    const scrap = this.#scraps.get(Number(gfn));
-    return scrap && { address: scrap.address, length: BigInt(scrap.bytes.length) };
+  /** What is known, a range a page at most. */
+  knownRanges(): ByteRange[] {
+    return [
+      ...[...this.#pages.keys()].map((page) => ({ address: BigInt(page) << shift, length: BigInt(PAGE_SIZE) })),
+      ...[...this.#scraps.values()].map(({ address, bytes }) => ({ address, length: BigInt(bytes.length) })),
+    ];
   }
 
   /** Takes bytes in, page by page. Of a page that was not known only the last piece is. */

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Argv } from 'yargs';
+import type { Checked } from '../../conformance/check.ts';
 import { commandOf, playerFor } from '../../conformance/client/command.ts';
 import { asJob, inJobs, JobError } from '../../conformance/client/jobs.ts';
 import { type Player, playerHere, UndrivenError } from '../../conformance/client/player.ts';
@@ -10,6 +11,7 @@ import { FolderError } from '../../conformance/golden/folder.ts';
 import { goldenScenarios, playable } from '../../conformance/golden/scenarios.ts';
 import { extras, type Hello, levelOf } from '../../conformance/implementation.ts';
 import type { Strength as Measured } from '../../conformance/mutants/strength.ts';
+import { SetupError } from '../../conformance/observe.ts';
 import { referenceImplementation } from '../../conformance/reference.ts';
 import { played, runSuite } from '../../conformance/run.ts';
 import { type Scenario, scenarioOf } from '../../conformance/scenario.ts';
@@ -69,6 +71,7 @@ export function options(args: Argv): Argv {
 }
 
 export async function run(options: Options): Promise<Iterable<number>> {
+  alone(options);
   if (options.exhaustive) return searchAll(options);
   const arch: readonly Arch[] = options.arch === 'all' ? ['arm64', 'arm32'] : [options.arch];
   const scale = Number(options['timeout-scale']);
@@ -99,6 +102,22 @@ export async function run(options: Options): Promise<Iterable<number>> {
     outcome.codes.add(exit.internal);
   }
   return outcome.codes;
+}
+
+/** What does something else than a run takes nothing that only a run has: it would be passed over in silence. */
+function alone(options: Options): void {
+  const given = (name: keyof Options): boolean => options[name] !== undefined && options[name] !== false;
+  const others = ['exhaustive', 'check', 'replay', 'fixtures'] as const;
+  const [mode, second] = others.filter(given);
+  if (mode === undefined) return;
+  const meaningless = {
+    exhaustive: ['iut', 'level', 'shard', 'expect', 'update-expect', 'report'],
+    check: ['level', 'shard', 'expect', 'update-expect', 'report', 'json'],
+    replay: ['level', 'shard', 'expect', 'update-expect', 'report'],
+    fixtures: ['shard'],
+  } as const;
+  const wrong = second ?? meaningless[mode].find(given);
+  if (wrong !== undefined) throw new UsageError(`--${mode} and --${wrong} do not go together`);
 }
 
 type Run = Pick<Parameters<typeof runSuite>[0], 'seed' | 'runs' | 'shard' | 'onProgress'>;
@@ -172,14 +191,10 @@ function commandWords(iut: string): readonly string[] {
 
 /** An implementation that cannot be driven is said so once, with the last it said. */
 function failed(error: unknown): Iterable<number> {
-  if (error instanceof JobError) {
-    note(error.message);
-    outcome.codes.add(error.code);
-  } else if (error instanceof UndrivenError) {
-    note(error.message);
-    for (const text of error.evidence) note(text);
-    outcome.codes.add(exit.undriven);
-  } else throw error;
+  if (!(error instanceof JobError || error instanceof UndrivenError || error instanceof SetupError)) throw error;
+  note(error.message);
+  if (!(error instanceof SetupError)) for (const text of error.evidence) note(text);
+  outcome.codes.add(error instanceof JobError ? error.code : exit.undriven);
   return outcome.codes;
 }
 
@@ -210,14 +225,17 @@ async function replay({ iut, json }: Options, token: string, scale: number): Pro
   } catch (error) {
     throw new UsageError(`--replay: ${(error as Error).message}`);
   }
-  let player: Player;
+  let checked: Checked;
   try {
-    player = await playerOf(iut, scenario.world.arch, scale);
+    const player = await playerOf(iut, scenario.world.arch, scale);
+    try {
+      checked = await played(player, scenario);
+    } finally {
+      await player.end();
+    }
   } catch (error) {
     return failed(error);
   }
-  const checked = await played(player, scenario);
-  await player.end();
   const violated = checked.given.filter(({ answer }) => answer.answer === 'violated');
   if (json) await line(JSON.stringify({ violated: violated.map(({ id, step, answer }) => ({ id, step, answer })) }));
   else for (const text of scenarioText(scenario, checked, styleFor())) await line(text);

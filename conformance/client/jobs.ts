@@ -23,10 +23,12 @@ export interface Jobs {
 export class JobError extends Error {
   override readonly name = 'JobError';
   readonly code: number;
+  readonly evidence: readonly string[];
 
-  constructor(code: number, message: string) {
+  constructor(code: number, message: string, evidence: readonly string[] = []) {
     super(message);
     this.code = code;
+    this.evidence = evidence;
   }
 }
 
@@ -85,7 +87,8 @@ async function resultOf(child: ChildProcess): Promise<ReturnType<typeof readResu
     return readResult(JSON.parse(out));
   } catch (error) {
     if (!(error instanceof SyntaxError || error instanceof RecordError)) throw error;
-    throw new JobError(code, notes.at(-1)?.slice('xenmem: '.length) ?? `a job ended with code ${code} and no result`);
+    const [message = `a job ended with code ${code} and no result`, ...evidence] = notes.map((note) => note.slice('xenmem: '.length));
+    throw new JobError(code, message, evidence);
   }
 }
 

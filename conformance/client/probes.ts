@@ -237,17 +237,28 @@ export async function probe(command: readonly string[], arch: Arch, scale: numbe
       const advice = unbuilt || (await run((...requests) => open.ask(requests), open, arch));
       found.push(advice === undefined ? { name, ended: 'right' } : { name, ended: 'wrong', advice });
     } catch (error) {
-      if (!(error instanceof CrashError)) throw error;
       session = undefined;
-      found.push({ name, ended: 'wrong', advice: adviceOn(error.message), evidence: error.evidence });
+      found.push(stumbled(name, error));
     }
   }
-  const { how } = await (await opened()).end();
-  found.push(ending('bye is answered, and ends it with exit code 0', how, how === 'exited with code 0'));
-  const idle = await Child.start(command);
-  const closed = await idle.close(2_000 * scale);
-  found.push(ending('the end of stdin ends it', closed.how, !closed.how.includes('killed')));
+  const bye = 'bye is answered, and ends it with exit code 0';
+  const closing = 'the end of stdin ends it';
+  try {
+    const { how } = await (await opened()).end();
+    found.push(ending(bye, how, how === 'exited with code 0'));
+    const closed = await (await Child.start(command)).close(2_000 * scale);
+    found.push(ending(closing, closed.how, !closed.how.includes('killed')));
+  } catch (error) {
+    found.push(stumbled(bye, error));
+  }
   return found;
+}
+
+/** A probe that the implementation did not live through, or for which it did not start again. */
+function stumbled(name: string, error: unknown): Probed {
+  if (error instanceof StartError) return { name, ended: 'wrong', advice: `it does not start a second time: ${error.message}` };
+  if (!(error instanceof CrashError)) throw error;
+  return { name, ended: 'wrong', advice: adviceOn(error.message), evidence: error.evidence };
 }
 
 function ending(name: string, how: string, right: boolean): Probed {

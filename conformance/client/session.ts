@@ -6,7 +6,7 @@ import type { Answer, Hello, Request } from '../implementation.ts';
 import { type Ending, type Transport, TransportError } from './transport.ts';
 import { answerOf, helloOf, longestLine, objectOf, requestLine, resultsOf, type WireRequest, weight } from './wire.ts';
 
-/** The limits of PROTOCOL section 1, in milliseconds. */
+/** The time limits of the protocol (docs/implementers.md), in milliseconds. */
 const limits = { start: 30_000, request: 5_000, step: 10, bye: 2_000 } as const;
 /** Steps in one batch at most: a small program keeps its answer in memory. */
 const mostSteps = 512;

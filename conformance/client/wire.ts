@@ -131,9 +131,12 @@ export function answerOf(request: Request, json: unknown, where = 'answer'): Ans
 /** Frames by how they are written: the same few are looked up again and again, and to read one costs more than all else of an answer. */
 const known = new Map<unknown, bigint>();
 const mostKnown = 4096;
+/** `0x` and 16 digits: with leading zeros a frame may be as long as a line. */
+const longestFrame = 18;
 
 function frameOf(frame: unknown, where: string): bigint {
   const number = word(frame, where);
+  if (typeof frame !== 'string' || frame.length > longestFrame) return number;
   if (known.size >= mostKnown) known.clear();
   known.set(frame, number);
   return number;

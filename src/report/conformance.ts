@@ -133,6 +133,7 @@ function verdictText(result: ConformanceResult, style: Style): string[] {
   return lines;
 }
 
+/** Text from outside: also no command of a CI runner, which takes a line that begins so for one. */
 function foreign(text: string): string {
-  return clipped(printable(text), most.text);
+  return clipped(printable(text), most.text).replaceAll('::', ':\\x3a').replaceAll('##[', '#\\x23[');
 }

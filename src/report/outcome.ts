@@ -105,7 +105,7 @@ export function scopeLine({ implementation, arch, seed, runs, played, calls, sha
   return `${implementation.name} ${implementation.version}, ${arch.join(' and ')}, ${fixtures ? 'fixtures' : `seed ${seed}`}, ${scenarios}, ${count(calls, 'judged call')}${part}`;
 }
 
-/** The exit code that this result alone asks for (PROTOCOL section 3). */
+/** The exit code that this result alone asks for (the table in README.md). */
 export function exitOf(result: ConformanceResult): 0 | 1 | 4 | 5 {
   if (result.incidents.some(({ kind }) => kind === 'undriven')) return 5;
   if (unexpectedOf(result).length > 0 || (result.drift ?? []).length > 0) return 1;

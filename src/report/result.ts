@@ -1,6 +1,6 @@
 import type { TraceRecord } from '../trace/record.ts';
 
-/** A piece of memory that a step changed: address, bytes before, bytes after, as in PROTOCOL section 2. */
+/** A piece of memory that a step changed: address, bytes before, bytes after, as a trace writes them. */
 export type MemoryChange = readonly [address: string, before: string, after: string];
 
 /** A frame of the p2m, `null` for a hole. */

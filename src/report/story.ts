@@ -110,15 +110,23 @@ export function worldOf(scenario: unknown): WorldView | undefined {
   const free = at(world, 'free');
   const [low, high] = [at(free, 'low'), at(free, 'high')];
   return {
-    arch: String(at(world, 'arch')),
+    arch: textOf(at(world, 'arch')),
     free: typeof low === 'number' && typeof high === 'number' ? { low, high } : undefined,
     domains: domains.map((domain: unknown) => ({
-      domid: Number(at(domain, 'domid')),
+      domid: numberOf(at(domain, 'domid')),
       privileged: at(domain, 'privileged') === true,
       ram: runsOf(at(domain, 'ram')),
       holes: runsOf(at(domain, 'holes')),
     })),
   };
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : '?';
+}
+
+function numberOf(value: unknown): number {
+  return typeof value === 'number' ? value : Number.NaN;
 }
 
 /** Frames whose mapping a step changed. */
@@ -250,5 +258,5 @@ function at(value: unknown, key: string): unknown {
 
 function runsOf(runs: unknown): string {
   if (!Array.isArray(runs)) return '';
-  return runs.map((run: unknown) => `${Number(at(run, 'pages'))} pages at ${String(at(run, 'gfn'))}`).join(', ');
+  return runs.map((run: unknown) => `${numberOf(at(run, 'pages'))} pages at ${textOf(at(run, 'gfn'))}`).join(', ');
 }

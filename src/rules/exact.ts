@@ -24,7 +24,7 @@ export function isMultiple(value: bigint, order: number): boolean {
   return order < wordBits && BigInt.asUintN(order, value) === 0n;
 }
 
-/** K of SPEC section 2: the output extents that `n` exchanged inputs cover, `min((n << oi) >> oo, o)`, and 0 if `n > i`. */
+/** K: the output extents that `n` exchanged inputs cover, `min((n << oi) >> oo, o)`, and 0 if `n > i`. */
 export function outputsCovered(n: bigint, i: bigint, oi: number, o: bigint, oo: number): bigint {
   if (n > i || n === 0n) return 0n;
   const up = oi - oo;

@@ -32,7 +32,7 @@ export interface Extent {
   readonly pages: bigint;
 }
 
-/** The words of SPEC section 2 for one call, each read on first use, in exact arithmetic. Nothing is read past what is known. */
+/** The words of the specification for one call (I, O, N, K, chunk), each read on first use, in exact arithmetic. Nothing is read past what is known. */
 export class Facts {
   readonly call: ObservedCall;
   readonly op: JudgedOp;

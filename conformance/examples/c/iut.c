@@ -411,7 +411,7 @@ static void churn(struct domain *d, uint64_t first, uint64_t count) {
         }
 }
 
-/* ---- Requests: one line each, no white space, no escapes, keys in the order of PROTOCOL section 1 ---- */
+/* ---- Requests: one line each, no white space, no escapes, keys in the order of docs/implementers.md ---- */
 
 static const char *cursor;    /* where in the request we are */
 static const char *complaint; /* what is wrong with it: the first thing */

@@ -309,7 +309,7 @@ HELLO = {
 
 
 class Server:
-    """Answers the requests of PROTOCOL section 1."""
+    """Answers the requests of docs/implementers.md."""
 
     machine = None
 
