@@ -13,10 +13,22 @@ const reference = `import { referenceImplementation } from ${JSON.stringify(join
 writeFileSync(at('good.mjs'), `${reference}export default () => referenceImplementation();\n`);
 writeFileSync(at('nothing.mjs'), 'export default 7;\n');
 writeFileSync(
+  at('odd.mjs'),
+  `${reference}const model = referenceImplementation();
+export default {
+  hello: model.hello,
+  answer: (requests) => requests.map((r) => {
+    if (r.op === 'read' && r.length === 65536) process.exit(1);
+    return r.op === 'pages' ? { pages: 7 } : model.answer([r])[0];
+  }),
+};
+`,
+);
+writeFileSync(
   at('refuses.mjs'),
   `${reference}const model = referenceImplementation();
 export default {
-  hello: { ...model.hello, capabilities: [] },
+  hello: { ...model.hello, capabilities: ['changes', 'batch'] },
   answer: (requests) => requests.map((r) => (r.op === 'call' ? { rc: -22 } : model.answer([r])[0])),
 };
 `,
@@ -30,7 +42,7 @@ describe('conform --iut', () => {
     expect(requirements.filter((r: { verdict: string }) => r.verdict === 'violated')).toEqual([]);
   });
 
-  it('one that always refuses, at level 0 without any extra, is nonconformant', () => {
+  it('one that always refuses, at level 0, is nonconformant', () => {
     const { code, stdout } = xenmem(['conform', '--iut', `module:${at('refuses.mjs')}`, '--runs', '60', '--json']);
     const { verdict, level, requirements } = JSON.parse(stdout);
     expect([code, verdict, level]).toEqual([1, 'nonconformant', 0]);
@@ -43,6 +55,7 @@ describe('conform --iut', () => {
   it('shards merge to the bytes of one run, and so do two jobs', () => {
     const run = ['conform', '--iut', `module:${at('good.mjs')}`, '--runs', '40'];
     const whole = xenmem([...run, '--json']).stdout;
+    writeFileSync(at('good.json'), whole);
     for (const i of [1, 2]) xenmem([...run, '--shard', `${i}/2`, '--report', `json=${at(`${i}.json`)}`]);
     const merged = xenmem(['merge', at('2.json'), at('1.json'), '--json', '--report', `junit=${at('merged.xml')}`]);
     expect([merged.code, merged.stderr]).toEqual([4, '']);
@@ -59,11 +72,22 @@ describe('conform --iut', () => {
   });
 
   it('that breaks always has not survived; what it said last is evidence', () => {
-    const { code, stdout } = xenmem(['conform', '--iut', misbehaving('exits'), '--runs', '10', '--json']);
+    const { code, stdout } = xenmem([
+      'conform',
+      '--iut',
+      misbehaving('exits'),
+      '--runs',
+      '10',
+      '--json',
+      '--report',
+      `ktap=${at('bad.ktap')}`,
+    ]);
     const { verdict, requirements } = JSON.parse(stdout);
     expect([code, verdict]).toEqual([1, 'nonconformant']);
     const { counterexample } = requirements.find((r: { id: string }) => r.id === 'survives');
     expect(counterexample.evidence).toContain('stderr: assertion failed: page->count');
+    expect(readFileSync(at('bad.ktap'), 'utf8')).toContain('not ok');
+    writeFileSync(at('bad.json'), stdout);
   });
 
   it('interrupted, it reports what it saw, as partial, and leaves nothing running', () => {
@@ -111,28 +135,33 @@ describe('conform --check', () => {
     expect(stdout.split('\n').filter((text) => text.startsWith('✓')).length).toBeGreaterThanOrEqual(20);
   });
 
-  it.each<[string, number, string]>([
-    [
-      'prints a banner',
-      5,
+  it('tells the author of one that prints a banner what to fix first', () => {
+    const { code, stdout } = xenmem(['conform', '--iut', misbehaving('prints a banner'), '--check']);
+    expect(code).toBe(5);
+    expect(stdout.split('\n').find((text) => text.startsWith('fix first'))).toContain(
       '"Xen 4.17 toy hypervisor" is not JSON (stdout is for answers only, one line each; free text belongs on stderr)',
-    ],
-    ['answers twice', 1, 'answer.id: 1 answers request 2 (each answer repeats the id of its request, and there is one answer for each)'],
-  ])('tells the author of one that %s what to fix first', (vice, code, advice) => {
-    const result = xenmem(['conform', '--iut', misbehaving(vice), '--check', '--timeout-scale', '0.2']);
-    expect(result.code).toBe(code);
-    expect(result.stdout.split('\n').find((text) => text.startsWith('fix first'))).toContain(advice);
+    );
+  });
+
+  it('goes on after what is wrong, and starts it again after what it did not live through', () => {
+    const { code, stdout } = xenmem(['conform', '--iut', `module:${at('odd.mjs')}`, '--check']);
+    expect(code).toBe(1);
+    expect(stdout).toContain('✗ a read of 65536 bytes is answered: during read: exited with code 1\n');
+    expect(stdout).toContain('✗ pages counts what the domain owns: a domain of 16 pages answers 7\n');
+    expect(stdout).toContain('✓ the end of stdin ends it\n');
+    expect(stdout.split('\n').find((text) => text.startsWith('fix first'))).toContain('a read of 65536 bytes is answered');
   });
 });
 
-describe('conform --expect', () => {
+describe('--expect', () => {
   it('accepts what is expected, and says when it is not so any more', () => {
-    const run = ['conform', '--iut', misbehaving('is not JSON'), '--runs', '10', '--expect', at('expected.json')];
+    const run = ['merge', at('bad.json'), '--expect', at('expected.json')];
     expect(xenmem([...run, '--update-expect']).code).toBe(0);
     const written = JSON.parse(readFileSync(at('expected.json'), 'utf8'));
     expect(written.entries.map((e: { requirement: string }) => e.requirement)).toEqual(['survives']);
-    const good = ['conform', '--iut', `module:${at('good.mjs')}`, '--runs', '40', '--expect', at('expected.json')];
-    const drifted = xenmem(good);
+    // Few scenarios were played before it was given up, so this is inconclusive, but nothing is wrong that is not expected.
+    expect(xenmem(run).code).toBe(4);
+    const drifted = xenmem(['merge', at('good.json'), '--expect', at('expected.json')]);
     expect(drifted.code).toBe(1);
     expect(drifted.stdout).toContain('survives is expected to be violated (not said yet), and holds: delete the entry');
   });

@@ -32,18 +32,16 @@ const violated = (scenario: Scenario, implementation = model): string[] =>
 
 describe('the suite on the reference model', () => {
   it('breaks no rule, and says the same bytes for the same seed', async () => {
-    const [a, b] = [await suite(model, 7, 600), await suite(model, 7, 600)];
+    const [a, b] = [await suite(model, 7, 200), await suite(model, 7, 200)];
     expect(a.requirements.filter((r) => r.verdict === 'violated')).toEqual([]);
     expect(JSON.stringify(conformanceJson(a))).toBe(JSON.stringify(conformanceJson(b)));
   });
 
-  it('is conformant at level 2 with every requirement above its floor, on two seeds', async () => {
-    for (const seed of [1, 2]) {
-      const result = await suite(model, seed, 2200);
-      expect(result.reasons).toEqual([]);
-      expect([result.verdict, result.level]).toEqual(['conformant', 2]);
-      expect(result.requirements.filter((r) => r.exercised < floor).map((r) => r.id)).toEqual([]);
-    }
+  it('is conformant at level 2 with every requirement above its floor, on another seed than the default', async () => {
+    const result = await suite(model, 2, 2200);
+    expect(result.reasons).toEqual([]);
+    expect([result.verdict, result.level]).toEqual(['conformant', 2]);
+    expect(result.requirements.filter((r) => r.exercised < floor).map((r) => r.id)).toEqual([]);
   });
 
   it('a run too short to show anything is inconclusive, not a pass', async () => {
