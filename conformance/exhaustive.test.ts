@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Decisions } from '../src/model/decisions.ts';
 import { canonicalKey, exactKey } from '../src/model/state.ts';
+import { rules } from '../src/rules/table.ts';
 import { keyOf, scopes } from './exhaustive/scope.ts';
 import { exhaust, exhaustiveText, type ScopeName } from './exhaustive.ts';
 
@@ -14,11 +15,20 @@ function agreed(name: ScopeName): ReturnType<typeof exhaust> {
   return found;
 }
 
-describe('model and rules agree on every call in every state', { timeout: 120_000 }, () => {
-  // 3 by 5 frames are searched by .ci/run, which takes as long as all of this.
+// Searched by npm run test:long, which .ci/run does; `npm test` searches the slice through the command (bin/conform.test.ts).
+const whole = describe.runIf(process.env['XENMEM_LONG'] !== undefined);
+
+whole('model and rules agree on every call in every state', { timeout: 120_000 }, () => {
+  it('of 3 guest frames and 5 machine frames', () => {
+    const found = agreed('small');
+    expect(found).toMatchObject({ states: 259, mappings: 117 });
+    // op 0 is not played: what it gives has no gfn and can never be given back
+    const spoken = rules.filter((rule) => rule.blame === 'hypervisor' && rule.id !== 'survives').map((rule) => rule.id);
+    expect(spoken.filter((id) => !found.held[id])).toEqual([]);
+  });
+
   it('of 4 guest frames and 8 machine frames, in two chunks of unequal orders', () => {
-    const found = agreed('slice');
-    expect(found).toMatchObject({ states: 288, mappings: 64 });
+    expect(agreed('slice')).toMatchObject({ states: 288, mappings: 64 });
   });
 });
 

@@ -134,13 +134,16 @@ function framed(line: string | undefined, id: number): boolean {
   }
 }
 
+/** `npm run test:long`, which .ci/run does, damages a hundred thousand. */
+const answers = process.env['XENMEM_LONG'] === undefined ? 20_000 : 100_000;
+
 describe('damaged answers', () => {
-  it('of 100000, each is a crash or an answer that stands on the line, never anything else', async () => {
+  it('are each a crash or an answer that stands on the line, never anything else', async () => {
     let [crashes, taken] = [0, 0];
     let road = new Damaging();
     let session = await Session.open(road, 'arm64');
     let id = 0;
-    for (const [i, one] of fc.sample(damage, { numRuns: 100_000, seed: 1 }).entries()) {
+    for (const [i, one] of fc.sample(damage, { numRuns: answers, seed: 1 }).entries()) {
       const n = i % questions.length;
       road.prepare(rests[n] as string, one);
       id++;
@@ -158,8 +161,8 @@ describe('damaged answers', () => {
         id = 0;
       }
     }
-    expect(crashes + taken).toBe(100_000);
-    expect(crashes).toBeGreaterThan(50_000);
-    expect(taken).toBeGreaterThan(1_000);
+    expect(crashes + taken).toBe(answers);
+    expect(crashes).toBeGreaterThan(answers / 2);
+    expect(taken).toBeGreaterThan(answers / 100);
   });
 });
