@@ -1,4 +1,5 @@
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import type { Argv } from 'yargs';
 import { expecting, readExpectations, updatedExpectations } from '../conformance/expect.ts';
 import { conformanceJson, conformanceText } from '../src/report/conformance.ts';
 import { type FormName, formNames, forms } from '../src/report/forms.ts';
@@ -14,6 +15,15 @@ export interface Delivery {
   readonly report?: readonly string[];
   readonly expect?: string;
   readonly 'update-expect'?: boolean;
+}
+
+/** The options of a delivery. */
+export function deliveryOptions(args: Argv): Argv {
+  return args
+    .option('expect', { type: 'string', describe: 'a file of violations that are known', requiresArg: true })
+    .option('update-expect', { type: 'boolean', describe: 'write that file from what is seen' })
+    .option('report', { type: 'string', array: true, nargs: 1, describe: 'also as KIND=FILE (junit=out.xml, html=out.html, …)' })
+    .option('json', { type: 'boolean', describe: 'the result as one JSON object' });
 }
 
 /** Looks at the options of a delivery before a run that takes minutes; answers what delivers its result, and says how it ended. */

@@ -1,6 +1,6 @@
 import { fingerprintOf } from '../src/report/outcome.ts';
 import type { ConformanceResult, Expectation, RequirementResult } from '../src/report/result.ts';
-import { RecordError, shown } from '../src/trace/fields.ts';
+import { object, RecordError, shown } from '../src/trace/fields.ts';
 import { requirementIds } from './summary.ts';
 
 // Violations that are known and accepted for a while. They are still looked for: one that is gone, or that looks otherwise, is drift.
@@ -90,9 +90,4 @@ export function updatedExpectations(result: ConformanceResult, entries: readonly
     return [{ ...lasting, fingerprint, ...(until !== undefined && until >= today && { until }) }];
   });
   return `${JSON.stringify({ 'xenmem-expect': version, entries: updated }, undefined, 2)}\n`;
-}
-
-function object(value: unknown, where: string): { readonly [key: string]: unknown } {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as { readonly [key: string]: unknown };
-  throw new RecordError(where, `${shown(value)} is not an object`);
 }

@@ -13,13 +13,12 @@ import type {
   Strength,
 } from '../src/report/result.ts';
 import { defaultSetting } from '../src/trace/call.ts';
-import { count, flag, oneOf, RecordError, shown } from '../src/trace/fields.ts';
+import { count, flag, object, oneOf, RecordError, shown } from '../src/trace/fields.ts';
 import { readRecord } from '../src/trace/record.ts';
 import { requirementIds } from './summary.ts';
 
 // A result that comes back from a file: nothing in it is believed before it was looked at, except what is only counted again.
 
-type Json = { readonly [key: string]: unknown };
 const most = Number.MAX_SAFE_INTEGER;
 
 /** The result in the JSON of a report; a `RecordError` saying where it cannot be one. What a merge works out anew is left out. */
@@ -160,11 +159,6 @@ function strengthOf(value: unknown, where: string): Strength {
     killed: list(killed, `${where}.killed`, text),
     survivors: list(survivors, `${where}.survivors`, text),
   };
-}
-
-function object(value: unknown, where: string): Json {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json;
-  throw new RecordError(where, `${shown(value)} is not an object`);
 }
 
 function record<T>(value: unknown, where: string, read: (value: unknown, where: string) => T): { [key: string]: T } {

@@ -45,28 +45,30 @@ export interface Collected {
 }
 
 /** The requirements on the hypervisor, in the order of the specification. */
-export const requirementIds: readonly string[] = rules.filter((rule) => rule.blame === 'hypervisor').map((rule) => rule.id);
+export const requirementIds: readonly string[] = rules.filter(isRequirement).map((rule) => rule.id);
+
+function isRequirement({ blame }: Rule): boolean {
+  return blame === 'hypervisor';
+}
 
 /** The verdict, and all that it stands on. */
 export function summarise(collected: Collected): ConformanceResult {
   const { implementation, level, demanded, tally, cells, counterexamples, strength, shard, ended, incidents, fixtures = false } = collected;
   const enough = fixtures ? 1 : floor;
-  const requirements = rules
-    .filter((rule) => rule.blame === 'hypervisor')
-    .map((rule): RequirementResult => {
-      const { holds, violated, unknown } = tally.get(rule.id) ?? { holds: 0, violated: 0, unknown: 0 };
-      const excused = excuse(rule, implementation);
-      const counterexample = counterexamples.get(rule.id);
-      return {
-        id: rule.id,
-        verdict: violated > 0 ? 'violated' : holds >= enough ? 'holds' : 'unknown',
-        exercised: holds + violated,
-        unknown,
-        violated,
-        ...(excused !== undefined && { excused }),
-        ...(counterexample && { counterexample }),
-      };
-    });
+  const requirements = rules.filter(isRequirement).map((rule): RequirementResult => {
+    const { holds, violated, unknown } = tally.get(rule.id) ?? { holds: 0, violated: 0, unknown: 0 };
+    const excused = excuse(rule, implementation);
+    const counterexample = counterexamples.get(rule.id);
+    return {
+      id: rule.id,
+      verdict: violated > 0 ? 'violated' : holds >= enough ? 'holds' : 'unknown',
+      exercised: holds + violated,
+      unknown,
+      violated,
+      ...(excused !== undefined && { excused }),
+      ...(counterexample && { counterexample }),
+    };
+  });
   const required = fixtures ? [] : [...requiredCells(implementation)];
   const table = required.map(([cell, least]) => [cell, { count: cells.get(cell) ?? 0, floor: least }] as const);
   const broken = requirements.filter((r) => r.verdict === 'violated');

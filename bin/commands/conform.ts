@@ -19,7 +19,7 @@ import { scenarioText } from '../../conformance/scenario-text.ts';
 import { type Arch, archNames } from '../../src/abi/arch.ts';
 import type { ConformanceResult, Shard, Strength } from '../../src/report/result.ts';
 import { printable } from '../../src/report/style.ts';
-import { type Delivery, delivery } from '../deliver.ts';
+import { type Delivery, delivery, deliveryOptions } from '../deliver.ts';
 import { exit, UnreadableError, UsageError } from '../exit.ts';
 import { line, note, outcome, styleFor } from '../io.ts';
 import { progress } from '../progress.ts';
@@ -45,7 +45,7 @@ const defaultRuns = 5000;
 const most = { seed: 0x7fff_ffff, runs: 10_000_000, jobs: 256, shards: 10_000 } as const;
 
 export function options(args: Argv): Argv {
-  return args
+  const own = args
     .option('iut', { type: 'string', describe: 'the implementation under test: a command, or module:FILE', requiresArg: true })
     .option('check', { type: 'boolean', describe: 'probe the implementation, and say what to fix first' })
     .option('arch', {
@@ -60,14 +60,16 @@ export function options(args: Argv): Argv {
     .option('jobs', { type: 'string', default: '1', describe: 'processes, each with an implementation of its own', requiresArg: true })
     .option('shard', { type: 'string', describe: 'play part I of N, 2/4; xenmem merge joins them', requiresArg: true })
     .option('timeout-scale', { type: 'string', default: '1', describe: 'so many times as patient', requiresArg: true })
-    .option('expect', { type: 'string', describe: 'a file of violations that are known', requiresArg: true })
-    .option('update-expect', { type: 'boolean', describe: 'write that file from what is seen' })
-    .option('report', { type: 'string', array: true, nargs: 1, describe: 'also as KIND=FILE (junit=out.xml, html=out.html, …)' })
     .option('fixtures', { type: 'boolean', describe: 'play exactly the golden scenarios: the same gate on every machine' })
     .option('replay', { type: 'string', describe: 'play the one scenario in a token, and tell it step by step', requiresArg: true })
     .option('exhaustive', { type: 'boolean', describe: "search a small scope of the model's states completely" })
-    .option('scope', { choices: ['small', 'slice', 'large'], default: 'small', describe: 'how large, for --exhaustive', requiresArg: true })
-    .option('json', { type: 'boolean', describe: 'the result as one JSON object' });
+    .option('scope', {
+      choices: ['small', 'slice', 'large'],
+      default: 'small',
+      describe: 'how large, for --exhaustive',
+      requiresArg: true,
+    });
+  return deliveryOptions(own);
 }
 
 export async function run(options: Options): Promise<Iterable<number>> {

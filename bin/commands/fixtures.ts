@@ -40,7 +40,7 @@ type Action = keyof typeof actions;
 
 /** The package's own fixtures, from where the command is built to. */
 const packaged = fileURLToPath(new URL('../../fixtures', import.meta.url));
-export const packagedGolden: string = fileURLToPath(new URL('../../fixtures/golden', import.meta.url));
+const packagedGolden: string = fileURLToPath(new URL('../../fixtures/golden', import.meta.url));
 
 export function options(args: Argv): Argv {
   return args

@@ -2,7 +2,7 @@ import type { Argv } from 'yargs';
 import { MergeError, mergeResults } from '../../conformance/merge.ts';
 import { readResult } from '../../conformance/read-result.ts';
 import { RecordError } from '../../src/trace/fields.ts';
-import { type Delivery, delivery } from '../deliver.ts';
+import { type Delivery, delivery, deliveryOptions } from '../deliver.ts';
 import { UnreadableError, UsageError } from '../exit.ts';
 import { eachInput, outcome } from '../io.ts';
 
@@ -14,12 +14,7 @@ interface Options extends Delivery {
 const mostInput = 1 << 28;
 
 export function options(args: Argv): Argv {
-  return args
-    .positional('input', { type: 'string', array: true, describe: 'results in JSON, a shard each; - for stdin' })
-    .option('expect', { type: 'string', describe: 'a file of violations that are known', requiresArg: true })
-    .option('update-expect', { type: 'boolean', describe: 'write that file from what is seen' })
-    .option('report', { type: 'string', array: true, nargs: 1, describe: 'also as KIND=FILE (junit=out.xml, html=out.html, …)' })
-    .option('json', { type: 'boolean', describe: 'the result as one JSON object' });
+  return deliveryOptions(args.positional('input', { type: 'string', array: true, describe: 'results in JSON, a shard each; - for stdin' }));
 }
 
 export async function run(options: Options): Promise<Iterable<number>> {

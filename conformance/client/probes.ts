@@ -1,9 +1,10 @@
 import type { Arch } from '../../src/abi/arch.ts';
-import { errno } from '../../src/abi/constants.ts';
+import { DOMID, errno } from '../../src/abi/constants.ts';
+import { codecFor } from '../../src/codec/codec.ts';
 import type { Style } from '../../src/report/style.ts';
 import { printable } from '../../src/report/style.ts';
 import { CrashError } from '../check.ts';
-import type { Answer, Capability, Request, World } from '../implementation.ts';
+import type { Answer, Capability, Hello, Inject, Request, World } from '../implementation.ts';
 import { Child } from './child.ts';
 import { Session } from './session.ts';
 import { StartError } from './transport.ts';
@@ -17,11 +18,13 @@ export interface Probed {
   readonly evidence?: readonly string[];
 }
 
+type Ask = (...requests: Request[]) => Promise<readonly Answer[]>;
+
 interface Probe {
   readonly name: string;
   readonly needs?: Capability;
   /** Answers what is wrong, in words its author can act on. */
-  readonly run: (ask: (...requests: Request[]) => Promise<readonly Answer[]>, session: Session, arch: Arch) => Promise<string | undefined>;
+  readonly run: (ask: Ask, session: Session, arch: Arch) => Promise<string | undefined>;
 }
 
 const pages = 16;
@@ -183,26 +186,45 @@ const probes: readonly Probe[] = [
     },
   },
   {
-    name: 'fail_alloc fails an allocation, and only then',
-    needs: 'fail-alloc',
-    run: async (ask, { hello }) => {
-      const cmd = hello.commands.get_dma_buf;
-      if (cmd === undefined) return undefined;
-      const [answer] = await ask({ op: 'call', domid: 1, cmd, arg: hole << 12n, inject: { fail_alloc: 0 } });
-      return answer?.error || (answer?.rc ?? 0) < 0 ? undefined : `a call that cannot succeed answers rc ${answer?.rc} with fail_alloc`;
+    name: 'a get of one page is done',
+    run: async (ask, { hello }, arch) => {
+      const rc = await got(ask, hello, arch);
+      return rc === undefined || rc === 0 ? undefined : `one page of RAM for one hole, nothing wrong with it, answers rc ${rc}`;
     },
   },
   {
-    name: 'preempt is taken with a call',
+    name: 'the same get fails where fail_alloc says so',
+    needs: 'fail-alloc',
+    run: async (ask, { hello }, arch) => {
+      const rc = await got(ask, hello, arch, { fail_alloc: 0 });
+      return rc === undefined || rc < 0 ? undefined : `with fail_alloc 0 there is no memory for its output extent, and it answers rc ${rc}`;
+    },
+  },
+  {
+    name: 'and is done where it is preempted',
     needs: 'preempt',
-    run: async (ask, { hello }) => {
-      const cmd = hello.commands.get_dma_buf;
-      if (cmd === undefined) return undefined;
-      const [answer] = await ask({ op: 'call', domid: 1, cmd, arg: hole << 12n, inject: { preempt: 1 } });
-      return answer?.error || (answer?.rc ?? 0) < 0 ? undefined : `a call that cannot succeed answers rc ${answer?.rc} with preempt`;
+    run: async (ask, { hello }, arch) => {
+      const rc = await got(ask, hello, arch, { preempt: 1 });
+      return rc === undefined || rc === 0 ? undefined : `preempted after each extent it answers rc ${rc}: preemption is no failure`;
     },
   },
 ];
+
+/** What a get of one page of RAM for the hole beside it returns; `undefined` where there is no such op. */
+async function got(ask: Ask, { commands }: Hello, arch: Arch, inject?: Inject): Promise<number | undefined> {
+  const cmd = commands.get_dma_buf;
+  if (cmd === undefined) return undefined;
+  const [inList, outList] = [base + BigInt(page), base + BigInt(2 * page)];
+  const one = { nr_extents: 1n, extent_order: 0, address_bits: 0, domid: DOMID.SELF };
+  const lists = { in: { ...one, extent_start: inList }, out: { ...one, extent_start: outList }, nr_exchanged: 0n };
+  const answers = await ask(
+    write(base, codecFor(arch).xen_get_dma_buf.encode(lists)),
+    write(inList, new Uint8Array(BigUint64Array.of(first + 4n).buffer)),
+    write(outList, new Uint8Array(BigUint64Array.of(hole).buffer)),
+    { op: 'call', domid: 1, cmd, arg: base, ...(inject && { inject }) },
+  );
+  return answers[3]?.rc;
+}
 
 function faults([answer]: readonly Answer[], what: string): string | undefined {
   return answer?.fault || answer?.error ? undefined : `${what} must answer "fault":true`;

@@ -1,7 +1,7 @@
 import { type Arch, archNames } from '../../src/abi/arch.ts';
 import type { JudgedOp } from '../../src/abi/ops.ts';
 import { hex64, toHex } from '../../src/codec/hex.ts';
-import { bytesOf, count, flag, oneOf, pairs, RecordError, returnCode, shown, word } from '../../src/trace/fields.ts';
+import { bytesOf, count, flag, object, oneOf, pairs, RecordError, returnCode, shown, word } from '../../src/trace/fields.ts';
 import { type Answer, type Capability, capabilities, type Hello, type PageRun, type Request } from '../implementation.ts';
 
 // The implementation protocol as lines of text. Requests are written so that a small C program can read them; answers may be any JSON.
@@ -213,9 +213,4 @@ function limitsOf(value: unknown): Hello['limits'] {
     ...large('max_extents'),
     ...large('max_gfn'),
   };
-}
-
-function object(json: unknown, where: string): { readonly [key: string]: unknown } {
-  if (typeof json === 'object' && json !== null && !Array.isArray(json)) return json as { readonly [key: string]: unknown };
-  throw new RecordError(where, `${shown(json)} is not an object`);
 }

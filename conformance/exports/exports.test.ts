@@ -119,32 +119,23 @@ ${cases.join('\n')}
 
   needs(['g++', 'gcc'], 'is C++ too, and holds where 64-bit words are 4-aligned', () => {
     const dir = place('cpp', 'arm64', 'c', 'xenmem.h');
+    const in32Bits = (): void =>
+      void run(dir, 'gcc', [
+        ...strict,
+        '-m32',
+        '-ffreestanding',
+        '-fsyntax-only',
+        '-x',
+        'c',
+        '-include',
+        './xenmem.h',
+        '-Wno-pedantic',
+        '/dev/null',
+      ]);
     run(dir, 'g++', ['-std=c++11', ...strict.slice(1), '-fsyntax-only', '-x', 'c++', '-include', 'xenmem.h', '/dev/null']);
-    run(dir, 'gcc', [
-      ...strict,
-      '-m32',
-      '-ffreestanding',
-      '-fsyntax-only',
-      '-x',
-      'c',
-      '-include',
-      './xenmem.h',
-      '-Wno-pedantic',
-      '/dev/null',
-    ]);
+    in32Bits();
     place('cpp', 'x86_32', 'c', 'xenmem.h');
-    run(dir, 'gcc', [
-      ...strict,
-      '-m32',
-      '-ffreestanding',
-      '-fsyntax-only',
-      '-x',
-      'c',
-      '-include',
-      './xenmem.h',
-      '-Wno-pedantic',
-      '/dev/null',
-    ]);
+    in32Bits();
   });
 
   it('marks the numbers of the proposal, and those alone', () => {

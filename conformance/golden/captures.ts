@@ -8,7 +8,7 @@ import { type CallCase, idOf, sha256 } from './case.ts';
 import { judgeTrace } from './observed.ts';
 
 /** Captures of a real Xen that cases are taken from. */
-export const captureFiles = ['xen-4.17-arm64-balloon.ndjson', 'xen-4.17-arm64-dom0.ndjson', 'xen-4.17-x86_64-pv-dom0.ndjson'] as const;
+const captureFiles = ['xen-4.17-arm64-balloon.ndjson', 'xen-4.17-arm64-dom0.ndjson', 'xen-4.17-x86_64-pv-dom0.ndjson'] as const;
 
 /** Of each capture the first call that shows a requirement kept, one for each that it shows. */
 export function captureCases(folder: string): CallCase[] {

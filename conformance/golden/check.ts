@@ -129,7 +129,7 @@ function checkSums(cases: readonly GoldenCase[], rules: readonly Rule[], manifes
 }
 
 /** What is wrong with one case, in words. */
-export function checkCase(golden: GoldenCase, file: string, codecs: (arch: GoldenCase['arch']) => Codecs = codecFor): string[] {
+function checkCase(golden: GoldenCase, file: string, codecs: (arch: GoldenCase['arch']) => Codecs = codecFor): string[] {
   const name = pathOf(golden);
   const wrong = name === file ? [] : [`has content whose name is ${name}`];
   return [...wrong, ...(golden.case === 'struct' ? checkStruct(golden, codecs(golden.arch)) : checkCall(golden))];
@@ -170,7 +170,7 @@ function checkSeen({ kills: _, ...said }: CallCase, scenario: Scenario): string[
 }
 
 /** Is what was observed among what the case allows? */
-export function checkAllowed({ header, observed, allowed = [], work = [] }: CallCase): string[] {
+function checkAllowed({ header, observed, allowed = [], work = [] }: CallCase): string[] {
   return eventsOf({ header, observed }).flatMap((event) => {
     const own = allowed[event.step] ?? [];
     const facts = event.kind === 'call' ? judge(event.call)?.facts : undefined;

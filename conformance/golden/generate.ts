@@ -125,7 +125,7 @@ function negatives(requirement: string): CallCase[] {
 }
 
 /** What a negative case shows broken, at its last step. */
-export function brokenIn({ judged, observed }: Pick<CallCase, 'judged' | 'observed'>): readonly string[] {
+function brokenIn({ judged, observed }: Pick<CallCase, 'judged' | 'observed'>): readonly string[] {
   return judged.find(({ step }) => step === observed.length - 1)?.violated ?? [];
 }
 

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { readers } from '../../conformance/readings.ts';
 import { strict } from '../model/strict.ts';
-import { ambiguities } from '../rules/ambiguities.ts';
+import { ambiguities, ambiguityOf } from '../rules/ambiguities.ts';
 import { pages, unknownIds } from './docs.ts';
 
 const read = (file: string): string => readFileSync(new URL(`../../docs/${file}`, import.meta.url), 'utf8');
@@ -17,6 +18,10 @@ describe('docs/', () => {
 });
 
 describe('an open point', () => {
+  it('is there for each reading that a run can see', () => {
+    expect(readers.map(({ id }) => id).filter((id) => !ambiguityOf(id))).toEqual([]);
+  });
+
   it('names a decision of the model, or says that there is none', () => {
     const decisions = Object.keys(strict);
     for (const { id, switch: how } of ambiguities) {

@@ -44,6 +44,12 @@ export function flag(value: unknown, where: string): boolean {
   return value;
 }
 
+/** An object, its keys not looked at. */
+export function object(value: unknown, where: string): { readonly [key: string]: unknown } {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as { readonly [key: string]: unknown };
+  throw new RecordError(where, `${shown(value)} is not an object`);
+}
+
 /** One of the known names. */
 export function oneOf<T extends string>(value: unknown, where: string, names: readonly T[]): T {
   const found = names.find((name) => name === value);
