@@ -37,12 +37,16 @@ describe('the suite on the reference model', () => {
     expect(JSON.stringify(conformanceJson(a))).toBe(JSON.stringify(conformanceJson(b)));
   });
 
-  it('is conformant at level 2 with every requirement above its floor, on another seed than the default', async () => {
-    const result = await suite(model, 2, 2200);
-    expect(result.reasons).toEqual([]);
-    expect([result.verdict, result.level]).toEqual(['conformant', 2]);
-    expect(result.requirements.filter((r) => r.exercised < floor).map((r) => r.id)).toEqual([]);
-  });
+  // npm run test:long plays it; .ci/run plays the default seed by the command.
+  it.runIf(process.env['XENMEM_LONG'] !== undefined)(
+    'is conformant at level 2 with every requirement above its floor, on another seed than the default',
+    async () => {
+      const result = await suite(model, 2, 2200);
+      expect(result.reasons).toEqual([]);
+      expect([result.verdict, result.level]).toEqual(['conformant', 2]);
+      expect(result.requirements.filter((r) => r.exercised < floor).map((r) => r.id)).toEqual([]);
+    },
+  );
 
   it('a run too short to show anything is inconclusive, not a pass', async () => {
     const result = await suite(model, 1, 10);

@@ -8,7 +8,7 @@ describe('a legal hypervisor is never blamed', () => {
   it.each(variants.map((variant) => [variant.name, variant] as const))('%s', (_, { patch, hello }) => {
     const { broken } = brokenBy(referenceImplementation(patch, hello), {
       seed: 4,
-      scenarios: process.env['XENMEM_LONG'] === undefined ? 60 : 400,
+      scenarios: process.env['XENMEM_LONG'] === undefined ? 30 : 400,
     });
     expect([...broken]).toEqual([]);
   });
