@@ -33,6 +33,19 @@ export default {
 };
 `,
 );
+writeFileSync(
+  at('lies.mjs'),
+  `${reference}const model = referenceImplementation();
+const decrease = (r) => {
+  const { bytes } = model.answer([{ op: 'read', domid: r.domid, addr: r.arg + 8n, length: 8 }])[0];
+  return { rc: bytes && bytes.some((byte) => byte > 0) ? Math.max(1, r.cmd >>> 6) : r.cmd >>> 6 };
+};
+export default {
+  hello: model.hello,
+  answer: (requests) => requests.map((r) => (r.op === 'call' && (r.cmd & 63) === 1 ? decrease(r) : model.answer([r])[0])),
+};
+`,
+);
 
 describe('conform --iut', () => {
   it('drives a module, and says who was tested', () => {
@@ -62,6 +75,21 @@ describe('conform --iut', () => {
     expect(merged.stdout).toBe(whole);
     expect(readFileSync(at('merged.xml'), 'utf8')).toContain('<testsuites');
     expect(xenmem([...run, '--jobs', '2', '--json']).stdout).toBe(whole);
+  });
+
+  it('whose fault no requirement speaks of is disputed by the model: exit 70, and a scenario that shows it', () => {
+    const run = ['conform', '--iut', `module:${at('lies.mjs')}`];
+    const { code, stdout } = xenmem([...run, '--runs', '120', '--json', '--report', `text=${at('lies.txt')}`]);
+    const { verdict, requirements, incidents, calls, predicted } = JSON.parse(stdout);
+    expect([code, verdict]).toEqual([70, 'inconclusive']);
+    expect(requirements.filter((r: { verdict: string }) => r.verdict === 'violated')).toEqual([]);
+    expect(incidents.map((i: { kind: string }) => i.kind)).toEqual(Array(incidents.length).fill('disputed'));
+    expect(incidents[0].message).toMatch(/^step \d: guest frame 0x\w+ is a hole in the model, and here leads to 0x\w+/);
+    expect(predicted / calls).toBeGreaterThan(0.4);
+    const replayed = xenmem([...run, '--replay', incidents[0].replay]);
+    expect([replayed.code, replayed.stderr.includes('xenmem: the two oracles disagree: step')]).toEqual([70, true]);
+    expect(replayed.stdout).toContain('  disputed guest frame 0x');
+    expect(readFileSync(at('lies.txt'), 'utf8')).toContain('between the rules and the reference model: one of them is wrong');
   });
 
   it('that breaks once is flaky: no pass, and no blame', () => {

@@ -31,7 +31,7 @@ const axes: readonly Axis[] = [
     of: ({ judgement: { facts }, event }) => {
       if (facts.call.rc === 0) return 'complete';
       if ((facts.N ?? 0n) > 0n) return 'in the middle';
-      return event.failureInjected ? 'at the first chunk' : 'refused';
+      return event.inject?.fail_alloc !== undefined ? 'at the first chunk' : 'refused';
     },
     needs: { 'at the first chunk': 'fail-alloc', 'in the middle': 'fail-alloc' },
   },
@@ -44,7 +44,7 @@ const axes: readonly Axis[] = [
     name: 'fault',
     values: ['none', 'no memory', 'preempted'],
     needs: { 'no memory': 'fail-alloc', preempted: 'preempt' },
-    of: ({ event }) => (event.failureInjected ? 'no memory' : event.preempted ? 'preempted' : 'none'),
+    of: ({ event }) => (event.inject?.fail_alloc !== undefined ? 'no memory' : event.inject?.preempt !== undefined ? 'preempted' : 'none'),
   },
 ];
 

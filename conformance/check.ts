@@ -5,6 +5,7 @@ import { judgePair, type Outcome } from '../src/rules/works.ts';
 import type { Answer, Hello, Implementation, Request } from './implementation.ts';
 import { type Given, ScenarioJudge } from './judge.ts';
 import { type Event, observe, type Play, SetupError } from './observe.ts';
+import { Prediction } from './prediction/prediction.ts';
 import type { CallStep, Scenario } from './scenario.ts';
 
 /** One call of a scenario with what the rules said of it. */
@@ -14,18 +15,28 @@ export interface JudgedCall {
   readonly judgement: Judgement;
 }
 
+/** A step that the model would have ended otherwise. */
+export interface Dispute {
+  readonly step: number;
+  readonly message: string;
+}
+
 /** What a scenario showed, in order; it grows while the scenario is played. */
 export interface Checked {
   /** Every answer of every rule. */
   readonly given: Given[];
   readonly calls: JudgedCall[];
   readonly events: Event[];
+  /** What the model would not have done, where the scenario was predicted. */
+  readonly disputes: Dispute[];
+  /** The steps that the model could have ended in the same way. */
+  readonly agreed: Set<number>;
   /** Set where the implementation broke, and the scenario ended there. */
   crash?: CrashError;
 }
 
 export function nothingSeen(): Checked {
-  return { given: [], calls: [], events: [] };
+  return { given: [], calls: [], events: [], disputes: [], agreed: new Set() };
 }
 
 /** Anything that is yielded requests and takes their answers, played on an implementation in this process. */
@@ -35,14 +46,21 @@ export function playHere<T>(play: Play<T>, implementation: Implementation): T {
   return turn.value;
 }
 
-/** Plays a scenario, its pair of runs included, and judges all of it. What is seen is added to `seen` at once. */
-export function* check(scenario: Scenario, hello: Hello, seen: Checked = nothingSeen()): Play<Checked> {
+/**
+ * Plays a scenario, its pair of runs included, and judges all of it. What is seen is added to `seen` at once. `predicted`: is it also
+ * held against what the model would do? Of the model itself that says nothing.
+ */
+export function* check(scenario: Scenario, hello: Hello, seen: Checked = nothingSeen(), predicted = false): Play<Checked> {
   const judge = new ScenarioJudge(scenario, hello);
+  const prediction = predicted ? new Prediction(scenario, hello) : undefined;
   const outcomes: (Outcome | undefined)[] = [];
   yield* observe(scenario, hello, (event) => {
     seen.events.push(event);
     const taken = judge.take(event);
     seen.given.push(...taken.given);
+    const message = prediction?.take(event, taken.judgement);
+    if (prediction?.agreed.has(event.step)) seen.agreed.add(event.step);
+    if (message !== undefined) seen.disputes.push({ step: event.step, message });
     if (event.kind === 'call' && taken.judgement) {
       seen.calls.push({ step: event.step, event, judgement: taken.judgement });
       outcomes[event.step] = { rc: event.call.rc, N: taken.judgement.facts.N };
@@ -55,10 +73,10 @@ export function* check(scenario: Scenario, hello: Hello, seen: Checked = nothing
 }
 
 /** The same in this process. */
-export function checkHere(scenario: Scenario, implementation: Implementation): Checked {
+export function checkHere(scenario: Scenario, implementation: Implementation, predicted = false): Checked {
   const seen = nothingSeen();
   try {
-    return playHere(check(scenario, implementation.hello, seen), implementation);
+    return playHere(check(scenario, implementation.hello, seen, predicted), implementation);
   } catch (error) {
     return broken(scenario, seen, error);
   }

@@ -79,7 +79,7 @@ export class ScenarioJudge {
     const exact = this.#hello.capabilities.has('free');
     return {
       pins: this.#pins,
-      failureInjected: event.failureInjected,
+      failureInjected: event.inject?.fail_alloc !== undefined,
       isMapped: (_domid, gfn) => (levelOf(this.#hello) > 0 ? mappedIn(event, gfn) : event.wasMapped(gfn)),
       freeFrames: (bits) => {
         if (!exact) return undefined;

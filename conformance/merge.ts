@@ -49,6 +49,7 @@ export function mergeResults(parts: readonly Part[], as?: Shard): ConformanceRes
     runs: first.runs,
     played: parts.reduce((sum, part) => sum + part.played, 0),
     calls: parts.reduce((sum, part) => sum + part.calls, 0),
+    ...(first.predicted !== undefined && { predicted: parts.reduce((sum, part) => sum + (part.predicted ?? 0), 0) }),
     ...(as && { shard: as }),
     ...(fixtures && { fixtures }),
     ...(ended !== '' && { ended }),

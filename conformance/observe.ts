@@ -16,8 +16,8 @@ export type Event =
       readonly kind: 'call';
       readonly step: number;
       readonly call: ObservedCall;
-      readonly failureInjected: boolean;
-      readonly preempted: boolean;
+      /** What was asked for beside the call, as far as the implementation can do it. */
+      readonly inject: Inject | undefined;
       /** Was a guest frame of the named domain RAM before the call? */
       readonly wasMapped: (gfn: bigint) => boolean | undefined;
     }
@@ -197,8 +197,7 @@ class Stage {
       kind: 'call',
       step: index,
       call,
-      failureInjected: inject?.fail_alloc !== undefined,
-      preempted: inject?.preempt !== undefined,
+      inject,
       wasMapped: (gfn) => mappedBefore.get(gfn),
     };
   }

@@ -37,6 +37,7 @@ export function readResult(json: unknown): Omit<ConformanceResult, 'verdict' | '
     runs: number('runs'),
     played: number('played'),
     calls: number('calls'),
+    ...optional('predicted', (value, where) => count(value, where, most, '2^53 - 1')),
     partial: flag(result['partial'], 'partial'),
     ...optional('ended', text),
     ...optional('shard', shardOf),
@@ -137,13 +138,14 @@ function p2mEntryOf(value: unknown, where: string): P2mEntry {
 }
 
 function incidentOf(value: unknown, where: string): Incident {
-  const { kind, found, replay, iut, message, evidence } = object(value, where);
+  const { kind, found, replay, iut, message, requirement, evidence } = object(value, where);
   return {
-    kind: oneOf(kind, `${where}.kind`, ['flaky', 'setup', 'undriven']),
+    kind: oneOf(kind, `${where}.kind`, ['flaky', 'setup', 'undriven', 'disputed']),
     found: count(found, `${where}.found`, most, '2^53 - 1'),
     replay: text(replay, `${where}.replay`),
     ...(iut !== undefined && { iut: text(iut, `${where}.iut`) }),
     message: text(message, `${where}.message`),
+    ...(requirement !== undefined && { requirement: oneOf(requirement, `${where}.requirement`, requirementIds) }),
     ...(evidence !== undefined && { evidence: list(evidence, `${where}.evidence`, text) }),
   };
 }

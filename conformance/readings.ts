@@ -34,7 +34,7 @@ export const readers: readonly Reader[] = [
   {
     id: 'misaligned-frame',
     reading: (call) =>
-      isExchange(call) && faults(call) === 'caller-extent-aligned' && !call.event.failureInjected ? ended(call) : undefined,
+      isExchange(call) && faults(call) === 'caller-extent-aligned' && call.event.inject?.fail_alloc === undefined ? ended(call) : undefined,
   },
   {
     id: 'count-not-zero',
@@ -56,7 +56,7 @@ export const readers: readonly Reader[] = [
   {
     id: 'dirty-handle',
     reading: (call) => {
-      if (faults(call) !== 'caller-handle-high-zero' || call.event.failureInjected) return undefined;
+      if (faults(call) !== 'caller-handle-high-zero' || call.event.inject?.fail_alloc !== undefined) return undefined;
       if (call.judgement.op !== 'put_dma_buf' && !isExchange(call)) return undefined;
       return call.judgement.facts.call.rc === -errno.EFAULT
         ? 'refused (-EFAULT)'
@@ -77,7 +77,7 @@ export const readers: readonly Reader[] = [
     id: 'populated-output',
     reading: (call) => {
       const { facts } = call.judgement;
-      if (!isExchange(call) || faults(call) !== '' || call.event.failureInjected || facts.start > 0n) return undefined;
+      if (!isExchange(call) || faults(call) !== '' || call.event.inject?.fail_alloc !== undefined || facts.start > 0n) return undefined;
       const given = new Set(facts.extents(facts.in).map((e) => e.base));
       const populated = facts.extents(facts.out).some((e) => !given.has(e.base) && typeof facts.call.p2mBefore.get(e.base) === 'bigint');
       if (!populated || facts.in.extent_order !== 0 || facts.out.extent_order !== 0) return undefined;
@@ -99,7 +99,13 @@ export const readers: readonly Reader[] = [
     id: 'late-fault',
     reading: (call) => {
       const { facts } = call.judgement;
-      if (!isExchange(call) || faults(call) !== '' || call.event.failureInjected || facts.call.rc === 0 || facts.start > 0n)
+      if (
+        !isExchange(call) ||
+        faults(call) !== '' ||
+        call.event.inject?.fail_alloc !== undefined ||
+        facts.call.rc === 0 ||
+        facts.start > 0n
+      )
         return undefined;
       const [first, ...rest] = facts.extents(facts.in).map((e) => facts.call.p2mBefore.get(e.base));
       if (typeof first !== 'bigint' || !rest.includes(null) || facts.in.extent_order !== 0 || facts.out.extent_order !== 0)

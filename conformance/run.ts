@@ -11,10 +11,11 @@ import { scenarioFrom } from './generate.ts';
 import { type Hello, levelOf } from './implementation.ts';
 import { scenarioNumbers, wholeNumbers } from './numbers.ts';
 import { SetupError } from './observe.ts';
+import { disputeOf } from './prediction/dispute.ts';
 import { readers } from './readings.ts';
 import { type Scenario, type Step, toJson, tokenOf } from './scenario.ts';
 import { storyOf } from './story.ts';
-import { type Counts, requirementIds, summarise } from './summary.ts';
+import { type Counts, mostDisputed, requirementIds, summarise } from './summary.ts';
 
 /** Most times a scenario is played again to make it smaller: one that is judged, one that breaks the implementation, one that hangs it. */
 const shrinkBudget = { judged: 400, broken: 20, hung: 3 } as const;
@@ -105,6 +106,7 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
   for (const [id, found] of suite.found) {
     if (!options.stopped?.()) counterexamples.set(id, await suite.smallest(id, found));
   }
+  if (!options.stopped?.()) await suite.shrinkDisputes();
   const reached = levelOf(hello);
   return summarise({
     implementation: introduced(hello),
@@ -118,6 +120,7 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
     ...(ended !== undefined && { ended }),
     played: suite.played,
     calls: suite.calls,
+    ...(player.predicted && { predicted: suite.predicted }),
     tally: suite.tally,
     cells: suite.cells,
     readings: suite.readings,
@@ -135,7 +138,10 @@ class Suite {
   readonly readings: { [id: string]: { [reading: string]: number } } = {};
   readonly incidents: Incident[] = [];
   calls = 0;
+  /** Calls that ended as the reference model could have ended them. */
+  predicted = 0;
   played = 0;
+  readonly #disputed = new Map<Incident, Drawn>();
   #broken = 0;
   #setupFaults = 0;
   #lost = false;
@@ -177,8 +183,15 @@ class Suite {
       : `ended after ${this.played} scenarios, because they broke the implementation again and again`;
   }
 
-  #count({ given, calls, events, crash }: Checked, drawn: Drawn): void {
+  #count(checked: Checked, drawn: Drawn): void {
+    const { given, calls, events, crash } = checked;
     this.calls += calls.length;
+    this.predicted += checked.agreed.size;
+    const dispute = disputeOf(checked);
+    if (dispute && this.#disputed.size < mostDisputed) {
+      this.#incident('disputed', dispute, drawn);
+      this.#disputed.set(this.incidents.at(-1) as Incident, drawn);
+    }
     for (const event of events) if (event.kind === 'skipped') this.#skip(drawn.scenario.steps[event.step]);
     for (const { id, answer } of given) {
       const counts = this.tally.get(id);
@@ -215,9 +228,55 @@ class Suite {
     this.#lost = true;
   }
 
-  #incident(kind: Incident['kind'], error: Error & Partial<Pick<CrashError, 'evidence'>>, { index, scenario }: Drawn): void {
-    const { message, evidence } = error;
-    this.incidents.push({ kind, found: index, replay: tokenOf(scenario), ...this.#named, message, ...(evidence?.length && { evidence }) });
+  #incident(kind: Incident['kind'], about: Pick<Incident, 'message' | 'requirement' | 'evidence'>, { index, scenario }: Drawn): void {
+    const { message, evidence, requirement } = about;
+    this.incidents.push({
+      kind,
+      found: index,
+      replay: tokenOf(scenario),
+      ...this.#named,
+      message,
+      ...(requirement !== undefined && { requirement }),
+      ...(evidence?.length && { evidence }),
+    });
+  }
+
+  /** The scenarios that the two oracles disagree about, each made as small as it goes. */
+  async shrinkDisputes(): Promise<void> {
+    for (const [incident, drawn] of this.#disputed) {
+      const scenario = await this.#least(drawn, shrinkBudget.judged, async (smaller) => {
+        const checked = await this.#playedAgain(smaller, drawn);
+        const dispute = checked && disputeOf(checked);
+        return dispute !== undefined && dispute.requirement === incident.requirement;
+      });
+      this.incidents[this.incidents.indexOf(incident)] = { ...incident, replay: tokenOf(trim(scenario)) };
+    }
+  }
+
+  /** The scenario once more, if it can be played. */
+  async #playedAgain(scenario: Scenario, drawn: Drawn): Promise<Checked | undefined> {
+    if (this.#lost) return undefined;
+    try {
+      return await played(this.#player, scenario);
+    } catch (error) {
+      // What was seen when it was first played stands, whatever happens now.
+      if (error instanceof UndrivenError) this.#lose(error, drawn);
+      else if (!(error instanceof SetupError)) throw error;
+      return undefined;
+    }
+  }
+
+  /** The scenario of the smallest list of numbers that still shows it, as far as so many plays go. */
+  async #least({ scenario, made }: Drawn, budget: number, shows: (scenario: Scenario) => Promise<boolean>): Promise<Scenario> {
+    if (!made) return scenario;
+    const { hello } = this.#player;
+    const { numbers, arch } = made;
+    let left = budget;
+    const { counterexample } = await fc.check(
+      fc.asyncProperty(scenarioNumbers, async (list) => left-- <= 0 || !(await shows(scenarioFrom(list, arch, hello)))),
+      { examples: [[numbers]], numRuns: 1, seed: 0 },
+    );
+    return scenarioFrom((counterexample?.[0] as number[] | undefined) ?? numbers, arch, hello);
   }
 
   /**
@@ -225,35 +284,15 @@ class Suite {
    * One that was given is small already.
    */
   async smallest(id: string, { drawn, message, crash }: Found): Promise<Counterexample> {
-    const { hello } = this.#player;
-    const { index, scenario: first, made } = drawn;
-    let left: number = crash ? (crash.hung ? shrinkBudget.hung : shrinkBudget.broken) : shrinkBudget.judged;
+    const { index } = drawn;
+    const budget = crash ? (crash.hung ? shrinkBudget.hung : shrinkBudget.broken) : shrinkBudget.judged;
     const show = async (scenario: Scenario): Promise<{ checked: Checked; given: Checked['given'][number] | undefined } | undefined> => {
-      if (this.#lost) return undefined;
-      try {
-        // What breaks an implementation is to be looked at alone, without what earlier scenarios left behind.
-        if (crash) await this.#player.renew();
-        const checked = await played(this.#player, scenario);
-        return { checked, given: checked.given.find((g) => g.id === id && g.answer.answer === 'violated') };
-      } catch (error) {
-        // It broke the requirement when it was first played: that stands, whatever happens now.
-        if (error instanceof UndrivenError) this.#lose(error, drawn);
-        else if (!(error instanceof SetupError)) throw error;
-        return undefined;
-      }
+      // What breaks an implementation is to be looked at alone, without what earlier scenarios left behind.
+      if (crash && !this.#lost) await this.#player.renew();
+      const checked = await this.#playedAgain(scenario, drawn);
+      return checked && { checked, given: checked.given.find((g) => g.id === id && g.answer.answer === 'violated') };
     };
-    let least = first;
-    if (made) {
-      const { numbers, arch } = made;
-      const { counterexample } = await fc.check(
-        fc.asyncProperty(
-          scenarioNumbers,
-          async (list) => left-- <= 0 || (await show(scenarioFrom(list, arch, hello)))?.given === undefined,
-        ),
-        { examples: [[numbers]], numRuns: 1, seed: 0 },
-      );
-      least = scenarioFrom((counterexample?.[0] as number[] | undefined) ?? numbers, arch, hello);
-    }
+    const least = await this.#least(drawn, budget, async (scenario) => (await show(scenario))?.given !== undefined);
     const seen = await show(trim(least));
     const scenario = trim(least);
     const given = seen?.given;
@@ -278,7 +317,7 @@ class Suite {
 export async function played(player: Player, scenario: Scenario): Promise<Checked> {
   const seen = nothingSeen();
   try {
-    return await player.play(check(scenario, player.hello, seen));
+    return await player.play(check(scenario, player.hello, seen, player.predicted));
   } catch (error) {
     if (error instanceof UndrivenError) throw error;
     return broken(scenario, seen, error);

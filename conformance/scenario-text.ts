@@ -54,6 +54,7 @@ export function scenarioText(scenario: Scenario, checked: Checked, style: Style 
       }
       lines.push(...moves(event.call.p2mBefore, event.call.p2mAfter));
     }
+    for (const { message } of checked.disputes.filter((d) => d.step === event.step)) lines.push(`  ${style.warn('disputed')} ${message}`);
     for (const { id, answer } of checked.given.filter((g) => g.step === event.step)) {
       if (answer.answer === 'violated') for (const v of answer.violations) lines.push(`  ${style.bad('violated')} ${id}: ${v.message}`);
     }

@@ -14,6 +14,9 @@ import { requiredCells } from './cells.ts';
 /** Below so many judged calls a requirement that is demanded counts as not exercised. */
 export const floor = 30;
 
+/** Scenarios that the two oracles disagree about that are kept: more would say the same. */
+export const mostDisputed = 5;
+
 /** How often a requirement was found to hold, violated or unknown. */
 export interface Counts {
   holds: number;
@@ -31,6 +34,7 @@ export interface Collected {
   readonly runs: number;
   readonly played: number;
   readonly calls: number;
+  readonly predicted?: number;
   /** Why it ended early, if it did. */
   readonly ended?: string;
   readonly shard?: Shard;
@@ -53,7 +57,7 @@ function isRequirement({ blame }: Rule): boolean {
 
 /** The verdict, and all that it stands on. */
 export function summarise(collected: Collected): ConformanceResult {
-  const { implementation, level, demanded, tally, cells, counterexamples, strength, shard, ended, incidents, fixtures = false } = collected;
+  const { implementation, level, demanded, tally, cells, counterexamples, strength, shard, ended, fixtures = false } = collected;
   const enough = fixtures ? 1 : floor;
   const requirements = rules.filter(isRequirement).map((rule): RequirementResult => {
     const { holds, violated, unknown } = tally.get(rule.id) ?? { holds: 0, violated: 0, unknown: 0 };
@@ -73,10 +77,11 @@ export function summarise(collected: Collected): ConformanceResult {
   const table = required.map(([cell, least]) => [cell, { count: cells.get(cell) ?? 0, floor: least }] as const);
   const broken = requirements.filter((r) => r.verdict === 'violated');
   const vacuous = requirements.filter((r) => r.verdict === 'unknown' && r.excused === undefined);
+  const incidents = settled(collected.incidents, broken.length > 0);
   const reasons = [
     ...broken.map((r) => `${r.id} is violated`),
     ...(demanded !== undefined && demanded > level ? [`level ${demanded} is demanded, ${level} can be seen`] : []),
-    ...(['flaky', 'setup', 'undriven'] as const).flatMap((kind) => incidentReason(kind, incidents)),
+    ...(['disputed', 'flaky', 'setup', 'undriven'] as const).flatMap((kind) => incidentReason(kind, incidents)),
     ...(ended === undefined ? [] : [ended]),
     ...vacuous.map((r) => (fixtures ? `no fixture exercised ${r.id}` : `${r.id} was exercised ${r.exercised} times, fewer than ${floor}`)),
     ...table.flatMap(([cell, c]) => (c.count < c.floor ? [`cell "${cell}" was reached ${c.count} times, fewer than ${c.floor}`] : [])),
@@ -91,6 +96,7 @@ export function summarise(collected: Collected): ConformanceResult {
     runs: collected.runs,
     played: collected.played,
     calls: collected.calls,
+    ...(collected.predicted !== undefined && { predicted: collected.predicted }),
     partial: ended !== undefined,
     ...(ended !== undefined && { ended }),
     ...(shard && { shard }),
@@ -98,10 +104,24 @@ export function summarise(collected: Collected): ConformanceResult {
     requirements,
     cells: Object.fromEntries(table),
     readings: sorted(collected.readings),
-    incidents: [...incidents].sort((a, b) => a.found - b.found),
+    incidents,
     reasons,
     ...(strength && { strength }),
   };
+}
+
+/**
+ * In the order of their scenarios. Of a faulty implementation it is no wonder if the model would have done otherwise, also where no
+ * requirement is seen broken.
+ */
+function settled(incidents: readonly Incident[], isFaulty: boolean): Incident[] {
+  let disputes = 0;
+  return [...incidents]
+    .sort((a, b) => a.found - b.found)
+    .filter(({ kind, requirement }) => {
+      if (kind !== 'disputed') return true;
+      return (requirement !== undefined || !isFaulty) && ++disputes <= mostDisputed;
+    });
 }
 
 function sorted(readings: ConformanceResult['readings']): ConformanceResult['readings'] {
@@ -117,6 +137,7 @@ function incidentReason(kind: Incident['kind'], incidents: readonly Incident[]):
     flaky: 'broke once, and not again when it was played alone',
     setup: 'could not be judged: the implementation reports a fault of its surroundings',
     undriven: 'could not be played: the implementation does not start any more',
+    disputed: 'is disputed between the rules and the reference model: one of them is wrong',
   }[kind];
   return [`${more.length + 1} ${more.length > 0 ? 'scenarios' : 'scenario'} ${what} (${first.message})`];
 }

@@ -12,6 +12,7 @@ import { goldenScenarios, playable } from '../../conformance/golden/scenarios.ts
 import { extras, type Hello, levelOf } from '../../conformance/implementation.ts';
 import type { Strength as Measured } from '../../conformance/mutants/strength.ts';
 import { SetupError } from '../../conformance/observe.ts';
+import { disputeOf } from '../../conformance/prediction/dispute.ts';
 import { referenceImplementation } from '../../conformance/reference.ts';
 import { played, runSuite } from '../../conformance/run.ts';
 import { type Scenario, scenarioOf } from '../../conformance/scenario.ts';
@@ -239,10 +240,16 @@ async function replay({ iut, json }: Options, token: string, scale: number): Pro
     return failed(error);
   }
   const violated = checked.given.filter(({ answer }) => answer.answer === 'violated');
-  if (json) await line(JSON.stringify({ violated: violated.map(({ id, step, answer }) => ({ id, step, answer })) }));
-  else for (const text of scenarioText(scenario, checked, styleFor())) await line(text);
+  const dispute = disputeOf(checked);
+  if (json) {
+    await line(JSON.stringify({ violated: violated.map(({ id, step, answer }) => ({ id, step, answer })), ...(dispute && { dispute }) }));
+  } else for (const text of scenarioText(scenario, checked, styleFor())) await line(text);
   // Where it is the model that was judged, a violation means that the two oracles disagree.
   if (violated.length > 0) outcome.codes.add(iut === undefined ? exit.internal : exit.failed);
+  if (dispute) {
+    note(`the two oracles disagree: ${dispute.message}`);
+    outcome.codes.add(exit.internal);
+  }
   if (checked.given.length === 0) outcome.codes.add(exit.inconclusive);
   for (const text of checked.crash?.evidence ?? []) note(printable(text));
   return outcome.codes;

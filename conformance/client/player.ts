@@ -13,6 +13,8 @@ export interface Player {
   readonly hello: Hello;
   /** What `--iut` names it by; absent for one in this process. */
   readonly iut?: string;
+  /** Is it held against the reference model too? Of the model itself that would say nothing. */
+  readonly predicted: boolean;
   /** Plays to the end. Rejects with a `CrashError` where the implementation breaks, and with an `UndrivenError` where it cannot be started. */
   play<T>(play: Play<T>): Promise<T>;
   /** Starts the implementation again before the next play. */
@@ -35,6 +37,7 @@ export class UndrivenError extends Error {
 export function playerHere(implementation: Implementation): Player {
   return {
     hello: implementation.hello,
+    predicted: false,
     play: async (play) => playHere(play, implementation),
     renew: async () => {},
     end: async () => {},
@@ -51,6 +54,7 @@ export async function playerOver(start: () => Promise<Transport>, arch: Arch, sc
   };
   return {
     hello,
+    predicted: true,
     async play(play) {
       session ??= await opened(start, arch, scale, hello);
       const open = session;

@@ -64,7 +64,7 @@ function describe({ arch, checked, scenario }: Drawn, step: number): Pick<Candid
     Math.sign((oo ?? 0) - (oi ?? 0)),
     Math.sign(facts.call.rc ?? 0),
     (facts.in.nr_extents ?? 0n) > 1n,
-    call.event.failureInjected,
+    call.event.inject?.fail_alloc !== undefined,
     scenario.world.domains.length,
   ].join(' ');
   return { kind, edges: edgesOf(call) };

@@ -23,7 +23,7 @@ const page = BigInt(PAGE_SIZE);
 const orderLimits = [9, 18];
 
 /** The edges that one call touches. */
-export function edgesOf({ event: { call, preempted }, judgement: { facts } }: JudgedCall): EdgeName[] {
+export function edgesOf({ event: { call, inject }, judgement: { facts } }: JudgedCall): EdgeName[] {
   const lists = facts.reservations.flatMap((r) => (r.list && r.list.count > 0n ? [r.list.range] : []));
   const ranges = facts.argumentRange ? [facts.argumentRange, ...lists] : lists;
   const numbers = facts.reservations.flatMap((r) => [r.extent_start ?? 0n, r.nr_extents ?? 0n, ...facts.extents(r).map((e) => e.base)]);
@@ -37,7 +37,7 @@ export function edgesOf({ event: { call, preempted }, judgement: { facts } }: Ju
     '2^53': words.some((n) => n >= (1n << 53n) - 1n),
     '2^32': words.some((n) => n >= (1n << 32n) - 1n),
     'order limit': orders.some((order) => orderLimits.some((limit) => order === limit || order === limit + 1) || order >= 0x7fff_ffff),
-    'chunk edge': (N > 0n && N < I) || (preempted && I > 1n),
+    'chunk edge': (N > 0n && N < I) || (inject?.preempt !== undefined && I > 1n),
     'page edge': ranges.some(crossesPage),
     'address limit': bits.some((b) => b === 12 || b === 13 || b === 32 || b === 255 || b === 256),
     'no extents': facts.reservations.some((r) => r.nr_extents === 0n),

@@ -55,8 +55,7 @@ export function observedOf(scenario: Scenario, { events }: Checked): ObservedSte
   const steps: ObservedStep[] = [];
   for (const event of events) {
     if (event.kind === 'skipped') return undefined;
-    const step = scenario.steps[event.step];
-    steps.push(event.kind === 'churn' ? churnOf(event) : callOf(event, step as CallStep, setting));
+    steps.push(event.kind === 'churn' ? churnOf(event) : callOf(event, setting));
   }
   return steps.length === scenario.steps.length ? steps : undefined;
 }
@@ -65,12 +64,12 @@ function churnOf({ domid, before, after, lost, kept }: Event & { kind: 'churn' }
   return { do: 'churn', domid, p2m_before: framesOf(before), p2m_after: framesOf(after), lost: lost.map(hex64), kept: kept.map(hex64) };
 }
 
-function callOf({ call, failureInjected, preempted }: Event & { kind: 'call' }, { inject }: CallStep, setting: Setting): ObservedStep {
+function callOf({ call, inject }: Event & { kind: 'call' }, setting: Setting): ObservedStep {
   const { changes, others } = call;
   return {
     do: 'call',
     record: recordOf(call, setting),
-    ...(inject && (failureInjected || preempted) && { inject }),
+    ...(inject && { inject }),
     ...(changes && { changed: rangesOf(changes) }),
     ...(others && {
       others: others.map((o) => {
@@ -98,8 +97,7 @@ export function eventsOf({ header, observed }: Pick<CallCase, 'header' | 'observ
       kind: 'call',
       step,
       call: whole,
-      failureInjected: seen.inject?.fail_alloc !== undefined,
-      preempted: seen.inject?.preempt !== undefined,
+      inject: seen.inject,
       wasMapped: (gfn) => isFrame(whole.p2mBefore.get(gfn)),
     };
   });

@@ -18,7 +18,7 @@ get-pinned                     unknown          0       90  needs the capability
 put-works                      unknown         11      200
 isolation                      holds          412       96
 
-scenarios that could not be judged
+scenarios without a verdict
   setup     scenario 40: no memory for domain 2
   again     xenmem conform --replay x1.setup
   flaky     scenario 77: in step 1: it ended with signal SIGSEGV

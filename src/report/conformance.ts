@@ -56,7 +56,7 @@ export function conformanceText(result: ConformanceResult, style: Style = plain)
 }
 
 function headText(
-  { implementation: who, arch, level, demanded, seed, runs, played, calls, partial, shard, fixtures }: ConformanceResult,
+  { implementation: who, arch, level, demanded, seed, runs, played, calls, predicted, partial, shard, fixtures }: ConformanceResult,
   style: Style,
 ): string[] {
   const asked = demanded === undefined || demanded === level ? '' : ` (${demanded} demanded)`;
@@ -64,7 +64,7 @@ function headText(
   const scenarios = played === runs ? count(runs, 'scenario') : `${played} of ${count(runs, 'scenario')}`;
   return [
     `${style.bold(foreign(`${who.name} ${who.version}`))}  ${foreign(arch.join(', '))}  level ${level}${asked}  ${fixtures ? 'fixtures' : `seed ${seed}`}${part}`,
-    `${scenarios}, ${count(calls, 'judged call')}${partial ? style.warn('  (partial: ended early)') : ''}`,
+    `${scenarios}, ${count(calls, 'judged call')}${predicted === undefined ? '' : `, ${predicted} of them ended as the model predicts`}${partial ? style.warn('  (partial: ended early)') : ''}`,
   ];
 }
 
@@ -100,7 +100,7 @@ function brokenText({ id, violated, counterexample, expected }: RequirementResul
 }
 
 function incidentsText(incidents: readonly Incident[], style: Style): string[] {
-  const lines = ['scenarios that could not be judged'];
+  const lines = ['scenarios without a verdict'];
   for (const incident of incidents.slice(0, most.incidents)) {
     const { kind, found, message, evidence } = incident;
     lines.push(...wrapped(`  ${style.warn(kind.padEnd(8))}  `, `scenario ${found}: ${foreign(message)}`, 12));

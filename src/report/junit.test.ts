@@ -10,8 +10,8 @@ describe('JUnit XML', () => {
     expect(
       junitForm(only(nonconformant, 'get-aligned', 'get-pinned', 'put-works', 'isolation')),
     ).toBe(`<?xml version="1.0" encoding="UTF-8"?>
-<testsuites name="xenmem conform" tests="9" failures="2" errors="0" skipped="2">
-  <testsuite name="toy 1.2" tests="9" failures="2" errors="0" skipped="2">
+<testsuites name="xenmem conform" tests="10" failures="2" errors="0" skipped="2">
+  <testsuite name="toy 1.2" tests="10" failures="2" errors="0" skipped="2">
     <properties>
       <property name="implementation" value="toy 1.2"/>
       <property name="verdict" value="nonconformant: 2 requirements violated, 1 of them expected"/>
@@ -40,6 +40,7 @@ again: xenmem conform --replay x1.rZHBaoQwEIbf5T_nkKi1kHufQkRSM6uBGGXi7griu5eou6
     <testcase classname="xenmem.run" name="no-flaky-scenarios"/>
     <testcase classname="xenmem.run" name="no-setup-scenarios"/>
     <testcase classname="xenmem.run" name="no-undriven-scenarios"/>
+    <testcase classname="xenmem.run" name="no-disputed-scenarios"/>
   </testsuite>
 </testsuites>
 `);
@@ -87,11 +88,11 @@ print(json.dumps([read(text) for text in json.load(sys.stdin)]))
       return suites[0]!;
     });
     expect(read.map(({ tests, cases, failures, errors, skipped }) => [tests, cases, failures, errors, skipped])).toEqual([
-      [40, 40, 0, 0, 0],
-      [41, 41, 3, 0, 2],
-      [40, 40, 0, 3, 2],
-      [40, 40, 0, 1, 0],
-      [41, 41, 2, 2, 2],
+      [41, 41, 0, 0, 0],
+      [42, 42, 3, 0, 2],
+      [41, 41, 0, 3, 2],
+      [41, 41, 0, 1, 0],
+      [42, 42, 2, 2, 2],
     ]);
     expect(read[1]?.bad.map((found) => found.slice(0, 3))).toEqual([
       ['xenmem.get', 'get-aligned', 'Skipped'],

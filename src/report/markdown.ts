@@ -25,7 +25,7 @@ export function markdownForm(result: ConformanceResult): string {
     ...unexpectedFirst.slice(0, most.stories).map(storyPart),
     violated.length > most.stories ? `…and ${violated.length - most.stories} more counterexamples.` : '',
     listPart(
-      'Scenarios that could not be judged',
+      'Scenarios without a verdict',
       result.incidents.map((incident) => `scenario ${incident.found}, ${incident.kind}: ${incident.message} (${replayLine(incident)})`),
     ),
     listPart(

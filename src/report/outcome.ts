@@ -25,6 +25,7 @@ const incidentKinds: { readonly [kind in Incident['kind']]: string } = {
   flaky: 'broke once, and not when it was played again alone',
   setup: 'could not be judged: a fault of the surroundings',
   undriven: 'could not be played: the implementation does not start any more',
+  disputed: 'disputed between the rules and the reference model: one of them is wrong',
 };
 
 /** Most incidents of one kind that a report spells out. */
@@ -99,14 +100,15 @@ export function strengthLine({ strength, level }: ConformanceResult): string {
 }
 
 /** What a run was of: who, on what, how much of it. */
-export function scopeLine({ implementation, arch, seed, runs, played, calls, shard, fixtures }: ConformanceResult): string {
+export function scopeLine({ implementation, arch, seed, runs, played, calls, predicted, shard, fixtures }: ConformanceResult): string {
   const scenarios = played === runs ? count(runs, 'scenario') : `${played} of ${count(runs, 'scenario')}`;
   const part = shard ? `, shard ${shard.index} of ${shard.of}` : '';
-  return `${implementation.name} ${implementation.version}, ${arch.join(' and ')}, ${fixtures ? 'fixtures' : `seed ${seed}`}, ${scenarios}, ${count(calls, 'judged call')}${part}`;
+  return `${implementation.name} ${implementation.version}, ${arch.join(' and ')}, ${fixtures ? 'fixtures' : `seed ${seed}`}, ${scenarios}, ${count(calls, 'judged call')}${predicted === undefined ? '' : `, ${predicted} of them predicted`}${part}`;
 }
 
 /** The exit code that this result alone asks for (the table in README.md). */
-export function exitOf(result: ConformanceResult): 0 | 1 | 4 | 5 {
+export function exitOf(result: ConformanceResult): 0 | 1 | 4 | 5 | 70 {
+  if (result.incidents.some(({ kind }) => kind === 'disputed')) return 70;
   if (result.incidents.some(({ kind }) => kind === 'undriven')) return 5;
   if (unexpectedOf(result).length > 0 || (result.drift ?? []).length > 0) return 1;
   return doubtsOf(result).length > 0 ? 4 : 0;

@@ -102,10 +102,12 @@ export interface Strength {
   readonly survivors: readonly string[];
 }
 
-/** A scenario that could not be judged, because the implementation or its surroundings failed. */
+/** A scenario that says nothing for or against the implementation. */
 export interface Incident {
-  /** `flaky`: it broke once, and not when the scenario was played again alone. `setup`: it reports a fault of its surroundings. `undriven`: it does not start any more. */
-  readonly kind: 'flaky' | 'setup' | 'undriven';
+  /** `flaky`: it broke once, and not when the scenario was played again alone. `setup`: it reports a fault of its surroundings. `undriven`: it does not start any more. `disputed`: the rules and the model disagree about what it did. */
+  readonly kind: 'flaky' | 'setup' | 'undriven' | 'disputed';
+  /** Of a dispute: what the rules say is violated, although the model would have done the same. */
+  readonly requirement?: string;
   readonly found: number;
   readonly replay: string;
   readonly iut?: string;
@@ -132,6 +134,8 @@ export interface ConformanceResult {
   readonly runs: number;
   readonly played: number;
   readonly calls: number;
+  /** Calls that ended as the reference model could have ended them; absent where the model itself was tested. */
+  readonly predicted?: number;
   /** Was it ended before its time, and why? */
   readonly partial: boolean;
   readonly ended?: string;

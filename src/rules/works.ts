@@ -1,4 +1,4 @@
-import { errno, MAX_ORDER } from '../abi/constants.ts';
+import { errno, MAX_ORDER, PAGE_SHIFT } from '../abi/constants.ts';
 import type { ObservedCall } from '../trace/call.ts';
 import { inputsPerChunk, outputsPerChunk } from './exact.ts';
 import { type Facts, pagesOfExtents } from './facts.ts';
@@ -102,6 +102,7 @@ function getWorks({ facts, findings }: Judgement, live: LiveContext): Answer {
     if (live.pins.isPinned(domid, gfn) !== false) return notExercised;
   }
   if (rc === 0) return holds;
+  if (bits > PAGE_SHIFT && bits < 64 && BigInt(wanted.length) > 1n << BigInt(bits - PAGE_SHIFT)) return notExercised; // no machine has as many there
   if (rc === -errno.ENOMEM) {
     const free = oi === 0 && oo === 0 ? live.freeFrames(bits) : undefined;
     if (free === undefined || free < O) return unknown('out of memory is excused');

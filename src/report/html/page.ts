@@ -94,7 +94,7 @@ function stories({ requirements }: ConformanceResult): Content {
 function incidentsSection(incidents: readonly Incident[]): Content {
   if (incidents.length === 0) return undefined;
   const left = incidents.length - mostIncidents;
-  return html`<section aria-labelledby="incidents-title"><h2 id="incidents-title">Scenarios that could not be judged</h2>
+  return html`<section aria-labelledby="incidents-title"><h2 id="incidents-title">Scenarios without a verdict</h2>
 ${incidents.slice(0, mostIncidents).map(
   ({ kind, found, message, evidence, ...again }) => html`<details class="story incident">
 <summary><span class="id">${kind}, scenario ${found}</span><span class="said">${message}</span></summary>

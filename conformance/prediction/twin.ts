@@ -1,0 +1,195 @@
+import { DOMID, MAX_ORDER, PAGE_SIZE } from '../../src/abi/constants.ts';
+import { argumentOf, type JudgedOp } from '../../src/abi/ops.ts';
+import type { XenGetDmaBuf, XenMemoryReservation } from '../../src/abi/values.ts';
+import { codecFor, type StructCodec } from '../../src/codec/codec.ts';
+import { type GuestList, listBehind } from '../../src/guest/handle.ts';
+import type { ByteRange } from '../../src/guest/memory.ts';
+import type { Decisions } from '../../src/model/decisions.ts';
+import { memoryOp } from '../../src/model/memory-op.ts';
+import { at, readBytes, writeBytes } from '../../src/model/p2m.ts';
+import { cloneState, type Domain, domainOf, type State } from '../../src/model/state.ts';
+import { strict } from '../../src/model/strict.ts';
+import { buildWorld } from '../../src/model/world.ts';
+import type { ObservedCall } from '../../src/trace/call.ts';
+import type { Hello, World } from '../implementation.ts';
+
+/** Frames free in the twin's machine on either side of 4 GiB: it never runs out, since what an implementation has is its own affair. */
+const plenty = 0x8000;
+/** An order that is refused without a limit being declared: two above MAX_ORDER, as Xen on Arm has had it. */
+const undeclaredMaxOrder = MAX_ORDER + 2;
+
+/** What a call asks for, as the twin reads it from guest memory. */
+export interface Asked {
+  readonly op: JudgedOp;
+  readonly cmd: number;
+  readonly arg: bigint;
+  readonly caller: number;
+  /** The domain that the struct names, if there is one. */
+  readonly named: number | undefined;
+  /** The struct's reservations, in memory order. */
+  readonly reservations: readonly XenMemoryReservation[];
+  readonly lists: readonly GuestList[];
+  readonly codec: StructCodec<'xen_get_dma_buf'>;
+  readonly struct: Uint8Array;
+  readonly failAlloc: number | undefined;
+}
+
+/** How the twin ended a call. */
+export interface Ended {
+  readonly rc: number;
+  /** Input extents done, of the ops that have `nr_exchanged`. */
+  readonly N: bigint;
+  readonly state: State;
+}
+
+/**
+ * The reference model beside an implementation under test: the same guests with the same bytes in their memory, on a machine
+ * of its own. Of every freedom it knows the two ends: how far a call can be carried out at most, and what must be.
+ */
+export class Twin {
+  readonly #willing: Decisions;
+  readonly #strict: Decisions;
+  #state: State;
+  /** Pages that may be pinned, by domain; those in the state surely are. */
+  readonly #maybePinned: Map<number, Set<number>>;
+
+  constructor(world: World, { limits }: Hello) {
+    const state = buildWorld({ ...world, free: { low: plenty, high: plenty } });
+    for (const [domid, domain] of state.domains) state.domains.set(domid, { ...domain, allowance: Number.POSITIVE_INFINITY });
+    this.#state = state;
+    this.#maybePinned = new Map([...state.domains.keys()].map((domid) => [domid, new Set()]));
+    const maxOrder = (): number => Math.min(limits.max_order ?? undeclaredMaxOrder, MAX_ORDER);
+    const maxExtents = limits.max_extents ?? strict.maxExtents;
+    this.#strict = { ...strict, maxOrder, maxExtents };
+    // Each freedom of the specification's section 6 taken towards doing what was asked.
+    this.#willing = {
+      ...strict,
+      maxOrder,
+      callerMaxOrder: maxOrder,
+      strayStart: 0,
+      listUnmapped: 0,
+      laterInput: 0,
+      outputPopulated: 0,
+      pinRefuses: () => 0,
+      putUnpinned: 0,
+      putTwice: 0,
+    };
+  }
+
+  domain(domid: number): Domain {
+    return domainOf(this.#state, domid);
+  }
+
+  /** Takes over what the guest had in its memory for a call, and reads it; `undefined` where that was not all seen. */
+  ask(call: ObservedCall, op: JudgedOp, failAlloc: number | undefined): Asked | undefined {
+    const { domid, arg, cmd, arch, before } = call;
+    if (domid === undefined || arg === undefined) return undefined;
+    const codec = codecFor(arch)[argumentOf[op]] as unknown as StructCodec<'xen_get_dma_buf'>;
+    const caller = this.domain(domid);
+    if (!this.#takeOver(call, caller, { address: arg, length: BigInt(codec.size) })) return undefined;
+    const struct = before.read(arg, codec.size);
+    const common = { op, cmd, arg, caller: domid, codec, failAlloc };
+    if (!struct) return { ...common, named: undefined, reservations: [], lists: [], struct: new Uint8Array(0) };
+    const value = codec.decode(struct);
+    const reservations =
+      op === 'get_dma_buf' || op === 'exchange' ? [value.in, value.out] : [value.in ?? (value as unknown as XenMemoryReservation)];
+    const lists = reservations.map(({ extent_start, nr_extents }) => listBehind(extent_start, nr_extents, arch));
+    if (!lists.every(({ range }) => this.#takeOver(call, caller, range))) return undefined;
+    const id = reservations[0]?.domid;
+    const named = id === DOMID.SELF ? domid : this.#state.domains.has(id as number) ? id : undefined;
+    return { ...common, named, reservations, lists, struct };
+  }
+
+  /** The bytes of a range as the guest had them; false if there are any in its RAM that were not seen. */
+  #takeOver({ before }: ObservedCall, caller: Domain, range: ByteRange): boolean {
+    let seen = 0n;
+    for (const { address, bytes } of before.known(range)) {
+      if (!writeBytes(this.#state, caller, at(address), bytes)) return false;
+      seen += BigInt(bytes.length);
+    }
+    if (seen === range.length) return true;
+    // The rest is nobody's, or else it is RAM of which nothing is known.
+    const end = range.address + range.length;
+    const known = before.known(range);
+    for (const gfn of caller.p2m.keys()) {
+      const page = BigInt(gfn) * BigInt(PAGE_SIZE);
+      const from = page > range.address ? page : range.address;
+      const to = page + BigInt(PAGE_SIZE) < end ? page + BigInt(PAGE_SIZE) : end;
+      if (from < to && !known.some((p) => p.address <= from && to <= p.address + BigInt(p.bytes.length))) return false;
+    }
+    return true;
+  }
+
+  /** The call as the most willing hypervisor carries it out. */
+  atMost(asked: Asked): Ended {
+    return this.#run(asked, this.#willing, cloneState(this.#state));
+  }
+
+  /** The call as the least willing hypervisor that is still right: where this one succeeds, everyone must. */
+  atLeast(asked: Asked): Ended {
+    const state = cloneState(this.#state);
+    for (const [domid, domain] of state.domains) for (const gfn of this.#maybePinned.get(domid) ?? []) domain.pins.add(gfn);
+    return this.#run(asked, this.#strict, state);
+  }
+
+  /**
+   * The call as one that ended after so many extents: what that leaves behind is what the same call for no more than these
+   * does. `undefined` if no hypervisor carries even these out.
+   */
+  upTo(asked: Asked, extents: bigint): Ended | undefined {
+    const state = cloneState(this.#state);
+    for (const { changed } of state.domains.values()) {
+      changed.pages.clear();
+      changed.pieces = [];
+    }
+    if (extents === 0n) return { rc: 0, N: 0n, state };
+    const caller = domainOf(state, asked.caller);
+    const { codec, reservations, op } = asked;
+    const [given, wanted] = reservations as readonly [XenMemoryReservation, XenMemoryReservation?];
+    const fewer = wanted
+      ? { in: { ...given, nr_extents: extents }, out: { ...wanted, nr_extents: covered(given, wanted, extents) }, nr_exchanged: 0n }
+      : { ...given, nr_extents: extents };
+    const bytes = codec.encode((op === 'put_dma_buf' ? { in: fewer } : fewer) as XenGetDmaBuf);
+    if (!writeBytes(state, caller, at(asked.arg), bytes)) return undefined;
+    const ended = this.#run(asked, this.#willing, state);
+    if (wanted ? ended.rc !== 0 || ended.N !== extents : op !== 'put_dma_buf' && ended.rc !== Number(extents)) return undefined;
+    writeBytes(state, caller, at(asked.arg), asked.struct);
+    return ended;
+  }
+
+  #run({ caller, cmd, arg, failAlloc, codec, reservations }: Asked, d: Decisions, state: State): Ended {
+    const rc = memoryOp(state, { domid: caller, cmd, arg, ...(failAlloc !== undefined && { inject: { fail_alloc: failAlloc } }) }, d);
+    const after = reservations.length > 1 ? readBytes(state, domainOf(state, caller), at(arg), codec.size) : undefined;
+    return { rc, N: after ? codec.decode(after).nr_exchanged : 0n, state };
+  }
+
+  /** The implementation did this: the twin has done it too. */
+  follow({ state }: Ended): void {
+    for (const [domid, { pins }] of state.domains) {
+      const maybe = this.#maybePinned.get(domid) as Set<number>;
+      for (const gfn of pins) maybe.add(gfn);
+      for (const gfn of maybe) if (!state.domains.get(domid)?.p2m.has(gfn)) maybe.delete(gfn);
+    }
+    this.#state = state;
+  }
+
+  /** These pages are not pinned any more. */
+  unpinned(domid: number, gfns: Iterable<number>): void {
+    for (const gfn of gfns) {
+      this.domain(domid).pins.delete(gfn);
+      this.#maybePinned.get(domid)?.delete(gfn);
+    }
+  }
+
+  /** Of these pages it cannot be told whether they are pinned. */
+  perhapsUnpinned(domid: number, gfns: Iterable<number>): void {
+    for (const gfn of gfns) this.domain(domid).pins.delete(gfn);
+  }
+}
+
+/** The output extents that so many input extents are exchanged for; one too many where that is not a whole number. */
+export function covered({ extent_order: oi }: XenMemoryReservation, { extent_order: oo }: XenMemoryReservation, inputs: bigint): bigint {
+  if (oi >= oo) return inputs << BigInt(Math.min(oi - oo, 64));
+  const per = 1n << BigInt(Math.min(oo - oi, 64));
+  return (inputs + per - 1n) / per;
+}
