@@ -102,6 +102,7 @@ export class ScenarioJudge {
 
   /** Frames that are surely still free: an exchange keeps the total, but may use up low frames and give back high ones. */
   #account({ op, facts }: Judgement): void {
+    if (facts.unreadable && (facts.call.rc ?? 0) < 0) return;
     if (op === 'increase_reservation' || op === 'populate_physmap') this.#total = 0n;
     if (op === 'increase_reservation' || op === 'populate_physmap') this.#low = 0n;
     if ((op === 'get_dma_buf' || op === 'exchange') && facts.N !== 0n) this.#low = 0n;

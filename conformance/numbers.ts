@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 
 /** Numbers enough for six calls. Fewer make a simpler scenario: whatever is missing reads as zero. */
-const mostNumbers = 96;
+export const mostNumbers = 96;
 
 /**
  * What a run draws: lists long enough that no scenario runs out of numbers. Cut short as in `scenarioNumbers`, half of them would

@@ -94,7 +94,13 @@ describe('codec', () => {
   it('its generated code agrees with restructure’s own walk through the fields', () => {
     fc.assert(
       fc.property(codecAndBytes, ([codec, bytes]) => {
-        const walked = new AbiStruct(codec.layout).walk(bytes);
+        const type = new AbiStruct(codec.layout);
+        const [generated, own] = [new Uint8Array(codec.size).fill(0xa5), new Uint8Array(codec.size).fill(0xa5)];
+        expect(type.tryWrite(generated, codec.decode(bytes))).toBe(true);
+        type.walkWrite(own, codec.decode(bytes));
+        expect(own).toEqual(generated);
+        expect(Object.values(type.fields).reduce((sum, field) => sum + field.size(), 0)).toBe(codec.size);
+        const walked = type.walk(bytes);
         expect(JSON.stringify(codec.decode(bytes), (_, v) => (typeof v === 'bigint' ? `${v}n` : v))).toBe(
           JSON.stringify(walked, (_, v) => (typeof v === 'bigint' ? `${v}n` : v)),
         );

@@ -6,7 +6,7 @@ import type { XenMemoryReservation } from '../abi/values.ts';
 import { type CutValue, codecFor } from '../codec/codec.ts';
 import { readField } from '../codec/field.ts';
 import { type GuestList, knownEntries, listBehind } from '../guest/handle.ts';
-import { type ByteRange, differences, type GuestMemory, readPrefix } from '../guest/memory.ts';
+import { type ByteRange, differences, type GuestMemory, overlaps, readPrefix } from '../guest/memory.ts';
 import type { ObservedCall } from '../trace/call.ts';
 import { outputsCovered, pagesOf } from './exact.ts';
 
@@ -70,6 +70,12 @@ export class Facts {
 
   get argumentRange(): ByteRange | undefined {
     return this.call.arg === undefined ? undefined : { address: this.call.arg, length: BigInt(this.layout.size) };
+  }
+
+  /** Is the argument known not to lie wholly in guest memory? Then no hypervisor can have read it. */
+  get unreadable(): boolean {
+    const range = this.argumentRange;
+    return range !== undefined && this.call.unmapped.some((hole) => overlaps(hole, range));
   }
 
   #prefix(memory: GuestMemory): Uint8Array {

@@ -96,6 +96,7 @@ export class PinWatch {
     const { facts, op } = judgement;
     const answers: PinAnswers = new Map();
     const domid = namedDomain(facts);
+    if (facts.unreadable && (facts.call.rc ?? 0) < 0) return answers; // it cannot have known any page
     if (domid === undefined) {
       this.missed();
       return answers;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { unknownMemory } from '../guest/memory.ts';
 import type { P2m } from '../trace/call.ts';
 import { type Stage, staged } from './call.stage.ts';
 import { judge } from './judge.ts';
@@ -67,6 +68,17 @@ describe('over a trace', () => {
   it('nothing is said of earlier gets where the trace did not begin at the start', () => {
     const late = { ...put([0x50n]), more: { domid: 1, fromStart: false } };
     expect(callerIds([late])).toEqual([]);
+  });
+
+  it('a put refused for a struct that is nowhere changes nothing that is known', () => {
+    const hole = [{ address: 0x7000_0000n, length: 4096n }];
+    const nowhere = (rc: number, unmapped = hole): Stage => ({
+      ...put([], undefined, rc),
+      more: { domid: 1, fromStart: true, arg: 0x7000_0000n, before: unknownMemory, after: unknownMemory, unmapped },
+    });
+    expect(callerIds([get, nowhere(-14), put([0x52n])])).toEqual(['caller-put-after-get']);
+    expect(callerIds([get, nowhere(-14, []), put([0x52n])])).toEqual([]);
+    expect(callerIds([get, nowhere(0), put([0x52n])])).toEqual(['bad-address-fails']);
   });
 
   it('after a record that could not be read nothing is known of earlier gets', () => {

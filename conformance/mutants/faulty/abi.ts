@@ -31,13 +31,13 @@ export const abi: readonly Mutant[] = family('ABI', [
   ],
   [
     'has list entries of four bytes on arm32',
-    ['get-mfns-returned', 'get-populates-gpfns', 'get-same-gfn', 'get-works'],
+    ['get-mfns-returned', 'get-populates-gpfns', 'get-same-gfn', 'get-works', 'bad-address-fails', 'no-stray-writes'],
     { entryBytes: (arch) => (arch === 'arm32' ? 4 : 8) },
     ['get-address-limit', 'get-inputs-released', 'put-works'],
   ],
   [
     'has list entries of four bytes',
-    ['get-mfns-returned', 'get-populates-gpfns', 'get-address-limit', 'get-same-gfn', 'get-works'],
+    ['get-mfns-returned', 'get-populates-gpfns', 'get-address-limit', 'get-same-gfn', 'get-works', 'bad-address-fails', 'no-stray-writes'],
     { entryBytes: () => 4 },
     ['get-inputs-released', 'put-works'],
   ],
@@ -52,7 +52,13 @@ export const abi: readonly Mutant[] = family('ABI', [
     eachOf((r) => ({ ...r, extent_order: Math.max(0, r.extent_order | 0) })),
     ['no-stray-writes', 'get-aligned', 'get-address-limit'],
   ],
-  ['reads frame numbers with their halves swapped', ['get-same-gfn', 'get-works'], { gfnOf: (low, high) => low * 2 ** 32 + high }],
+  ['reads frame numbers as 32 bits', ['get-works'], { gfnOf: (low) => low }, ['get-rest-untouched', 'get-same-gfn']],
+  ['takes frame number 0 for none', ['get-works'], { gfnOf: (low, high) => (low + high === 0 ? 2 ** 60 : high * 2 ** 32 + low) }],
+  [
+    'reads frame numbers with their halves swapped',
+    ['get-partial-mfns', 'get-populates-gpfns', 'get-same-gfn', 'get-works'],
+    { gfnOf: (low, high) => low * 2 ** 32 + high },
+  ],
   [
     'swaps in and out',
     [

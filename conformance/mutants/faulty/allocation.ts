@@ -62,7 +62,8 @@ export const allocation: readonly Mutant[] = family('allocation', [
       'bad-address-fails',
     ],
   ],
-  ['charges the guest for what a failed chunk got', ['get-new-pages', 'frames-conserved'], { failedFrames: 'kept' }],
+  ['charges the guest for what a failed chunk got', ['get-new-pages', 'get-works', 'frames-conserved'], { failedFrames: 'kept' }],
+  ['loses what a failed chunk got', ['get-works'], { failedFrames: 'lost' }],
   ['does not give the inputs of a failed chunk back', ['get-new-pages', 'get-rest-untouched', 'frames-conserved'], { rollsBack: false }],
   [
     'goes on without memory',
