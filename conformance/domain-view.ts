@@ -87,6 +87,11 @@ export class DomainView {
     this.#marks.delete(gfn);
   }
 
+  /** The same of every page there is. */
+  forgetAll(): void {
+    for (const { address } of this.memory.knownRanges()) this.forget(address >> shift);
+  }
+
   /** The same of every page that a range touches. */
   forgetRange({ address, length }: ByteRange): void {
     for (let gfn = address >> shift; gfn << shift < address + length; gfn++) this.forget(gfn);

@@ -28,7 +28,8 @@ interface EdgeList {
 const edges: readonly Edge[] = [
   {
     // Frames got for a chunk that then failed are free again: each of two gets fails with one of two frames in hand.
-    fits: (_, { capabilities }) => capabilities.has('free'),
+    fits: (_, { capabilities, limits }) =>
+      capabilities.has('free') && capabilities.has('fail-alloc') && reaches(limits, 0x41fn) && (limits.max_order ?? 1) > 0,
     scenario: (arch) => {
       const base = 0x400n;
       const list = (page: bigint, of: readonly bigint[], order = 0): EdgeList => ({ at: (base + page) << shift, of, order });
@@ -44,7 +45,8 @@ const edges: readonly Edge[] = [
   },
   {
     // A list of two entries that begins with the last word there is: the first call writes that one, the second the one at 0.
-    fits: (arch, { limits }) => arch === 'arm32' && reaches(limits, 0xfffffn) && (limits.ram_pages ?? 18) >= 18,
+    fits: (arch, { limits }) =>
+      arch === 'arm32' && reaches(limits, 0xfffffn) && (limits.ram_pages ?? 18) >= 18 && (limits.max_extents ?? 2n) >= 2n,
     scenario: (arch) => {
       const base = 0x400n;
       const [last, first] = [0xffff_fff8n, 0n];
@@ -72,8 +74,11 @@ const edges: readonly Edge[] = [
     },
   },
   // Frame numbers of more than 32 bits, and the frame number 0, are numbers like any other.
-  { fits: (arch, { limits }) => arch === 'arm64' && reaches(limits, 0x1_0000_0420n), scenario: (arch) => lifeAt(arch, 0x1_0000_0400n) },
-  { fits: () => true, scenario: (arch) => lifeAt(arch, 0n) },
+  {
+    fits: (arch, { limits }) => arch === 'arm64' && reaches(limits, 0x1_0000_041fn) && (limits.max_extents ?? 3n) >= 3n,
+    scenario: (arch) => lifeAt(arch, 0x1_0000_0400n),
+  },
+  { fits: (_, { limits }) => reaches(limits, 0x1fn) && (limits.max_extents ?? 3n) >= 3n, scenario: (arch) => lifeAt(arch, 0n) },
 ];
 
 /** One scenario in so many is one of these. */

@@ -161,6 +161,8 @@ class Stage {
     const [changes, ...otherChanges] = [own, ...elsewhere].map(settle);
     const outcome = { step, op, rc: called.rc, N: countIn(codec, readBack[0]?.bytes) };
     if (named) spill(named, outcome, before, arch);
+    // What a call did to the content of a domain that is not the caller's is nobody's to look at.
+    if (named && named !== caller && !(called.rc < 0 && outcome.N === 0n)) named.forgetAll();
     this.#look(told, this.#views);
     if (named && !named.p2m.isWhole) believe(named, outcome);
     const failed = written.find((answer) => answer.error);

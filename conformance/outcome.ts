@@ -1,7 +1,8 @@
+import { PAGE_SHIFT } from '../src/abi/constants.ts';
 import { type JudgedOp, startExtent } from '../src/abi/ops.ts';
 import type { StructCodec } from '../src/codec/codec.ts';
 import { readField } from '../src/codec/field.ts';
-import { knownEntries, listBehind } from '../src/guest/handle.ts';
+import { entryRange, knownEntries, listBehind } from '../src/guest/handle.ts';
 import type { GuestMemory } from '../src/guest/memory.ts';
 import type { DomainView } from './domain-view.ts';
 import type { World } from './implementation.ts';
@@ -31,8 +32,11 @@ export function spill(view: DomainView, { step, op, rc, N }: Outcome, before: Gu
   if (!populates) return;
   const list = listBehind(populates.extent_start, populates.nr_extents, arch);
   const bases = knownEntries(before, list).map((e) => e.value);
-  for (const gfn of framesOf(bases, populates.extent_order)) view.populated(gfn);
-  if (BigInt(bases.length) < list.count) view.populated(-1n);
+  const gfns = new Set(framesOf(bases, populates.extent_order));
+  for (const gfn of gfns) view.populated(gfn);
+  // Of a list in a page that it populates the call may have read anything.
+  const isOwn = bases.some((_, i) => gfns.has(entryRange(list, BigInt(i)).address >> BigInt(PAGE_SHIFT)));
+  if (isOwn || BigInt(bases.length) < list.count) view.populated(-1n);
 }
 
 /** Without a p2m to look at: what the outcome of a call lets one believe of the frames it named. */

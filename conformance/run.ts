@@ -17,8 +17,8 @@ import { type Scenario, type Step, toJson, tokenOf } from './scenario.ts';
 import { storyOf } from './story.ts';
 import { type Counts, mostDisputed, requirementIds, summarise } from './summary.ts';
 
-/** Most times a scenario is played again to make it smaller: one that is judged, one that breaks the implementation, one that hangs it. */
-const shrinkBudget = { judged: 400, broken: 20, hung: 3 } as const;
+/** Most times a scenario is played again to make it smaller: one that is judged, one that is disputed, one that breaks the implementation, one that hangs it. */
+const shrinkBudget = { judged: 400, disputed: 100, broken: 20, hung: 3 } as const;
 /** Scenarios that may break the implementation before the run ends, one that hangs it counting twice: more would say the same. */
 const mostBroken = 5;
 /** Scenarios that may fail in a row because of the surroundings. */
@@ -106,7 +106,7 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
   for (const [id, found] of suite.found) {
     if (!options.stopped?.()) counterexamples.set(id, await suite.smallest(id, found));
   }
-  if (!options.stopped?.()) await suite.shrinkDisputes();
+  await suite.shrinkDisputes(options.stopped);
   const reached = levelOf(hello);
   return summarise({
     implementation: introduced(hello),
@@ -188,7 +188,8 @@ class Suite {
     this.calls += calls.length;
     this.predicted += checked.agreed.size;
     const dispute = disputeOf(checked);
-    if (dispute && this.#disputed.size < mostDisputed) {
+    const alike = [...this.#disputed.keys()].filter((other) => (other.requirement === undefined) === (dispute?.requirement === undefined));
+    if (dispute && alike.length < mostDisputed) {
       this.#incident('disputed', dispute, drawn);
       this.#disputed.set(this.incidents.at(-1) as Incident, drawn);
     }
@@ -242,10 +243,14 @@ class Suite {
   }
 
   /** The scenarios that the two oracles disagree about, each made as small as it goes. */
-  async shrinkDisputes(): Promise<void> {
+  async shrinkDisputes(stopped: () => boolean = () => false): Promise<void> {
     for (const [incident, drawn] of this.#disputed) {
-      const scenario = await this.#least(drawn, shrinkBudget.judged, async (smaller) => {
+      if (incident.requirement === undefined && this.found.size > 0) continue; // it will not be listed
+      let crashed = false;
+      const scenario = await this.#least(drawn, shrinkBudget.disputed, async (smaller) => {
+        if (crashed || stopped()) return false;
         const checked = await this.#playedAgain(smaller, drawn);
+        crashed = checked?.crash !== undefined;
         const dispute = checked && disputeOf(checked);
         return dispute !== undefined && dispute.requirement === incident.requirement;
       });

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { check } from '../check.ts';
+import { check, nothingSeen } from '../check.ts';
 import { Child } from '../client/child.ts';
-import { type Player, playerOver } from '../client/player.ts';
+import { playerOver } from '../client/player.ts';
 import { Session } from '../client/session.ts';
 import { scenarioFrom } from '../generate.ts';
 import type { Request } from '../implementation.ts';
@@ -53,14 +53,13 @@ async function figures(program: string): Promise<string> {
     [`batches of ${perBatch} steps, their answers read and checked`, () => all(whole, (requests) => session.ask(requests))],
     ['the batches of the harness, read and checked', () => all(sent, (requests) => session.ask(requests))],
     ['play, observe', () => all(made, (scenario) => player.play(observe(scenario, player.hello, () => {})))],
-    [
-      'play, observe, judge by every rule',
-      async () => {
-        judged = 0;
-        for (const scenario of made) judged += (await judgedOn(player, scenario)).calls.length;
-      },
-    ],
+    ['play, observe, judge by every rule', () => judgeAll(false)],
+    ['the same, predicted by the model too', () => judgeAll(true)],
   ];
+  async function judgeAll(predicted: boolean): Promise<void> {
+    judged = 0;
+    for (const scenario of made) judged += (await player.play(check(scenario, player.hello, nothingSeen(), predicted))).calls.length;
+  }
   const samples = cases.map(() => [] as number[]);
   for (let round = -1; round < rounds; round++) {
     for (const [i, [, run]] of cases.entries()) {
@@ -73,14 +72,10 @@ async function figures(program: string): Promise<string> {
   const rows = cases.map(([name], i) => {
     const seconds = median(samples[i] as number[]);
     const ratio = median((samples[i] as number[]).map((s, round) => s / (samples[0]?.[round] as number)));
-    const units = i === cases.length - 1 ? judged : calls;
+    const units = i >= cases.length - 2 ? judged : calls;
     return `  ${name.padEnd(50)} ${(units / seconds).toFixed(0).padStart(6)}  ${ratio.toFixed(2).padStart(6)}`;
   });
   return ['over a pipe to the C example  (median calls per second, time as a ratio to the first row)', ...rows, ''].join('\n');
-}
-
-function judgedOn(player: Player, scenario: Parameters<typeof check>[0]) {
-  return player.play(check(scenario, player.hello));
 }
 
 async function all<T>(items: readonly T[], run: (item: T) => Promise<unknown>): Promise<void> {

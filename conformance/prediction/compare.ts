@@ -1,4 +1,4 @@
-import { PAGE_SHIFT, XENMEMF } from '../../src/abi/constants.ts';
+import { PAGE_SHIFT } from '../../src/abi/constants.ts';
 import { fieldOf } from '../../src/abi/layout.ts';
 import { startExtent } from '../../src/abi/ops.ts';
 import { knownEntries, readEntry } from '../../src/guest/handle.ts';
@@ -26,19 +26,23 @@ export function differs(compared: Compared): string | undefined {
 }
 
 /** Is a guest frame mapped where it is mapped in the model, and does it lead where it did wherever it does so there? */
-function p2mDiffers({ call, asked, ended, done }: Compared): string | undefined {
+function p2mDiffers({ call, asked, before, ended, done }: Compared): string | undefined {
   const { p2mBefore, p2mAfter } = call;
   // Of a struct that cannot be read the domain it names is not known either.
   if (asked.reservations.length === 0) return sameP2m(p2mBefore, p2mAfter) ? undefined : 'the p2m changed, and not in the model';
   const { p2m, changed } = namedIn(ended, asked);
-  const half = isNeighbour(asked) ? pagesFailedAt(call, asked, done) : [];
+  const half = new Set(isNeighbour(asked) ? pagesFailedAt(call, asked, done) : []);
+  const named = new Set(asked.gfns.flat());
+  const { pins } = before;
   for (const [gfn, frame] of p2mAfter) {
     const own = p2m.get(Number(gfn));
     // Not by its frame: the allocator may have given it back what it had.
     const same = !changed.pages.has(Number(gfn));
-    if (half.includes(gfn)) continue;
+    if (half.has(gfn)) continue;
     if (own === undefined && frame !== null) return `guest frame ${hex(gfn)} is a hole in the model, and here leads to ${hex(frame)}`;
     if (own !== undefined && frame === null) return `guest frame ${hex(gfn)} is mapped in the model, and here is a hole`;
+    // A page that nobody named may be moved at any time, unless it is pinned.
+    if (!named.has(gfn) && !pins.has(Number(gfn))) continue;
     const old = p2mBefore.get(gfn);
     if (same && old !== undefined && old !== frame) return `guest frame ${hex(gfn)} keeps its frame in the model, and here has another`;
   }
@@ -52,13 +56,13 @@ function pagesFailedAt({ cmd, before }: ObservedCall, { lists, reservations }: A
   return base === undefined ? [] : framesOf([base], reservations[0]?.extent_order ?? 0);
 }
 
-/** Are the new extents what the model's are: in one piece, aligned, below the limit, each page its own, and told to the guest? */
+/** Can the new frames be renamed to the model's: in one piece, aligned, below the limit, each page its own, and told to the guest? */
 function extentsDiffer({ call, asked, done }: Compared): string | undefined {
   const [given, wanted] = asked.reservations;
   const list = asked.lists[1];
   if (!given || !wanted || !list || done === 0n) return undefined;
-  const bits = XENMEMF.address_bits(wanted.address_bits);
-  const limit = bits === 0 ? undefined : bits > PAGE_SHIFT ? 1n << BigInt(bits - PAGE_SHIFT) : 0n;
+  const bits = wanted.address_bits;
+  const limit = bits === 0 ? undefined : bits >= PAGE_SHIFT ? 1n << BigInt(bits - PAGE_SHIFT) : 0n;
   const pages = 1n << BigInt(wanted.extent_order);
   const told = new Map(knownEntries(call.after, list).map(({ index, value }) => [index, value]));
   const old = framesGiven(call, asked);
@@ -114,17 +118,20 @@ function bytesDiffer({ call, asked, ended, done }: Compared): string | undefined
   const { changed } = caller;
   const [given, wanted] = asked.reservations;
   const frames = given && wanted ? covered(given, wanted, done) : 0n;
+  const start = BigInt(startExtent(call.cmd));
   const count = isExchange(asked) ? fieldOf(asked.codec.layout, 'nr_exchanged').offset : asked.codec.size;
   const kept: [what: string, range: ByteRange][] = [['the struct', { address: asked.arg, length: BigInt(count) }]];
   const told: ByteRange[] = [];
   for (const [i, { range, stride }] of asked.lists.entries()) {
-    // Ops 0 and 6 may tell the guest its frames, get does: that is looked at by what the frames are.
-    const tells = i === 1 ? frames : asked.op === 'populate_physmap' || asked.op === 'increase_reservation' ? done : 0n;
-    const length = tells * BigInt(stride);
-    told.push({ address: range.address, length });
-    if (range.length > length) {
-      kept.push([i === 1 ? 'the output list' : 'the list', { address: range.address + length, length: range.length - length }]);
-    }
+    // Get tells the guest its frames, and ops 0 and 6 may: that is looked at by what the frames are.
+    const tells = asked.op === 'populate_physmap' || asked.op === 'increase_reservation';
+    const [from, to] = i === 1 ? [0n, frames] : tells && done > start ? [start, done] : [0n, 0n];
+    const entries = (first: bigint, end: bigint): ByteRange => {
+      return { address: range.address + first * BigInt(stride), length: (end - first) * BigInt(stride) };
+    };
+    told.push(entries(from, to));
+    const what = i === 1 ? 'the output list' : 'the list';
+    kept.push([what, entries(0n, from)], [what, entries(to, range.length / BigInt(stride))]);
   }
   for (const [what, range] of kept) {
     for (const { address, bytes } of call.after.known(range)) {
@@ -135,11 +142,15 @@ function bytesDiffer({ call, asked, ended, done }: Compared): string | undefined
       if (wrong >= 0) return `${what} holds ${bytes[wrong]} at ${hex(address + BigInt(wrong))}, and ${own?.[wrong]} in the model`;
     }
   }
-  const pages = [...changed.pages].map(BigInt);
-  if (isNeighbour(asked)) pages.push(...listed(call, asked, 0));
-  const allowed = [...told, ...pages.map((gfn) => ({ address: gfn << BigInt(PAGE_SHIFT), length: 1n << BigInt(PAGE_SHIFT) }))];
-  if (isExchange(asked)) allowed.push({ address: asked.arg + BigInt(count), length: BigInt(asked.codec.size - count) });
-  const stray = call.changes?.find((range) => !allowed.some((a) => inside(range, a)));
+  if (isExchange(asked)) told.push({ address: asked.arg + BigInt(count), length: BigInt(asked.codec.size - count) });
+  const handedOver = new Set(isNeighbour(asked) && done > start ? asked.gfns[0] : []);
+  const stray = call.changes?.find((range) => {
+    const first = range.address >> BigInt(PAGE_SHIFT);
+    const last = (range.address + range.length - 1n) >> BigInt(PAGE_SHIFT);
+    if (told.some((a) => inside(range, a))) return false;
+    for (let gfn = first; gfn <= last; gfn++) if (!changed.pages.has(Number(gfn)) && !handedOver.has(gfn)) return true;
+    return false;
+  });
   return stray && `${stray.length} bytes at ${hex(stray.address)} changed, which stay as they are in the model`;
 }
 
@@ -156,13 +167,6 @@ function pagesDiffer({ call, asked, before, ended }: Compared): string | undefin
   if (pagesBefore === undefined || pagesAfter === undefined || isNeighbour(asked)) return undefined;
   const gained = namedIn(ended, asked).owned.size - before.owned.size;
   return pagesAfter - pagesBefore === gained ? undefined : `the domain owned ${pagesBefore} pages, and ${pagesAfter} afterwards`;
-}
-
-/** The guest frames of every extent that a list names, as far as it was seen. */
-export function listed({ before }: Pick<ObservedCall, 'before'>, { lists, reservations }: Asked, i: number): Set<bigint> {
-  const list = lists[i];
-  const bases = list ? knownEntries(before, list).map((entry) => entry.value) : [];
-  return new Set(framesOf(bases, reservations[i]?.extent_order ?? 0));
 }
 
 export function isExchange({ op }: Asked): boolean {

@@ -4,7 +4,7 @@ import { opNumber, XENMEM } from '../../src/abi/ops.ts';
 import type { Decisions } from '../../src/model/decisions.ts';
 import { type Checked, checkHere } from '../check.ts';
 import { scenarioFrom } from '../generate.ts';
-import { type Capability, capabilities, extras, type Hello, type Implementation } from '../implementation.ts';
+import { type Answer, type Capability, capabilities, extras, type Hello, type Implementation, type Request } from '../implementation.ts';
 import { faulty } from '../mutants/faulty.ts';
 import { faultyHypervisor, samples } from '../mutants/kill.ts';
 import { variants } from '../mutants/variants.ts';
@@ -73,54 +73,118 @@ describe('of the faulty hypervisors the two oracles say the same', () => {
   });
 });
 
-describe('what no requirement speaks of is disputed', () => {
-  const { get_dma_buf, decrease_reservation } = XENMEM['dma-buf'];
-  const world = {
-    arch: 'arm64',
-    domains: [{ domid: 1, privileged: true, ram: [{ gfn: 0x40000n, pages: 32 }], holes: [{ gfn: 0x50000n, pages: 16 }] }],
-    free: { low: 16, high: 16 },
-  } as const;
-  const reservation = (extent_start: bigint, domid: number) => ({ extent_start, nr_extents: 1n, extent_order: 0, address_bits: 0, domid });
-  const call = (cmd: number, domid: number, lists: bigint[][]): CallStep => ({
-    do: 'call',
-    domid: 1,
-    cmd,
-    arg: 0x4000_0000n,
-    reservations: lists.map((_, i) => reservation(0x4000_1000n + BigInt(i) * 0x1000n, domid)),
-    nrExchanged: 0n,
-    padding: 0,
-    lists,
-  });
-  const play = (steps: CallStep[], patch: Partial<Decisions>, of = referenceImplementation(patch)): Checked =>
-    checkHere({ world, steps } as Scenario, of, true);
+const { get_dma_buf, put_dma_buf, populate_physmap, decrease_reservation } = XENMEM['dma-buf'];
+const ram = 0x40000n;
+const hole = 0x50000n;
+const world = {
+  arch: 'arm64',
+  domains: [{ domid: 1, privileged: true, ram: [{ gfn: ram, pages: 32 }], holes: [{ gfn: hole, pages: 16 }] }],
+  free: { low: 16, high: 16 },
+} as const;
 
+/** A call on one extent of each list. */
+function call(cmd: number, lists: bigint[][], { domid = 0x7ff0, order = 0, bits = 0 } = {}): CallStep {
+  const reservation = (i: number) => {
+    return { extent_start: 0x4000_1000n + BigInt(i) * 0x1000n, nr_extents: 1n, extent_order: order, address_bits: i * bits, domid };
+  };
+  const reservations = lists.map((_, i) => reservation(i));
+  return { do: 'call', domid: 1, cmd, arg: 0x4000_0000n, reservations, nrExchanged: 0n, padding: 0, lists };
+}
+
+const churn = { do: 'churn', domid: 1, gfn: ram, pages: 32 } as const;
+const get = call(get_dma_buf, [[ram + 8n], [hole]]);
+
+function play(steps: Scenario['steps'], patch: Partial<Decisions>, of = referenceImplementation(patch)): Checked {
+  return checkHere({ world, steps } as Scenario, of, true);
+}
+
+/** The model, with some calls answered otherwise. */
+function but(model: Implementation, answer: (request: Request, rest: () => Answer) => Answer): Implementation {
+  return { hello: model.hello, answer: (requests) => requests.map((r) => answer(r, () => model.answer([r])[0] as Answer)) };
+}
+
+describe('what is left open is not disputed, however it is done', () => {
+  it.each<[string, Scenario['steps'], Partial<Decisions>]>([
+    [
+      'address_bits above 255, by a machine that reads the whole number',
+      [call(get_dma_buf, [[ram + 8n], [hole]], { bits: 0x120 })],
+      { limitBits: () => 0 },
+    ],
+    [
+      'and by one that leaves it unread',
+      [call(get_dma_buf, [[ram + 8n], [hole]], { bits: 0x220 })],
+      { limitBits: () => 0, prefers: 'low' },
+    ],
+    [
+      'a limit under which only this machine has memory',
+      [call(get_dma_buf, [[ram + 8n], [hole]], { bits: 20 })],
+      { noMemory: errno.EINVAL },
+    ],
+    [
+      'a put of an order above MAX_ORDER, where such are welcome',
+      [get, call(put_dma_buf, [[ram]], { order: 19 })],
+      { maxOrder: () => 20, putUnpinned: 0 },
+    ],
+    [
+      'a put of more pages than are followed',
+      [get, call(put_dma_buf, [[hole]], { order: 13 }), churn],
+      { putAllOrNothing: false, maxOrder: () => 18 },
+    ],
+    [
+      'a pinned page that its guest populates anew',
+      [get, call(populate_physmap, [[hole]]), churn],
+      { pinRefuses: () => 0, outputPopulated: 0 },
+    ],
+  ])('%s', (_, steps, patch) => {
+    const implementation = referenceImplementation(patch);
+    const { max_order: __, ...limits } = implementation.hello.limits;
+    expect(disputeOf(play(steps, patch, { ...implementation, hello: { ...implementation.hello, limits } }))).toBeUndefined();
+  });
+
+  it('a page that no call names, and that is moved during one', () => {
+    const model = referenceImplementation();
+    const restless = but(model, (request, rest) => {
+      const answer = rest();
+      if (request.op === 'call') model.answer([{ ...churn, op: 'churn', gfn: ram + 20n, pages: 2 }]);
+      return answer;
+    });
+    expect(disputeOf(play([get, call(put_dma_buf, [[hole]])], {}, restless))).toBeUndefined();
+  });
+
+  it('a world that the model cannot build', () => {
+    const none: Implementation = {
+      hello: referenceImplementation().hello,
+      answer: () => [{ error: { kind: 'unsupported', message: 'no such world' } }],
+    };
+    const far = { ...world, domains: [{ ...world.domains[0], ram: [{ gfn: 1n << 60n, pages: 1 }] }] };
+    expect(disputeOf(checkHere({ world: far, steps: [get] } as Scenario, none, true))).toBeUndefined();
+  });
+});
+
+describe('what no requirement speaks of is disputed', () => {
   it('a get for a domain that does not exist, and done', () => {
-    const get = call(get_dma_buf, 9, [[0x40008n], [0x50000n]]);
-    const { given, disputes } = play([get], { unknownDomain: 0 });
+    const foreign = call(get_dma_buf, [[ram + 8n], [hole]], { domid: 9 });
+    const { given, disputes } = play([foreign], { unknownDomain: 0 });
     expect(given.filter((g) => g.answer.answer === 'violated').map((g) => g.id)).toEqual([]);
     expect(disputes.map((d) => d.message)).toEqual(['the model answers this with rc -ESRCH, nr_exchanged 0, and here it is done']);
-    expect(play([get], {}).disputes).toEqual([]);
+    expect(play([foreign], {}).disputes).toEqual([]);
   });
 
   it('a decrease that is counted and not made', () => {
-    const model = referenceImplementation();
-    const lying: Implementation = {
-      hello: model.hello,
-      answer: (requests) =>
-        requests.flatMap((r) => (r.op === 'call' && opNumber(r.cmd) === decrease_reservation ? [{ rc: 1 }] : model.answer([r]))),
-    };
-    const checked = play([call(decrease_reservation, 0x7ff0, [[0x40008n]])], {}, lying);
+    const lying = but(referenceImplementation(), (r, rest) =>
+      r.op === 'call' && opNumber(r.cmd) === decrease_reservation ? { rc: 1 } : rest(),
+    );
+    const checked = play([call(decrease_reservation, [[ram + 8n]])], {}, lying);
     expect(disputeOf(checked)).toEqual({
       message: expect.stringMatching(/^step 0: guest frame 0x40008 is a hole in the model, and here leads to 0x\w+, and no requirement/),
     });
   });
 
   it('not an errno of its own, and not a refusal that is free', () => {
-    const misaligned = call(get_dma_buf, 0x7ff0, [[0x40009n], [0x50001n]]);
-    const odd = { ...misaligned, reservations: misaligned.reservations.map((r) => ({ ...r, extent_order: 1 })) };
+    const odd = call(get_dma_buf, [[ram + 9n], [hole + 1n]], { order: 1 });
     expect(play([odd], { misaligned: errno.EXDEV }).disputes).toEqual([]);
     expect(play([odd], {}).disputes).toEqual([]);
-    expect(play([misaligned], { inputUnmapped: errno.EXDEV, maxOrder: () => -1 }).disputes.map((d) => d.message)).toEqual([
+    expect(play([get], { inputUnmapped: errno.EXDEV, maxOrder: () => -1 }).disputes.map((d) => d.message)).toEqual([
       'the model does this, and here it ends with rc -EINVAL, nr_exchanged 0',
     ]);
   });

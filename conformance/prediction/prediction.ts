@@ -1,19 +1,16 @@
 import { errno, errnoName, internalErrnos } from '../../src/abi/constants.ts';
 import { startExtent } from '../../src/abi/ops.ts';
-import { knownEntries } from '../../src/guest/handle.ts';
+import { hex64 } from '../../src/codec/hex.ts';
 import { mappableGfns } from '../../src/model/p2m.ts';
 import type { Judgement } from '../../src/rules/judge.ts';
 import type { ObservedCall } from '../../src/trace/call.ts';
 import type { Hello, World } from '../implementation.ts';
 import type { Event } from '../observe.ts';
 import type { Scenario } from '../scenario.ts';
-import { differs, isExchange, isNeighbour, listed } from './compare.ts';
+import { differs, isExchange, isNeighbour } from './compare.ts';
 import { type Asked, Twin } from './twin.ts';
 
 type CallEvent = Event & { readonly kind: 'call' };
-
-/** Extents of ops 0, 1 and 6 that are larger than this are not followed. */
-const mostOrder = 10;
 
 /**
  * The second oracle. It follows a scenario on a twin of the implementation, and of each call says whether the model could have
@@ -21,7 +18,7 @@ const mostOrder = 10;
  * something was not seen, it says nothing; if that left the two in different worlds, nothing from then on.
  */
 export class Prediction {
-  readonly #twin: Twin;
+  readonly #twin: Twin | undefined;
   readonly #world: World;
   readonly #maxGfn: bigint;
   #lost = false;
@@ -29,94 +26,81 @@ export class Prediction {
   readonly agreed: Set<number> = new Set();
 
   constructor({ world }: Scenario, hello: Hello) {
-    this.#twin = new Twin(world, hello);
+    try {
+      this.#twin = new Twin(world, hello);
+    } catch (error) {
+      // A world that was given by hand, and that the model cannot build.
+      if (!(error instanceof RangeError)) throw error;
+    }
     this.#world = world;
     this.#maxGfn = hello.limits.max_gfn ?? 1n << 52n;
   }
 
   /** What the model would never have done, in one sentence; `undefined` if it could have, or nothing is known. */
   take(event: Event, judgement: Judgement | undefined): string | undefined {
-    if (this.#lost) return undefined;
-    const message = event.kind === 'call' ? this.#called(event, judgement) : event.kind === 'churn' ? this.#churned(event) : undefined;
+    const twin = this.#twin;
+    if (this.#lost || !twin) return undefined;
+    const message =
+      event.kind === 'call' ? this.#called(twin, event, judgement) : event.kind === 'churn' ? churned(twin, event) : undefined;
     if (message !== undefined || (event.kind === 'skipped' && event.half)) this.#lost = true;
     return message;
   }
 
-  #churned({ domid, before, after }: Event & { kind: 'churn' }): string | undefined {
-    const { pins } = this.#twin.domain(domid);
-    for (const [gfn, frame] of after) {
-      const old = before.get(gfn);
-      if (old === undefined || old === frame) continue;
-      if (frame === null || old === null)
-        return `a move of pages ${frame === null ? 'unmapped' : 'mapped'} guest frame 0x${gfn.toString(16)}`;
-      if (pins.has(Number(gfn))) return `guest frame 0x${gfn.toString(16)} is pinned in the model, and moved`;
-    }
-    return undefined;
-  }
-
-  #called({ call, inject, step }: CallEvent, judgement: Judgement | undefined): string | undefined {
+  #called(twin: Twin, { call, inject, step }: CallEvent, judgement: Judgement | undefined): string | undefined {
     const { rc } = call;
-    const asked = judgement && this.#twin.ask(call, judgement.op, inject?.fail_alloc);
+    const asked = judgement && twin.ask(call, judgement.op, inject?.fail_alloc);
     if (!asked || rc === undefined) return this.#lose();
     const N = isExchange(asked) ? judgement.facts.N : undefined;
-    if (judgement.callerErred || this.#reachesBeyond(call, asked)) return this.#unpredicted(call, asked, N);
-    const isTidy = !judgement.findings.some((f) => f.blame === 'caller') && this.#isDeclared(call, asked);
-    const wrong = wrongEnd(this.#twin, asked, rc, N, isTidy);
+    if (judgement.callerErred || asked.isTooMuch || this.#isOpen(call, asked)) return this.#unpredicted(twin, call, asked, N);
+    const isTidy = !judgement.findings.some((f) => f.blame === 'caller') && this.#isPlain(twin, asked);
+    const wrong = wrongEnd(twin, asked, rc, N, isTidy);
     if (wrong !== undefined) return wrong;
     const done = doneBy(asked, rc, N);
     if (done === undefined) return this.#lose();
-    const ended = this.#twin.upTo(asked, done);
+    const ended = twin.upTo(asked, done);
     // Of ops 0, 1 and 6 no more is required than that they count: what the twin cannot do it has no say in.
     if (!ended) return isNeighbour(asked) ? this.#lose() : `the model cannot end with ${told(rc, N)}`;
-    const difference = differs({ call, asked, before: this.#twin.domain(asked.named ?? asked.caller), ended, done });
+    const difference = differs({ call, asked, before: twin.domain(asked.named ?? asked.caller), ended, done });
     if (difference !== undefined) return difference;
-    this.#twin.follow(ended);
-    if (asked.op === 'put_dma_buf') this.#put(call, asked, rc);
-    if (isNeighbour(asked)) this.#settle(call, asked);
+    twin.follow(ended, asked.op);
+    if (asked.op === 'put_dma_buf') put(twin, asked, rc);
+    if (isNeighbour(asked)) this.#settle(twin, call, asked);
     this.agreed.add(step);
     return undefined;
   }
 
   /** A page that op 1 or 6 may have taken or given is what it is seen to be; where nothing is seen it may be either. */
-  #settle({ before, p2mAfter }: ObservedCall, asked: Asked): void {
-    const { p2m } = this.#twin.domain(asked.named ?? asked.caller);
-    for (const gfn of listed({ before }, asked, 0)) {
+  #settle(twin: Twin, { p2mAfter }: ObservedCall, asked: Asked): void {
+    const { p2m } = twin.domain(asked.named ?? asked.caller);
+    for (const gfn of asked.gfns[0] ?? []) {
       const frame = p2mAfter.get(gfn);
       if (frame === undefined || p2m.has(Number(gfn)) !== (frame !== null)) this.#lost = true;
     }
   }
 
   /** Where the caller erred nothing is predicted; a refusal that left everything as it was is easily followed all the same. */
-  #unpredicted(call: ObservedCall, asked: Asked, N: bigint | undefined): undefined {
+  #unpredicted(twin: Twin, call: ObservedCall, asked: Asked, N: bigint | undefined): undefined {
     const rc = call.rc as number;
     const changed = call.changes === undefined || call.changes.length > 0 || call.p2mBefore !== call.p2mAfter;
-    if (rc >= 0 || changed || (N !== undefined && N > 0n)) return this.#lose();
-    if (asked.op === 'put_dma_buf') this.#put(call, asked, rc);
+    if (rc >= 0 || changed || (N !== undefined && N > 0n) || (asked.op === 'put_dma_buf' && asked.isTooMuch)) return this.#lose();
+    if (asked.op === 'put_dma_buf') put(twin, asked, rc);
     return undefined;
   }
 
-  #put(call: ObservedCall, asked: Asked, rc: number): void {
-    const pages = [...listed(call, asked, 0)].map(Number);
-    const domid = asked.named ?? asked.caller;
-    // "a partly pinned list: all-or-nothing or prefix": after a refusal any of them may have lost its pin.
-    if (rc === 0) this.#twin.unpinned(domid, pages);
-    else this.#twin.perhapsUnpinned(domid, pages);
-  }
-
-  /** Frames beyond what can be mapped here are for every machine to accept or refuse. */
-  #reachesBeyond({ arch, before }: ObservedCall, { lists }: Asked): boolean {
+  /** Frames beyond what can be mapped here are for every machine to accept or refuse, and `address_bits` above 255 for it to read. */
+  #isOpen({ arch }: ObservedCall, { gfns, reservations }: Asked): boolean {
     const most = BigInt(mappableGfns(arch));
     const end = this.#maxGfn < most ? this.#maxGfn : most;
-    const list = lists[1];
-    return list !== undefined && knownEntries(before, list).some(({ value }) => value + (1n << 12n) >= end);
+    return gfns[1]?.some((gfn) => gfn >= end) === true || (reservations[1]?.address_bits ?? 0) > 255;
   }
 
-  /** Are all outputs RAM or holes of this world? Only "`holes` are unmapped gfns that calls may populate". */
-  #isDeclared(call: ObservedCall, asked: Asked): boolean {
-    const plan = this.#world.domains.find(({ domid }) => domid === (asked.named ?? asked.caller));
+  /** Are all outputs RAM or holes of this world, and not perhaps pinned? "`holes` are unmapped gfns that calls may populate". */
+  #isPlain(twin: Twin, asked: Asked): boolean {
+    const owner = asked.named ?? asked.caller;
+    const plan = this.#world.domains.find(({ domid }) => domid === owner);
     const runs = plan ? [...plan.ram, ...plan.holes] : [];
     const isIn = (page: bigint): boolean => runs.some(({ gfn, pages }) => page >= gfn && page < gfn + BigInt(pages));
-    return [...listed(call, asked, 1)].every(isIn);
+    return asked.gfns[1]?.every((gfn) => isIn(gfn) && !twin.isPerhapsPinned(owner, gfn)) ?? true;
   }
 
   #lose(): undefined {
@@ -125,8 +109,26 @@ export class Prediction {
   }
 }
 
+function churned(twin: Twin, { domid, before, after }: Event & { kind: 'churn' }): string | undefined {
+  const { pins } = twin.domain(domid);
+  for (const [gfn, frame] of after) {
+    const old = before.get(gfn);
+    if (old === undefined || old === frame) continue;
+    if (frame === null || old === null) return `a move of pages ${frame === null ? 'unmapped' : 'mapped'} guest frame ${hex64(gfn)}`;
+    if (pins.has(Number(gfn))) return `guest frame ${hex64(gfn)} is pinned in the model, and moved`;
+  }
+  return undefined;
+}
+
+function put(twin: Twin, { gfns, named, caller }: Asked, rc: number): void {
+  const pages = (gfns[0] ?? []).map(Number);
+  // "a partly pinned list: all-or-nothing or prefix": after a refusal any of them may have lost its pin.
+  if (rc === 0) twin.unpinned(named ?? caller, pages);
+  else twin.perhapsUnpinned(named ?? caller, pages);
+}
+
 /** What is wrong with how a call ended, before anything that it left behind is looked at. */
-function wrongEnd(twin: Twin, asked: Asked, rc: number, N: bigint | undefined, tidy: boolean): string | undefined {
+function wrongEnd(twin: Twin, asked: Asked, rc: number, N: bigint | undefined, isTidy: boolean): string | undefined {
   if (rc < 0 && (errnoName(rc) === undefined || internalErrnos.has(-rc))) return `the model never returns ${errnoName(rc) ?? rc}`;
   if (isNeighbour(asked)) {
     const start = startExtent(asked.cmd);
@@ -145,7 +147,7 @@ function wrongEnd(twin: Twin, asked: Asked, rc: number, N: bigint | undefined, t
   const I = asked.reservations[0]?.nr_extents ?? 0n;
   if (rc === 0 && N !== undefined && N !== I) return `the model does not end with ${told(rc, N)} of ${I} extents`;
   if (N !== undefined && N > most.N) return `the model gets through ${most.N} extents, and here it is ${N}`;
-  if (rc === 0 || rc === -errno.ENOMEM || !tidy) return undefined;
+  if (rc === 0 || !isTidy || isOutOfMemory(rc, asked)) return undefined;
   return twin.atLeast(asked).rc === 0 ? `the model does this, and here it ends with ${told(rc, N)}` : undefined;
 }
 
@@ -153,8 +155,13 @@ function wrongEnd(twin: Twin, asked: Asked, rc: number, N: bigint | undefined, t
 function doneBy(asked: Asked, rc: number, N: bigint | undefined): bigint | undefined {
   if (asked.reservations.length === 0 || asked.op === 'put_dma_buf') return 0n;
   if (isExchange(asked)) return N;
-  if (rc < 0 || (asked.reservations[0]?.extent_order ?? 0) > mostOrder) return undefined;
+  if (rc < 0) return undefined;
   return rc <= startExtent(asked.cmd) ? 0n : BigInt(rc);
+}
+
+/** "address_bits too small" may be -EINVAL as well as -ENOMEM. */
+function isOutOfMemory(rc: number, { reservations }: Asked): boolean {
+  return rc === -errno.ENOMEM || (rc === -errno.EINVAL && reservations[1]?.address_bits !== 0);
 }
 
 function told(rc: number, N: bigint | undefined): string {

@@ -2,7 +2,7 @@ import { DOMID, MAX_ORDER, PAGE_SIZE } from '../../src/abi/constants.ts';
 import { argumentOf, type JudgedOp } from '../../src/abi/ops.ts';
 import type { XenGetDmaBuf, XenMemoryReservation } from '../../src/abi/values.ts';
 import { codecFor, type StructCodec } from '../../src/codec/codec.ts';
-import { type GuestList, listBehind } from '../../src/guest/handle.ts';
+import { type GuestList, knownEntries, listBehind } from '../../src/guest/handle.ts';
 import type { ByteRange } from '../../src/guest/memory.ts';
 import type { Decisions } from '../../src/model/decisions.ts';
 import { memoryOp } from '../../src/model/memory-op.ts';
@@ -12,11 +12,14 @@ import { strict } from '../../src/model/strict.ts';
 import { buildWorld } from '../../src/model/world.ts';
 import type { ObservedCall } from '../../src/trace/call.ts';
 import type { Hello, World } from '../implementation.ts';
+import { framesOf } from '../scenario.ts';
 
-/** Frames free in the twin's machine on either side of 4 GiB: it never runs out, since what an implementation has is its own affair. */
+/** Frames free in the twin's machine on either side of 4 GiB: more than any call that is followed asks for. */
 const plenty = 0x8000;
-/** An order that is refused without a limit being declared: two above MAX_ORDER, as Xen on Arm has had it. */
+/** The highest order that anybody is expected to serve without declaring a limit: two above MAX_ORDER, as Xen on Arm has had it. */
 const undeclaredMaxOrder = MAX_ORDER + 2;
+/** Pages that one list may name, and the order of its extents; a call on more is not followed. */
+const most = { pages: 1 << 13, order: 12 };
 
 /** What a call asks for, as the twin reads it from guest memory. */
 export interface Asked {
@@ -29,6 +32,9 @@ export interface Asked {
   /** The struct's reservations, in memory order. */
   readonly reservations: readonly XenMemoryReservation[];
   readonly lists: readonly GuestList[];
+  /** The guest frames that each list names, as far as it was seen; none of any where there are too many. */
+  readonly gfns: readonly (readonly bigint[])[];
+  readonly isTooMuch: boolean;
   readonly codec: StructCodec<'xen_get_dma_buf'>;
   readonly struct: Uint8Array;
   readonly failAlloc: number | undefined;
@@ -44,7 +50,7 @@ export interface Ended {
 
 /**
  * The reference model beside an implementation under test: the same guests with the same bytes in their memory, on a machine
- * of its own. Of every freedom it knows the two ends: how far a call can be carried out at most, and what must be.
+ * of its own. It knows how far a call can be carried out at most, and which calls must be.
  */
 export class Twin {
   readonly #willing: Decisions;
@@ -58,14 +64,15 @@ export class Twin {
     for (const [domid, domain] of state.domains) state.domains.set(domid, { ...domain, allowance: Number.POSITIVE_INFINITY });
     this.#state = state;
     this.#maybePinned = new Map([...state.domains.keys()].map((domid) => [domid, new Set()]));
-    const maxOrder = (): number => Math.min(limits.max_order ?? undeclaredMaxOrder, MAX_ORDER);
-    const maxExtents = limits.max_extents ?? strict.maxExtents;
-    this.#strict = { ...strict, maxOrder, maxExtents };
-    // Each freedom of the specification's section 6 taken towards doing what was asked.
+    const maxOrder = limits.max_order ?? undeclaredMaxOrder;
+    this.#strict = { ...strict, maxOrder: () => Math.min(maxOrder, MAX_ORDER), maxExtents: limits.max_extents ?? strict.maxExtents };
+    // Each freedom of the specification's section 6 taken towards doing what was asked. Whether there is memory under a limit
+    // is each machine's own affair: that the frames keep it is looked at by what they are.
     this.#willing = {
       ...strict,
-      maxOrder,
-      callerMaxOrder: maxOrder,
+      maxOrder: () => maxOrder,
+      callerMaxOrder: () => maxOrder,
+      limitBits: () => 0,
       strayStart: 0,
       listUnmapped: 0,
       laterInput: 0,
@@ -89,15 +96,20 @@ export class Twin {
     if (!this.#takeOver(call, caller, { address: arg, length: BigInt(codec.size) })) return undefined;
     const struct = before.read(arg, codec.size);
     const common = { op, cmd, arg, caller: domid, codec, failAlloc };
-    if (!struct) return { ...common, named: undefined, reservations: [], lists: [], struct: new Uint8Array(0) };
+    if (!struct) return { ...common, named: undefined, reservations: [], lists: [], gfns: [], isTooMuch: false, struct: new Uint8Array(0) };
     const value = codec.decode(struct);
     const reservations =
       op === 'get_dma_buf' || op === 'exchange' ? [value.in, value.out] : [value.in ?? (value as unknown as XenMemoryReservation)];
     const lists = reservations.map(({ extent_start, nr_extents }) => listBehind(extent_start, nr_extents, arch));
     if (!lists.every(({ range }) => this.#takeOver(call, caller, range))) return undefined;
+    const extents = lists.map((list, i) => {
+      return { bases: knownEntries(before, list).map((entry) => entry.value), order: reservations[i]?.extent_order ?? 0 };
+    });
+    const isTooMuch = extents.some(({ bases, order }) => order > most.order || bases.length * 2 ** order > most.pages);
+    const gfns = isTooMuch ? [] : extents.map(({ bases, order }) => framesOf(bases, order));
     const id = reservations[0]?.domid;
     const named = id === DOMID.SELF ? domid : this.#state.domains.has(id as number) ? id : undefined;
-    return { ...common, named, reservations, lists, struct };
+    return { ...common, named, reservations, lists, gfns, isTooMuch, struct };
   }
 
   /** The bytes of a range as the guest had them; false if there are any in its RAM that were not seen. */
@@ -163,14 +175,19 @@ export class Twin {
     return { rc, N: after ? codec.decode(after).nr_exchanged : 0n, state };
   }
 
-  /** The implementation did this: the twin has done it too. */
-  follow({ state }: Ended): void {
-    for (const [domid, { pins }] of state.domains) {
+  /** The implementation did this: the twin has done it too. What becomes of the pin of a page that its own guest changed is left open. */
+  follow({ state }: Ended, op: JudgedOp): void {
+    for (const [domid, { pins, changed }] of state.domains) {
       const maybe = this.#maybePinned.get(domid) as Set<number>;
       for (const gfn of pins) maybe.add(gfn);
-      for (const gfn of maybe) if (!state.domains.get(domid)?.p2m.has(gfn)) maybe.delete(gfn);
+      if (op !== 'get_dma_buf') for (const gfn of changed.pages) pins.delete(gfn);
     }
     this.#state = state;
+  }
+
+  /** May a page be pinned? */
+  isPerhapsPinned(domid: number, gfn: bigint): boolean {
+    return this.#maybePinned.get(domid)?.has(Number(gfn)) === true;
   }
 
   /** These pages are not pinned any more. */

@@ -193,7 +193,13 @@ export class Facts {
     return extents;
   }
 
-  /** The same in the order of their first frames. */
+  /** Are the extents of a reservation all there are, down to the last entry of its list? */
+  isListed(reservation: Reservation): boolean {
+    const { list } = reservation;
+    return list !== undefined && BigInt(this.extents(reservation).length) >= list.count;
+  }
+
+  /** The extents in the order of their first frames. */
   sorted(reservation: Reservation): readonly Extent[] {
     const known = this.#sorted.get(reservation);
     if (known) return known;
@@ -208,12 +214,21 @@ export class Facts {
     return this.reservations.some((r) => r.domid !== undefined && r.domid !== DOMID.SELF && domid !== undefined && r.domid !== domid);
   }
 
+  /** Is it known whether the pages that the struct names are the caller's own? */
+  get knowsOwner(): boolean {
+    return this.call.domid !== undefined || this.reservations.every((r) => r.domid === DOMID.SELF);
+  }
+
   /** Are all pages known that this call may have given, taken or exchanged, so that their changed content blames nobody? */
   get knowsHandedOver(): boolean {
     if (this.call.changes !== undefined || this.call.space === 'virtual') return true;
-    const complete = (r: Reservation, upTo: bigint): boolean => BigInt(this.extents(r).filter((e) => e.index < upTo).length) >= upTo;
-    if (!this.exchanges) return this.op === 'put_dma_buf' || (this.in.list !== undefined && complete(this.in, this.in.list.count));
+    return this.exchanges ? this.knowsExchanged : this.op === 'put_dma_buf' || this.isListed(this.in);
+  }
+
+  /** Are all extents known that N and K count as exchanged? */
+  get knowsExchanged(): boolean {
     const { N, K } = this;
+    const complete = (r: Reservation, upTo: bigint): boolean => BigInt(this.extents(r).filter((e) => e.index < upTo).length) >= upTo;
     return N !== undefined && K !== undefined && (K === 0n || (complete(this.in, N) && complete(this.out, K)));
   }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { sparseMemory } from '../guest/memory.ts';
 import { observedCall } from '../trace/call.ts';
-import { ARG, type Stage, staged } from './call.stage.ts';
+import { ARG, IN, type Stage, staged } from './call.stage.ts';
 import { judge } from './judge.ts';
 import { traceJudge } from './trace.ts';
 
@@ -70,6 +70,19 @@ describe('nobody is blamed for what was not seen', () => {
     const call = { ...whole, space: 'physical' as const, before: sparseMemory([struct, page(1)]), after: sparseMemory([after, page(2)]) };
     expect(judge(call)?.requirements.get('no-stray-writes')?.answer).toBe('unknown');
   });
+});
+
+it('nobody is blamed for an input page that an output which was not captured may have populated', () => {
+  const p2m: [bigint, bigint | null][] = [
+    [0x40n, 0x80n],
+    [0x41n, 0x81n],
+  ];
+  const call = staged({ p2m: [p2m, p2m] });
+  expect(judge(call)?.requirements.get('get-inputs-released')?.answer).toBe('violated');
+  const struct = (memory: typeof call.before) => [{ address: ARG, bytes: memory.read(ARG, 72)! }];
+  const lists = { address: IN, bytes: call.before.read(IN, 16)! };
+  const seen = { ...call, before: sparseMemory([...struct(call.before), lists]), after: sparseMemory([...struct(call.after), lists]) };
+  expect(judge(seen)?.requirements.get('get-inputs-released')?.answer).toBe('unknown');
 });
 
 describe('nothing holds that was not seen', () => {

@@ -270,7 +270,7 @@ function checkRest(facts: Facts): Answer {
   const rest = entriesRange(facts.out, K, O);
   const allowed = facts.nrExchangedRange ? [facts.nrExchangedRange, ...facts.committed] : facts.committed;
   const stray = strayChange(facts, allowed, rest);
-  if (stray) return unless([describe(facts, stray)]);
+  if (stray) return facts.knowsHandedOver ? unless([describe(facts, stray)]) : notCaptured;
   const remapped = restUnmoved(facts);
   if (remapped.answer === 'violated') return remapped;
   if (K === O && N === facts.in.nr_extents) return notExercised;

@@ -136,6 +136,8 @@ export class PinWatch {
       const [a, b] = [before.get(gfn), after.get(gfn)];
       return a !== undefined && b !== undefined && a !== b;
     };
+    // What moved before, in a call that could not have named it.
+    if (pins.p2m.size > 0) this.#compare(pins, pins.p2m, before, new Set(), answers);
     const controlMoved = some(before.keys(), (gfn) => !pins.everPinned.has(gfn) && !pins.uncertain.has(gfn) && movedPage(gfn));
     this.#compare(pins, before, after, new Set(), answers);
     for (const [gfn, page] of pins.pinned) {

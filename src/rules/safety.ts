@@ -58,6 +58,9 @@ function safety(
 function checkStrayWrites(facts: Facts): Answer {
   const own = ownRanges(facts);
   const handedOver = pagesChangedHands(facts);
+  // Whose pages changed hands, and how many entries were written, decides what may have changed.
+  if (handedOver !== 'none' && facts.call.space === 'physical' && !facts.knowsOwner) return notCaptured;
+  if (handedOver !== 'none' && facts.exchanges && facts.K === undefined) return notCaptured;
   const where = facts.call.space === 'virtual' && handedOver !== 'none' ? own : undefined;
   const stray = strayChange(facts, writable(facts), where);
   if (stray) return handedOver === 'unknown' || !facts.knowsHandedOver ? notCaptured : unless([describe(facts, stray)]);
@@ -110,7 +113,7 @@ function checkConserved(facts: Facts): Answer {
   const doubled = p2mBefore === p2mAfter ? undefined : firstDoubled(facts);
   if (doubled) return violated(doubled);
   const seen = (gfn: bigint): boolean => p2mBefore.has(gfn) && p2mAfter.has(gfn);
-  const all = facts.reservations.every((r) => facts.extents(r).every(({ base }) => seen(base)));
+  const all = facts.reservations.every((r) => facts.isListed(r) && facts.extents(r).every(({ base }) => seen(base)));
   return all && pagesBefore !== undefined && pagesAfter !== undefined && p2mAfter.size > 0 ? holds : noP2m;
 }
 

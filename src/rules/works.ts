@@ -1,4 +1,4 @@
-import { errno, MAX_ORDER, PAGE_SHIFT } from '../abi/constants.ts';
+import { errno, MAX_ORDER } from '../abi/constants.ts';
 import type { ObservedCall } from '../trace/call.ts';
 import { inputsPerChunk, outputsPerChunk } from './exact.ts';
 import { type Facts, pagesOfExtents } from './facts.ts';
@@ -102,8 +102,8 @@ function getWorks({ facts, findings }: Judgement, live: LiveContext): Answer {
     if (live.pins.isPinned(domid, gfn) !== false) return notExercised;
   }
   if (rc === 0) return holds;
-  if (bits > PAGE_SHIFT && bits < 64 && BigInt(wanted.length) > 1n << BigInt(bits - PAGE_SHIFT)) return notExercised; // no machine has as many there
-  if (rc === -errno.ENOMEM) {
+  // A limit under which there is no memory may also be called invalid.
+  if (rc === -errno.ENOMEM || (rc === -errno.EINVAL && bits !== 0)) {
     const free = oi === 0 && oo === 0 ? live.freeFrames(bits) : undefined;
     if (free === undefined || free < O) return unknown('out of memory is excused');
   }
