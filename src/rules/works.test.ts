@@ -95,7 +95,9 @@ describe('get-works', () => {
       { outs: [20n, 40n] },
       { rc: -1 },
       { rc: -12, live: { freeFrames: () => 2n } },
-      { rc: -22, bits: 32, live: { freeFrames: () => 2n } },
+      { rc: -22, bits: 31, live: { freeFrames: () => 2n } },
+      { rc: -22, bits: 32 },
+      { rc: -1, bits: 20 },
     ];
     expect(asked.map(answer)).toEqual(asked.map(() => 'violated'));
     expect(asked.map((get) => answer({ ...get, rc: 0 }))).toEqual(asked.map(() => 'holds'));
@@ -119,7 +121,7 @@ describe('get-works', () => {
     ['no memory, of which nothing is known', { rc: -12 }],
     ['no memory, as there is not enough', { rc: -12, live: { freeFrames: () => 1n } }],
     ['no memory, for larger extents', { rc: -12, ins: [4n], outs: [20n], orders: [1, 1], live: { freeFrames: () => 9n } }],
-    ['a limit that is called invalid', { bits: 20 }],
+    ['a low limit that is called invalid', { bits: 31 }],
     ['nothing to exchange', { ins: [], outs: [] }],
     ['no return code', { missing: 'rc' }],
     ['no struct', { missing: 'arg' }],

@@ -78,6 +78,9 @@ export interface Outcome {
 /** The highest order an implementation may be expected to refuse nothing below of, where it declares none. */
 export const presumedMaxOrder: number = MAX_ORDER + 2;
 
+/** Address bits below which no machine need have memory for a guest. */
+const lowBits = 32;
+
 function getWorks({ facts, findings }: Judgement, live: LiveContext): Answer {
   const { rc } = facts.call;
   const domid = namedDomain(facts);
@@ -102,8 +105,8 @@ function getWorks({ facts, findings }: Judgement, live: LiveContext): Answer {
     if (live.pins.isPinned(domid, gfn) !== false) return notExercised;
   }
   if (rc === 0) return holds;
-  // A limit under which there is no memory may also be called invalid.
-  if (rc === -errno.ENOMEM || (rc === -errno.EINVAL && bits !== 0)) {
+  // A limit so low that hardly any machine has memory there may also be called invalid.
+  if (rc === -errno.ENOMEM || (rc === -errno.EINVAL && bits !== 0 && bits < lowBits)) {
     const free = oi === 0 && oo === 0 ? live.freeFrames(bits) : undefined;
     if (free === undefined || free < O) return unknown('out of memory is excused');
   }
