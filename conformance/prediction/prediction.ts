@@ -159,9 +159,10 @@ function doneBy(asked: Asked, rc: number, N: bigint | undefined): bigint | undef
   return rc <= startExtent(asked.cmd) ? 0n : BigInt(rc);
 }
 
-/** "address_bits too small" may be -EINVAL as well as -ENOMEM. */
+/** Where "address_bits too small" is meant, below 4 GiB, that may be -EINVAL as well as -ENOMEM. */
 function isOutOfMemory(rc: number, { reservations }: Asked): boolean {
-  return rc === -errno.ENOMEM || (rc === -errno.EINVAL && reservations[1]?.address_bits !== 0);
+  const bits = reservations[1]?.address_bits ?? 0;
+  return rc === -errno.ENOMEM || (rc === -errno.EINVAL && bits !== 0 && bits < 32);
 }
 
 function told(rc: number, N: bigint | undefined): string {
