@@ -210,7 +210,7 @@ export const getRules: readonly Rule[] = [
   requirement('get-works', 0, 'run', {
     quote: 'exchanges the pages passed in with a new set of pages',
     reading:
-      'A call without findings, within the declared limits, on plain unpinned RAM, with no failure injected: rc = 0. ENOMEM is excused unless both orders are 0 and enough frames are known to be free.',
+      'A call without findings, within the declared limits, on plain unpinned RAM, with no failure injected: rc = 0. Having no memory is excused (-ENOMEM, and -EINVAL for a limit below 4 GiB) unless both orders are 0 and enough frames are known to be free.',
   }),
 ];
 
