@@ -79,7 +79,7 @@ describe('conform --iut', () => {
 
   it('whose fault no requirement speaks of is disputed by the model: exit 70, and a scenario that shows it', () => {
     const run = ['conform', '--iut', `module:${at('lies.mjs')}`];
-    const { code, stdout } = xenmem([...run, '--runs', '120', '--json', '--report', `text=${at('lies.txt')}`]);
+    const { code, stdout } = xenmem([...run, '--runs', '50', '--json', '--report', `text=${at('lies.txt')}`]);
     const { verdict, requirements, incidents, calls, predicted } = JSON.parse(stdout);
     expect([code, verdict]).toEqual([70, 'inconclusive']);
     expect(requirements.filter((r: { verdict: string }) => r.verdict === 'violated')).toEqual([]);

@@ -18,7 +18,7 @@ import { storyOf } from './story.ts';
 import { type Counts, mostDisputed, requirementIds, summarise } from './summary.ts';
 
 /** Most times a scenario is played again to make it smaller: one that is judged, one that is disputed, one that breaks the implementation, one that hangs it. */
-const shrinkBudget = { judged: 400, disputed: 100, broken: 20, hung: 3 } as const;
+const shrinkBudget = { judged: 400, disputed: 60, broken: 20, hung: 3 } as const;
 /** Scenarios that may break the implementation before the run ends, one that hangs it counting twice: more would say the same. */
 const mostBroken = 5;
 /** Scenarios that may fail in a row because of the surroundings. */

@@ -15,7 +15,7 @@ import { requiredCells } from './cells.ts';
 export const floor = 30;
 
 /** Scenarios that the two oracles disagree about that are kept: more would say the same. */
-export const mostDisputed = 5;
+export const mostDisputed = 3;
 
 /** How often a requirement was found to hold, violated or unknown. */
 export interface Counts {
