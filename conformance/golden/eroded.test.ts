@@ -37,7 +37,7 @@ function* eroded(call: ObservedCall, size: number): Generator<readonly [missing:
       yield [`${key}: the start of piece ${i}`, less(instead({ address: address + 8n, bytes: bytes.subarray(8) }))];
       const at = call.arg === undefined ? -1n : call.arg - address;
       if (at < 0n || at >= BigInt(bytes.length)) continue;
-      for (let length = Number(at); length < Number(at) + size; length += 4) {
+      for (let length = Number(at); length < Number(at) + size; length += 8) {
         yield [`${key}: the struct from byte ${length - Number(at)} on`, less(instead({ address, bytes: bytes.subarray(0, length) }))];
       }
     }

@@ -5,13 +5,17 @@ import { brokenBy, faultyHypervisor, type Sample, samples, sizeOf, smallest } fr
 import { variants } from './variants.ts';
 
 describe('a legal hypervisor is never blamed', () => {
-  it.each(variants.map((variant) => [variant.name, variant] as const))('%s', (_, { patch, hello }) => {
-    const { broken } = brokenBy(referenceImplementation(patch, hello), {
-      seed: 4,
-      scenarios: process.env['XENMEM_LONG'] === undefined ? 30 : 400,
-    });
-    expect([...broken]).toEqual([]);
-  });
+  // In short this is part of what prediction.test.ts plays.
+  it.runIf(process.env['XENMEM_LONG'] !== undefined).each(variants.map((variant) => [variant.name, variant] as const))(
+    '%s',
+    (_, { patch, hello }) => {
+      const { broken } = brokenBy(referenceImplementation(patch, hello), {
+        seed: 4,
+        scenarios: 400,
+      });
+      expect([...broken]).toEqual([]);
+    },
+  );
 
   it('in more than one way for most freedoms', () => {
     expect(new Set(variants.map((variant) => variant.name)).size).toBe(variants.length);
