@@ -11,7 +11,7 @@ import { referenceImplementation } from './reference.ts';
 import { runSuite } from './run.ts';
 
 const run = (on: Implementation, shard?: { index: number; of: number }): Promise<ConformanceResult> =>
-  runSuite({ player: { ...playerHere(on), predicted: true }, arch: ['arm64', 'arm32'], seed: 3, runs: 60, ...(shard && { shard }) });
+  runSuite({ player: { ...playerHere(on), predicted: true }, arch: ['arm64', 'arm32'], seed: 3, runs: 44, ...(shard && { shard }) });
 const json = (result: ConformanceResult): string => JSON.stringify(conformanceJson(result));
 /** On its way through a file. */
 const read = (result: ConformanceResult): ReturnType<typeof readResult> => readResult(JSON.parse(json(result)));

@@ -66,7 +66,7 @@ describe('what cannot be seen is unknown', () => {
     ['no change log', without('changes'), 2],
     ['no page count', without('pages'), 2],
   ])('%s', async (_name, implementation, level) => {
-    const result = await suite(implementation, 3, 300);
+    const result = await suite(implementation, 3, 180);
     expect(result.level).toBe(level);
     expect(result.requirements.filter((r) => r.verdict === 'violated')).toEqual([]);
     const higher = result.requirements.filter((r) => r.exercised > 0 && (r.id === 'get-mfns-returned' || r.id === 'get-pinned'));
