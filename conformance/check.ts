@@ -58,9 +58,9 @@ export function* check(scenario: Scenario, hello: Hello, seen: Checked = nothing
     seen.events.push(event);
     const taken = judge.take(event);
     seen.given.push(...taken.given);
-    const message = prediction?.take(event, taken.judgement);
-    if (prediction?.agreed.has(event.step)) seen.agreed.add(event.step);
-    if (message !== undefined) seen.disputes.push({ step: event.step, message });
+    const said = prediction?.take(event, taken.judgement);
+    if (said?.agrees === true) seen.agreed.add(event.step);
+    if (said?.agrees === false) seen.disputes.push({ step: event.step, message: said.message });
     if (event.kind === 'call' && taken.judgement) {
       seen.calls.push({ step: event.step, event, judgement: taken.judgement });
       outcomes[event.step] = { rc: event.call.rc, N: taken.judgement.facts.N };

@@ -4,10 +4,10 @@ import { type JudgedOp, XENMEM } from '../src/abi/ops.ts';
 import type { XenMemoryReservation } from '../src/abi/values.ts';
 import { breakCall, type Draft, wildCall } from './break-call.ts';
 import { Choices } from './choices.ts';
-import { edgeFor } from './edges.ts';
 import { type Hello, levelOf } from './implementation.ts';
 import { mostNumbers } from './numbers.ts';
 import { bystander, caller, controlPage, extentsOf, intend, type Plan, planWorld, wholeOf } from './plan.ts';
+import { rareFor } from './rare.ts';
 import { type CallStep, framesOf, type Scenario, type Step } from './scenario.ts';
 
 const ops = XENMEM['dma-buf'];
@@ -17,8 +17,8 @@ const ops = XENMEM['dma-buf'];
  * a whole call, because making many small things is what costs time.
  */
 export function scenarioFrom(numbers: readonly number[], arch: Arch, hello: Hello): Scenario {
-  const edge = numbers.length === mostNumbers ? edgeFor(numbers[mostNumbers - 1] as number, arch, hello) : undefined;
-  if (edge) return edge;
+  const rare = numbers.length === mostNumbers ? rareFor(numbers[mostNumbers - 1] as number, arch, hello) : undefined;
+  if (rare) return rare;
   const choices = new Choices(numbers);
   const plan = planWorld(choices, arch, hello);
   const steps: Step[] = [];

@@ -188,11 +188,7 @@ class Suite {
     this.calls += calls.length;
     this.predicted += checked.agreed.size;
     const dispute = disputeOf(checked);
-    const alike = [...this.#disputed.keys()].filter((other) => (other.requirement === undefined) === (dispute?.requirement === undefined));
-    if (dispute && alike.length < mostDisputed) {
-      this.#incident('disputed', dispute, drawn);
-      this.#disputed.set(this.incidents.at(-1) as Incident, drawn);
-    }
+    if (dispute && this.#disputesLike(dispute) < mostDisputed) this.#disputed.set(this.#incident('disputed', dispute, drawn), drawn);
     for (const event of events) if (event.kind === 'skipped') this.#skip(drawn.scenario.steps[event.step]);
     for (const { id, answer } of given) {
       const counts = this.tally.get(id);
@@ -229,9 +225,9 @@ class Suite {
     this.#lost = true;
   }
 
-  #incident(kind: Incident['kind'], about: Pick<Incident, 'message' | 'requirement' | 'evidence'>, { index, scenario }: Drawn): void {
+  #incident(kind: Incident['kind'], about: Pick<Incident, 'message' | 'requirement' | 'evidence'>, { index, scenario }: Drawn): Incident {
     const { message, evidence, requirement } = about;
-    this.incidents.push({
+    const incident: Incident = {
       kind,
       found: index,
       replay: tokenOf(scenario),
@@ -239,7 +235,14 @@ class Suite {
       message,
       ...(requirement !== undefined && { requirement }),
       ...(evidence?.length && { evidence }),
-    });
+    };
+    this.incidents.push(incident);
+    return incident;
+  }
+
+  /** Disputes of the same kind so far: about a requirement, or about none. */
+  #disputesLike({ requirement }: Pick<Incident, 'requirement'>): number {
+    return [...this.#disputed.keys()].filter((other) => (other.requirement === undefined) === (requirement === undefined)).length;
   }
 
   /** The scenarios that the two oracles disagree about, each made as small as it goes. */
@@ -247,14 +250,17 @@ class Suite {
     for (const [incident, drawn] of this.#disputed) {
       if (incident.requirement === undefined && this.found.size > 0) continue; // it will not be listed
       let crashed = false;
+      let { message } = incident;
       const scenario = await this.#least(drawn, shrinkBudget.disputed, async (smaller) => {
         if (crashed || stopped()) return false;
         const checked = await this.#playedAgain(smaller, drawn);
         crashed = checked?.crash !== undefined;
         const dispute = checked && disputeOf(checked);
-        return dispute !== undefined && dispute.requirement === incident.requirement;
+        if (!dispute || dispute.requirement !== incident.requirement) return false;
+        message = dispute.message; // the last that shows it is the least
+        return true;
       });
-      this.incidents[this.incidents.indexOf(incident)] = { ...incident, replay: tokenOf(trim(scenario)) };
+      this.incidents[this.incidents.indexOf(incident)] = { ...incident, message, replay: tokenOf(trim(scenario)) };
     }
   }
 

@@ -137,7 +137,7 @@ function incidentReason(kind: Incident['kind'], incidents: readonly Incident[]):
     flaky: 'broke once, and not again when it was played alone',
     setup: 'could not be judged: the implementation reports a fault of its surroundings',
     undriven: 'could not be played: the implementation does not start any more',
-    disputed: 'is disputed between the rules and the reference model: one of them is wrong',
+    disputed: 'led to a dispute between the rules and the reference model: one of them is wrong',
   }[kind];
   return [`${more.length + 1} ${more.length > 0 ? 'scenarios' : 'scenario'} ${what} (${first.message})`];
 }

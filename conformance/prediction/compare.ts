@@ -1,6 +1,7 @@
 import { PAGE_SHIFT } from '../../src/abi/constants.ts';
 import { fieldOf } from '../../src/abi/layout.ts';
 import { startExtent } from '../../src/abi/ops.ts';
+import { hex64 } from '../../src/codec/hex.ts';
 import { knownEntries, readEntry } from '../../src/guest/handle.ts';
 import { type ByteRange, inside } from '../../src/guest/memory.ts';
 import { at, readBytes } from '../../src/model/p2m.ts';
@@ -9,11 +10,13 @@ import type { ObservedCall, P2m } from '../../src/trace/call.ts';
 import { framesOf } from '../scenario.ts';
 import { type Asked, covered, type Ended } from './twin.ts';
 
+const shift = BigInt(PAGE_SHIFT);
+
 /** A call as it was seen, and as the twin ended it. */
 export interface Compared {
   readonly call: ObservedCall;
   readonly asked: Asked;
-  /** The named domain of the twin before the call. */
+  /** The twin's domain that it is about, before the call. */
   readonly before: Domain;
   readonly ended: Ended;
   /** Input extents done. */
@@ -30,7 +33,7 @@ function p2mDiffers({ call, asked, before, ended, done }: Compared): string | un
   const { p2mBefore, p2mAfter } = call;
   // Of a struct that cannot be read the domain it names is not known either.
   if (asked.reservations.length === 0) return sameP2m(p2mBefore, p2mAfter) ? undefined : 'the p2m changed, and not in the model';
-  const { p2m, changed } = namedIn(ended, asked);
+  const { p2m, changed } = ownerIn(ended, asked);
   const half = new Set(isNeighbour(asked) ? pagesFailedAt(call, asked, done) : []);
   const named = new Set(asked.gfns.flat());
   const { pins } = before;
@@ -39,12 +42,12 @@ function p2mDiffers({ call, asked, before, ended, done }: Compared): string | un
     // Not by its frame: the allocator may have given it back what it had.
     const same = !changed.pages.has(Number(gfn));
     if (half.has(gfn)) continue;
-    if (own === undefined && frame !== null) return `guest frame ${hex(gfn)} is a hole in the model, and here leads to ${hex(frame)}`;
-    if (own !== undefined && frame === null) return `guest frame ${hex(gfn)} is mapped in the model, and here is a hole`;
+    if (own === undefined && frame !== null) return `guest frame ${hex64(gfn)} is a hole in the model, and here leads to ${hex64(frame)}`;
+    if (own !== undefined && frame === null) return `guest frame ${hex64(gfn)} is mapped in the model, and here is a hole`;
     // A page that nobody named may be moved at any time, unless it is pinned.
     if (!named.has(gfn) && !pins.has(Number(gfn))) continue;
     const old = p2mBefore.get(gfn);
-    if (same && old !== undefined && old !== frame) return `guest frame ${hex(gfn)} keeps its frame in the model, and here has another`;
+    if (same && old !== undefined && old !== frame) return `guest frame ${hex64(gfn)} keeps its frame in the model, and here has another`;
   }
   return undefined;
 }
@@ -73,22 +76,24 @@ function extentsDiffer({ call, asked, done }: Compared): string | undefined {
     const mfn = told.get(index) ?? behind;
     if (mfn === undefined || mfn === null) continue;
     if (behind !== undefined && behind !== mfn)
-      return `entry ${index} says ${hex(mfn)}, and guest frame ${hex(gfn)} leads to ${hex(behind)}`;
-    if (mfn % pages !== 0n) return `extent ${index} is at ${hex(mfn)}, no multiple of ${pages}`;
-    if (limit !== undefined && mfn + pages > limit) return `extent ${index} is at ${hex(mfn)}, not below ${hex(limit)}`;
+      return `entry ${index} says ${hex64(mfn)}, and guest frame ${hex64(gfn)} leads to ${frameName(behind)}`;
+    if (mfn % pages !== 0n) return `extent ${index} is at ${hex64(mfn)}, no multiple of ${pages}`;
+    if (limit !== undefined && mfn + pages > limit) return `extent ${index} is at ${hex64(mfn)}, not below ${hex64(limit)}`;
     for (let j = 0n; j < pages; j++) {
       const frame = call.p2mAfter.get(gfn + j);
-      if (frame !== undefined && frame !== mfn + j) return `guest frame ${hex(gfn + j)} leads to ${hex(frame)}, not to ${hex(mfn + j)}`;
-      if (taken.has(mfn + j)) return `frame ${hex(mfn + j)} is given twice`;
-      if (old.get(mfn + j) === chunkOf(asked, 1, index)) return `frame ${hex(mfn + j)} was behind an input of the same chunk`;
+      if (frame !== undefined && frame !== mfn + j)
+        return `guest frame ${hex64(gfn + j)} leads to ${frameName(frame)}, not to ${hex64(mfn + j)}`;
+      if (taken.has(mfn + j)) return `frame ${hex64(mfn + j)} is given twice`;
+      if (old.get(mfn + j) === chunkOf(asked, 1, index)) return `frame ${hex64(mfn + j)} was behind an input of the same chunk`;
       taken.set(mfn + j, gfn + j);
     }
   }
   const others = call.others ?? [];
   for (const [gfn, frame] of [...call.p2mAfter, ...others.flatMap(({ p2mAfter }) => [...p2mAfter])]) {
-    const own = frame === null ? undefined : taken.get(frame);
+    if (frame === null) continue;
+    const own = taken.get(frame);
     if (own !== undefined && (own !== gfn || frame !== call.p2mAfter.get(gfn)))
-      return `frame ${hex(frame)} is behind ${hex(own)} and ${hex(gfn)}`;
+      return `frame ${hex64(frame)} is behind ${hex64(own)} and ${hex64(gfn)}`;
   }
   return undefined;
 }
@@ -139,24 +144,24 @@ function bytesDiffer({ call, asked, ended, done }: Compared): string | undefined
       if (touches(changed.pages, address, bytes.length)) continue;
       const own = readBytes(ended.state, caller, at(address), bytes.length);
       const wrong = own?.findIndex((byte, i) => byte !== bytes[i]) ?? -1;
-      if (wrong >= 0) return `${what} holds ${bytes[wrong]} at ${hex(address + BigInt(wrong))}, and ${own?.[wrong]} in the model`;
+      if (wrong >= 0) return `${what} holds ${bytes[wrong]} at ${hex64(address + BigInt(wrong))}, and ${own?.[wrong]} in the model`;
     }
   }
   if (isExchange(asked)) told.push({ address: asked.arg + BigInt(count), length: BigInt(asked.codec.size - count) });
   const handedOver = new Set(isNeighbour(asked) && done > start ? asked.gfns[0] : []);
   const stray = call.changes?.find((range) => {
-    const first = range.address >> BigInt(PAGE_SHIFT);
-    const last = (range.address + range.length - 1n) >> BigInt(PAGE_SHIFT);
+    const first = range.address >> shift;
+    const last = (range.address + range.length - 1n) >> shift;
     if (told.some((a) => inside(range, a))) return false;
     for (let gfn = first; gfn <= last; gfn++) if (!changed.pages.has(Number(gfn)) && !handedOver.has(gfn)) return true;
     return false;
   });
-  return stray && `${stray.length} bytes at ${hex(stray.address)} changed, which stay as they are in the model`;
+  return stray && `${stray.length} bytes at ${hex64(stray.address)} changed, which stay as they are in the model`;
 }
 
 function othersDiffer({ call }: Compared): string | undefined {
   for (const { domid, changes, p2mBefore, p2mAfter } of call.others ?? []) {
-    if (changes.length > 0) return `the memory of domain ${domid} changed at ${hex(changes[0]?.address ?? 0n)}`;
+    if (changes.length > 0) return `the memory of domain ${domid} changed at ${hex64(changes[0]?.address ?? 0n)}`;
     if (!sameP2m(p2mBefore, p2mAfter)) return `the p2m of domain ${domid} changed`;
   }
   return undefined;
@@ -165,7 +170,7 @@ function othersDiffer({ call }: Compared): string | undefined {
 function pagesDiffer({ call, asked, before, ended }: Compared): string | undefined {
   const { pagesBefore, pagesAfter } = call;
   if (pagesBefore === undefined || pagesAfter === undefined || isNeighbour(asked)) return undefined;
-  const gained = namedIn(ended, asked).owned.size - before.owned.size;
+  const gained = ownerIn(ended, asked).owned.size - before.owned.size;
   return pagesAfter - pagesBefore === gained ? undefined : `the domain owned ${pagesBefore} pages, and ${pagesAfter} afterwards`;
 }
 
@@ -178,13 +183,13 @@ export function isNeighbour(asked: Asked): boolean {
   return !isExchange(asked) && asked.op !== 'put_dma_buf';
 }
 
-function namedIn({ state }: Ended, { named, caller }: Asked): Domain {
-  return domainOf(state, named ?? caller);
+function ownerIn({ state }: Ended, { owner }: Asked): Domain {
+  return domainOf(state, owner);
 }
 
 function touches(pages: ReadonlySet<number>, address: bigint, length: number): boolean {
-  const first = Number(address >> BigInt(PAGE_SHIFT));
-  const last = Number((address + BigInt(length) - 1n) >> BigInt(PAGE_SHIFT));
+  const first = Number(address >> shift);
+  const last = Number((address + BigInt(length) - 1n) >> shift);
   for (let page = first; page <= last; page++) if (pages.has(page)) return true;
   return false;
 }
@@ -198,6 +203,6 @@ function sameP2m(a: P2m, b: P2m): boolean {
   return true;
 }
 
-function hex(value: bigint | null): string {
-  return value === null ? 'no frame' : `0x${value.toString(16)}`;
+function frameName(frame: bigint | null): string {
+  return frame === null ? 'no frame' : `frame ${hex64(frame)}`;
 }

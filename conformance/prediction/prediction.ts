@@ -1,8 +1,9 @@
-import { errno, errnoName, internalErrnos } from '../../src/abi/constants.ts';
+import { errnoName, internalErrnos } from '../../src/abi/constants.ts';
 import { startExtent } from '../../src/abi/ops.ts';
 import { hex64 } from '../../src/codec/hex.ts';
 import { mappableGfns } from '../../src/model/p2m.ts';
 import type { Judgement } from '../../src/rules/judge.ts';
+import { isForMemory } from '../../src/rules/works.ts';
 import type { ObservedCall } from '../../src/trace/call.ts';
 import type { Hello, World } from '../implementation.ts';
 import type { Event } from '../observe.ts';
@@ -11,6 +12,9 @@ import { differs, isExchange, isNeighbour } from './compare.ts';
 import { type Asked, Twin } from './twin.ts';
 
 type CallEvent = Event & { readonly kind: 'call' };
+
+/** What the model says of a step: that it could have ended it so, or in one sentence why never. Nothing, where it cannot tell. */
+export type Said = { readonly agrees: true } | { readonly agrees: false; readonly message: string } | undefined;
 
 /**
  * The second oracle. It follows a scenario on a twin of the implementation, and of each call says whether the model could have
@@ -22,8 +26,6 @@ export class Prediction {
   readonly #world: World;
   readonly #maxGfn: bigint;
   #lost = false;
-  /** The steps that ended as the model could have ended them. */
-  readonly agreed: Set<number> = new Set();
 
   constructor({ world }: Scenario, hello: Hello) {
     try {
@@ -36,17 +38,15 @@ export class Prediction {
     this.#maxGfn = hello.limits.max_gfn ?? 1n << 52n;
   }
 
-  /** What the model would never have done, in one sentence; `undefined` if it could have, or nothing is known. */
-  take(event: Event, judgement: Judgement | undefined): string | undefined {
+  take(event: Event, judgement: Judgement | undefined): Said {
     const twin = this.#twin;
     if (this.#lost || !twin) return undefined;
-    const message =
-      event.kind === 'call' ? this.#called(twin, event, judgement) : event.kind === 'churn' ? churned(twin, event) : undefined;
-    if (message !== undefined || (event.kind === 'skipped' && event.half)) this.#lost = true;
-    return message;
+    const said = event.kind === 'call' ? this.#called(twin, event, judgement) : event.kind === 'churn' ? churned(twin, event) : undefined;
+    if (said?.agrees === false || (event.kind === 'skipped' && event.half)) this.#lost = true;
+    return said;
   }
 
-  #called(twin: Twin, { call, inject, step }: CallEvent, judgement: Judgement | undefined): string | undefined {
+  #called(twin: Twin, { call, inject }: CallEvent, judgement: Judgement | undefined): Said {
     const { rc } = call;
     const asked = judgement && twin.ask(call, judgement.op, inject?.fail_alloc);
     if (!asked || rc === undefined) return this.#lose();
@@ -54,24 +54,23 @@ export class Prediction {
     if (judgement.callerErred || asked.isTooMuch || this.#isOpen(call, asked)) return this.#unpredicted(twin, call, asked, N);
     const isTidy = !judgement.findings.some((f) => f.blame === 'caller') && this.#isPlain(twin, asked);
     const wrong = wrongEnd(twin, asked, rc, N, isTidy);
-    if (wrong !== undefined) return wrong;
+    if (wrong !== undefined) return never(wrong);
     const done = doneBy(asked, rc, N);
     if (done === undefined) return this.#lose();
     const ended = twin.upTo(asked, done);
     // Of ops 0, 1 and 6 no more is required than that they count: what the twin cannot do it has no say in.
-    if (!ended) return isNeighbour(asked) ? this.#lose() : `the model cannot end with ${told(rc, N)}`;
-    const difference = differs({ call, asked, before: twin.domain(asked.named ?? asked.caller), ended, done });
-    if (difference !== undefined) return difference;
+    if (!ended) return isNeighbour(asked) ? this.#lose() : never(`the model cannot end with ${told(rc, N)}`);
+    const difference = differs({ call, asked, before: twin.domain(asked.owner), ended, done });
+    if (difference !== undefined) return never(difference);
     twin.follow(ended, asked.op);
     if (asked.op === 'put_dma_buf') put(twin, asked, rc);
     if (isNeighbour(asked)) this.#settle(twin, call, asked);
-    this.agreed.add(step);
-    return undefined;
+    return { agrees: true };
   }
 
   /** A page that op 1 or 6 may have taken or given is what it is seen to be; where nothing is seen it may be either. */
   #settle(twin: Twin, { p2mAfter }: ObservedCall, asked: Asked): void {
-    const { p2m } = twin.domain(asked.named ?? asked.caller);
+    const { p2m } = twin.domain(asked.owner);
     for (const gfn of asked.gfns[0] ?? []) {
       const frame = p2mAfter.get(gfn);
       if (frame === undefined || p2m.has(Number(gfn)) !== (frame !== null)) this.#lost = true;
@@ -96,11 +95,10 @@ export class Prediction {
 
   /** Are all outputs RAM or holes of this world, and not perhaps pinned? "`holes` are unmapped gfns that calls may populate". */
   #isPlain(twin: Twin, asked: Asked): boolean {
-    const owner = asked.named ?? asked.caller;
-    const plan = this.#world.domains.find(({ domid }) => domid === owner);
+    const plan = this.#world.domains.find(({ domid }) => domid === asked.owner);
     const runs = plan ? [...plan.ram, ...plan.holes] : [];
     const isIn = (page: bigint): boolean => runs.some(({ gfn, pages }) => page >= gfn && page < gfn + BigInt(pages));
-    return asked.gfns[1]?.every((gfn) => isIn(gfn) && !twin.isPerhapsPinned(owner, gfn)) ?? true;
+    return asked.gfns[1]?.every((gfn) => isIn(gfn) && !twin.isPerhapsPinned(asked.owner, gfn)) ?? true;
   }
 
   #lose(): undefined {
@@ -109,22 +107,22 @@ export class Prediction {
   }
 }
 
-function churned(twin: Twin, { domid, before, after }: Event & { kind: 'churn' }): string | undefined {
+function churned(twin: Twin, { domid, before, after }: Event & { kind: 'churn' }): Said {
   const { pins } = twin.domain(domid);
   for (const [gfn, frame] of after) {
     const old = before.get(gfn);
     if (old === undefined || old === frame) continue;
-    if (frame === null || old === null) return `a move of pages ${frame === null ? 'unmapped' : 'mapped'} guest frame ${hex64(gfn)}`;
-    if (pins.has(Number(gfn))) return `guest frame ${hex64(gfn)} is pinned in the model, and moved`;
+    if (frame === null || old === null) return never(`a move of pages ${frame === null ? 'unmapped' : 'mapped'} guest frame ${hex64(gfn)}`);
+    if (pins.has(Number(gfn))) return never(`guest frame ${hex64(gfn)} is pinned in the model, and moved`);
   }
   return undefined;
 }
 
-function put(twin: Twin, { gfns, named, caller }: Asked, rc: number): void {
+function put(twin: Twin, { gfns, owner }: Asked, rc: number): void {
   const pages = (gfns[0] ?? []).map(Number);
   // "a partly pinned list: all-or-nothing or prefix": after a refusal any of them may have lost its pin.
-  if (rc === 0) twin.unpinned(named ?? caller, pages);
-  else twin.perhapsUnpinned(named ?? caller, pages);
+  if (rc === 0) twin.unpinned(owner, pages);
+  else twin.perhapsUnpinned(owner, pages);
 }
 
 /** What is wrong with how a call ended, before anything that it left behind is looked at. */
@@ -147,7 +145,7 @@ function wrongEnd(twin: Twin, asked: Asked, rc: number, N: bigint | undefined, i
   const I = asked.reservations[0]?.nr_extents ?? 0n;
   if (rc === 0 && N !== undefined && N !== I) return `the model does not end with ${told(rc, N)} of ${I} extents`;
   if (N !== undefined && N > most.N) return `the model gets through ${most.N} extents, and here it is ${N}`;
-  if (rc === 0 || !isTidy || isOutOfMemory(rc, asked)) return undefined;
+  if (rc === 0 || !isTidy || isForMemory(rc, asked.reservations[1]?.address_bits ?? 0)) return undefined;
   return twin.atLeast(asked).rc === 0 ? `the model does this, and here it ends with ${told(rc, N)}` : undefined;
 }
 
@@ -159,10 +157,8 @@ function doneBy(asked: Asked, rc: number, N: bigint | undefined): bigint | undef
   return rc <= startExtent(asked.cmd) ? 0n : BigInt(rc);
 }
 
-/** Where "address_bits too small" is meant, below 4 GiB, that may be -EINVAL as well as -ENOMEM. */
-function isOutOfMemory(rc: number, { reservations }: Asked): boolean {
-  const bits = reservations[1]?.address_bits ?? 0;
-  return rc === -errno.ENOMEM || (rc === -errno.EINVAL && bits !== 0 && bits < 32);
+function never(message: string): Said {
+  return { agrees: false, message };
 }
 
 function told(rc: number, N: bigint | undefined): string {

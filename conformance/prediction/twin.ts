@@ -1,4 +1,4 @@
-import { DOMID, MAX_ORDER, PAGE_SIZE } from '../../src/abi/constants.ts';
+import { MAX_ORDER, PAGE_SIZE } from '../../src/abi/constants.ts';
 import { argumentOf, type JudgedOp } from '../../src/abi/ops.ts';
 import type { XenGetDmaBuf, XenMemoryReservation } from '../../src/abi/values.ts';
 import { codecFor, type StructCodec } from '../../src/codec/codec.ts';
@@ -10,14 +10,13 @@ import { at, readBytes, writeBytes } from '../../src/model/p2m.ts';
 import { cloneState, type Domain, domainOf, type State } from '../../src/model/state.ts';
 import { strict } from '../../src/model/strict.ts';
 import { buildWorld } from '../../src/model/world.ts';
+import { presumedMaxOrder } from '../../src/rules/works.ts';
 import type { ObservedCall } from '../../src/trace/call.ts';
 import type { Hello, World } from '../implementation.ts';
 import { framesOf } from '../scenario.ts';
 
 /** Frames free in the twin's machine on either side of 4 GiB: more than any call that is followed asks for. */
 const plenty = 0x8000;
-/** The highest order that anybody is expected to serve without declaring a limit: two above MAX_ORDER, as Xen on Arm has had it. */
-const undeclaredMaxOrder = MAX_ORDER + 2;
 /** Pages that one list may name, and the order of its extents; a call on more is not followed. */
 const most = { pages: 1 << 13, order: 12 };
 
@@ -27,8 +26,8 @@ export interface Asked {
   readonly cmd: number;
   readonly arg: bigint;
   readonly caller: number;
-  /** The domain that the struct names, if there is one. */
-  readonly named: number | undefined;
+  /** Whose pages it is about: the domain that the struct names, or the caller where there is none of that number. */
+  readonly owner: number;
   /** The struct's reservations, in memory order. */
   readonly reservations: readonly XenMemoryReservation[];
   readonly lists: readonly GuestList[];
@@ -64,7 +63,7 @@ export class Twin {
     for (const [domid, domain] of state.domains) state.domains.set(domid, { ...domain, allowance: Number.POSITIVE_INFINITY });
     this.#state = state;
     this.#maybePinned = new Map([...state.domains.keys()].map((domid) => [domid, new Set()]));
-    const maxOrder = limits.max_order ?? undeclaredMaxOrder;
+    const maxOrder = limits.max_order ?? presumedMaxOrder;
     this.#strict = { ...strict, maxOrder: () => Math.min(maxOrder, MAX_ORDER), maxExtents: limits.max_extents ?? strict.maxExtents };
     // Each freedom of the specification's section 6 taken towards doing what was asked. Whether there is memory under a limit
     // is each machine's own affair: that the frames keep it is looked at by what they are.
@@ -96,7 +95,7 @@ export class Twin {
     if (!this.#takeOver(call, caller, { address: arg, length: BigInt(codec.size) })) return undefined;
     const struct = before.read(arg, codec.size);
     const common = { op, cmd, arg, caller: domid, codec, failAlloc };
-    if (!struct) return { ...common, named: undefined, reservations: [], lists: [], gfns: [], isTooMuch: false, struct: new Uint8Array(0) };
+    if (!struct) return { ...common, owner: domid, reservations: [], lists: [], gfns: [], isTooMuch: false, struct: new Uint8Array(0) };
     const value = codec.decode(struct);
     const reservations =
       op === 'get_dma_buf' || op === 'exchange' ? [value.in, value.out] : [value.in ?? (value as unknown as XenMemoryReservation)];
@@ -108,8 +107,8 @@ export class Twin {
     const isTooMuch = extents.some(({ bases, order }) => order > most.order || bases.length * 2 ** order > most.pages);
     const gfns = isTooMuch ? [] : extents.map(({ bases, order }) => framesOf(bases, order));
     const id = reservations[0]?.domid;
-    const named = id === DOMID.SELF ? domid : this.#state.domains.has(id as number) ? id : undefined;
-    return { ...common, named, reservations, lists, gfns, isTooMuch, struct };
+    const owner = id !== undefined && this.#state.domains.has(id) ? id : domid; // DOMID_SELF is the number of no domain
+    return { ...common, owner, reservations, lists, gfns, isTooMuch, struct };
   }
 
   /** The bytes of a range as the guest had them; false if there are any in its RAM that were not seen. */

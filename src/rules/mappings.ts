@@ -147,9 +147,9 @@ export function restUnmoved(facts: Facts): Answer {
   for (const [gfn, after] of p2mAfter) {
     const before = p2mBefore.get(gfn);
     if (before === undefined || before === after || populatedAt(gfn) || releasedAt(gfn)) continue;
-    if (isRest.some((find) => find(gfn)) && !facts.knowsExchanged) return notCaptured;
-    if (isRest.some((find) => find(gfn)))
-      return violated(`guest frame ${hex64(gfn)}, which the call did not reach, ${moved(before, after)}`);
+    if (!isRest.some((find) => find(gfn))) continue;
+    if (!facts.knowsExchanged) return notCaptured;
+    return violated(`guest frame ${hex64(gfn)}, which the call did not reach, ${moved(before, after)}`);
   }
   return holds;
 }

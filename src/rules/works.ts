@@ -78,8 +78,10 @@ export interface Outcome {
 /** The highest order an implementation may be expected to refuse nothing below of, where it declares none. */
 export const presumedMaxOrder: number = MAX_ORDER + 2;
 
-/** Address bits below which no machine need have memory for a guest. */
-const lowBits = 32;
+/** May an exchange under this limit be refused so for want of memory? A limit below 4 GiB, where hardly any machine has some, may be called invalid. */
+export function isForMemory(rc: number, addressBits: number): boolean {
+  return rc === -errno.ENOMEM || (rc === -errno.EINVAL && addressBits !== 0 && addressBits < 32);
+}
 
 function getWorks({ facts, findings }: Judgement, live: LiveContext): Answer {
   const { rc } = facts.call;
@@ -105,8 +107,7 @@ function getWorks({ facts, findings }: Judgement, live: LiveContext): Answer {
     if (live.pins.isPinned(domid, gfn) !== false) return notExercised;
   }
   if (rc === 0) return holds;
-  // A limit so low that hardly any machine has memory there may also be called invalid.
-  if (rc === -errno.ENOMEM || (rc === -errno.EINVAL && bits !== 0 && bits < lowBits)) {
+  if (isForMemory(rc, bits)) {
     const free = oi === 0 && oo === 0 ? live.freeFrames(bits) : undefined;
     if (free === undefined || free < O) return unknown('out of memory is excused');
   }

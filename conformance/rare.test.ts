@@ -1,18 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { errno } from '../src/abi/constants.ts';
 import { checkHere } from './check.ts';
-import { edgeFor } from './edges.ts';
 import { variants } from './mutants/variants.ts';
 import { disputeOf } from './prediction/dispute.ts';
+import { rareFor } from './rare.ts';
 import { referenceImplementation } from './reference.ts';
 import { type Scenario, scenarioOf, tokenOf } from './scenario.ts';
 
 const model = referenceImplementation();
 
-/** All edges that fit, by how the model ends their calls. */
-function edgesOf(arch: 'arm32' | 'arm64', hello = model.hello): Scenario[] {
+/** All that fit, by how the model ends their calls. */
+function raresOf(arch: 'arm32' | 'arm64', hello = model.hello): Scenario[] {
   const numbers = Array.from({ length: 3 }, (_, i) => 31 + 32 * i);
-  return numbers.flatMap((number) => edgeFor(number, arch, hello) ?? []);
+  return numbers.flatMap((number) => rareFor(number, arch, hello) ?? []);
 }
 
 describe('the scenarios that chance would not make', () => {
@@ -34,7 +34,7 @@ describe('the scenarios that chance would not make', () => {
       ],
     ],
   ])('on %s end so, by the rules and by the model', (arch, codes) => {
-    const all = edgesOf(arch).map((scenario) => checkHere(scenario, model, true));
+    const all = raresOf(arch).map((scenario) => checkHere(scenario, model, true));
     expect(all.map(({ calls }) => calls.map(({ event }) => event.call.rc))).toEqual(codes);
     expect(all.flatMap(({ given }) => given.filter((g) => g.answer.answer === 'violated'))).toEqual([]);
     expect(all.flatMap(({ disputes }) => disputes)).toEqual([]);
@@ -44,7 +44,7 @@ describe('the scenarios that chance would not make', () => {
     for (const arch of ['arm32', 'arm64'] as const) {
       for (const { patch, hello } of variants) {
         const implementation = referenceImplementation(patch, hello);
-        for (const scenario of edgesOf(arch, implementation.hello)) {
+        for (const scenario of raresOf(arch, implementation.hello)) {
           expect(scenarioOf(tokenOf(scenario))).toEqual(scenario);
           const checked = checkHere(scenario, implementation, true);
           expect([disputeOf(checked), checked.given.filter((g) => g.answer.answer === 'violated')]).toEqual([undefined, []]);
@@ -55,9 +55,9 @@ describe('the scenarios that chance would not make', () => {
 
   it('are not asked of one that has no room for them', () => {
     const small = { ...model.hello, limits: { max_gfn: 0x1000n }, capabilities: new Set<never>() };
-    expect(edgesOf('arm32', small)).toHaveLength(3);
-    expect(new Set(edgesOf('arm32', small).map((scenario) => scenario.world.domains[0]?.ram[0]?.gfn))).toEqual(new Set([0n]));
-    expect(edgeFor(31, 'arm64', { ...model.hello, commands: { exchange: 11 } })).toBeUndefined();
-    expect(edgeFor(30, 'arm64', model.hello)).toBeUndefined();
+    expect(raresOf('arm32', small)).toHaveLength(3);
+    expect(new Set(raresOf('arm32', small).map((scenario) => scenario.world.domains[0]?.ram[0]?.gfn))).toEqual(new Set([0n]));
+    expect(rareFor(31, 'arm64', { ...model.hello, commands: { exchange: 11 } })).toBeUndefined();
+    expect(rareFor(30, 'arm64', model.hello)).toBeUndefined();
   });
 });

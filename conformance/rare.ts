@@ -11,28 +11,28 @@ import type { CallStep, Scenario } from './scenario.ts';
 const { get_dma_buf, put_dma_buf } = XENMEM['dma-buf'];
 const shift = BigInt(PAGE_SHIFT);
 
-interface Edge {
+interface Rare {
   /** What a hypervisor has to do, or to have, for this to be asked of it. */
   readonly fits: (arch: Arch, hello: Hello) => boolean;
   readonly scenario: (arch: Arch) => Scenario;
 }
 
-/** A list of an edge: where it is, what is written there, and how many of it the struct names (by default all). */
-interface EdgeList {
+/** A list of such a scenario: where it is, what is written there, and how many of it the struct names (by default all). */
+interface RareList {
   readonly at: bigint;
   readonly of: readonly bigint[] | undefined;
   readonly count?: number;
   readonly order?: number;
 }
 
-const edges: readonly Edge[] = [
+const rares: readonly Rare[] = [
   {
     // Frames got for a chunk that then failed are free again: each of two gets fails with one of two frames in hand.
     fits: (_, { capabilities, limits }) =>
       capabilities.has('free') && capabilities.has('fail-alloc') && reaches(limits, 0x41fn) && (limits.max_order ?? 1) > 0,
     scenario: (arch) => {
       const base = 0x400n;
-      const list = (page: bigint, of: readonly bigint[], order = 0): EdgeList => ({ at: (base + page) << shift, of, order });
+      const list = (page: bigint, of: readonly bigint[], order = 0): RareList => ({ at: (base + page) << shift, of, order });
       const one = (first: bigint, hole: bigint): CallStep => ({
         ...call(get_dma_buf, base << shift, [list(1n, [base + first], 1), list(2n, [base + hole, base + hole + 1n])]),
         inject: { fail_alloc: 1 },
@@ -84,11 +84,11 @@ const edges: readonly Edge[] = [
 /** One scenario in so many is one of these. */
 const oneIn = 32;
 
-/** The edge that a number stands for, if it stands for one, of those that this implementation has room for. */
-export function edgeFor(number: number, arch: Arch, hello: Hello): Scenario | undefined {
+/** The one that a number stands for, if it stands for one, of those that this implementation has room for. */
+export function rareFor(number: number, arch: Arch, hello: Hello): Scenario | undefined {
   if (number % oneIn !== oneIn - 1 || hello.commands.get_dma_buf === undefined || hello.commands.put_dma_buf === undefined)
     return undefined;
-  const fitting = edges.filter(({ fits }) => fits(arch, hello));
+  const fitting = rares.filter(({ fits }) => fits(arch, hello));
   return fitting[Math.floor(number / oneIn) % fitting.length]?.scenario(arch);
 }
 
@@ -113,7 +113,7 @@ function worldOf(arch: Arch, ram: readonly PageRun[], holes: readonly PageRun[],
   return { arch, domains: [{ domid: caller, privileged: false, ram, holes }], free };
 }
 
-function call(cmd: number, arg: bigint, lists: readonly EdgeList[]): CallStep {
+function call(cmd: number, arg: bigint, lists: readonly RareList[]): CallStep {
   const reservations = lists.map(({ at, of, count, order = 0 }): XenMemoryReservation => {
     return { extent_start: at, nr_extents: BigInt(count ?? of?.length ?? 0), extent_order: order, address_bits: 0, domid: DOMID.SELF };
   });
