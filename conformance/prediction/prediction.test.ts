@@ -72,7 +72,7 @@ describe('of the faulty hypervisors the two oracles say the same', () => {
           both++;
       }
     }
-  });
+  }, 600_000);
 
   it('nothing that the rules blame of one call is what the model would have done', () => {
     expect(undue).toEqual([]);
