@@ -161,7 +161,7 @@ describe('--json', () => {
             id: 'caller-lists-disjoint',
             blame: 'caller',
             severity: 'error',
-            message: 'the list of 9223372036854775808 entries at 0xffff800012340100 runs past the end',
+            message: 'the list of 9223372036854775808 entries at 0xffff800012340100 runs past the end of the address space',
             where: 'out.extent_start',
             bytes: [32, 40],
           },

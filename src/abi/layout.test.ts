@@ -93,10 +93,10 @@ it('arm32 and arm64 are byte-identical, x86_32 is not', () => {
 
 it('padding lies where SPEC says', () => {
   expect(layoutOf('xen_get_dma_buf', 'arm32').padding).toEqual([
-    { owner: 'in', offset: 26, size: 6 },
-    { owner: 'out', offset: 58, size: 6 },
+    { path: 'in.padding', owner: 'in', offset: 26, size: 6 },
+    { path: 'out.padding', owner: 'out', offset: 58, size: 6 },
   ]);
-  expect(layoutOf('xen_memory_reservation', 'x86_32').padding).toEqual([{ owner: '', offset: 18, size: 2 }]);
+  expect(layoutOf('xen_memory_reservation', 'x86_32').padding).toEqual([{ path: 'padding', owner: '', offset: 18, size: 2 }]);
 });
 
 it('a field that is not in the table is a wrong program', () => {

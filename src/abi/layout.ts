@@ -11,8 +11,9 @@ export interface Field {
   readonly size: number;
 }
 
-/** Bytes that no field covers. `owner` is the path of the struct they belong to, `''` for the outermost. */
+/** Bytes that no field covers. `owner` is the path of the struct they belong to, `''` for the outermost; `path` is theirs, as `in.padding`. */
 export interface Padding {
+  readonly path: string;
   readonly owner: string;
   readonly offset: number;
   readonly size: number;
@@ -87,7 +88,7 @@ function layOut(struct: StructName, arch: Arch): StructLayout {
   const padTo = (boundary: number): void => {
     const start = end;
     end = Math.ceil(end / boundary) * boundary;
-    if (end > start) padding.push({ owner: '', offset: start, size: end - start });
+    if (end > start) padding.push({ path: 'padding', owner: '', offset: start, size: end - start });
   };
   for (const [name, type] of Object.entries(structs[struct]) as [string, FieldType][]) {
     const tag = type.startsWith('struct ') ? (type.slice('struct '.length) as StructName) : undefined;
@@ -99,7 +100,8 @@ function layOut(struct: StructName, arch: Arch): StructLayout {
       members.push({ name, type, offset, size: nested.size, nested });
       for (const f of nested.fields) fields.push({ ...f, path: `${name}.${f.path}`, offset: offset + f.offset });
       for (const p of nested.padding) {
-        padding.push({ owner: p.owner ? `${name}.${p.owner}` : name, offset: offset + p.offset, size: p.size });
+        const owner = p.owner ? `${name}.${p.owner}` : name;
+        padding.push({ path: `${name}.${p.path}`, owner, offset: offset + p.offset, size: p.size });
       }
       end += nested.size;
     } else {

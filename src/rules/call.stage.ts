@@ -1,8 +1,12 @@
 import type { Arch } from '../abi/arch.ts';
+import { layoutOf } from '../abi/layout.ts';
 import { argumentOf, type JudgedOp, XENMEM } from '../abi/ops.ts';
 import { codecFor, type StructCodec } from '../codec/codec.ts';
-import { type Piece, sparseMemory } from '../guest/memory.ts';
+import { type GuestMemory, type Piece, sparseMemory } from '../guest/memory.ts';
 import { type ObservedCall, observedCall } from '../trace/call.ts';
+import { judge } from './judge.ts';
+import type { Answer } from './rule.ts';
+import { ruleOf } from './table.ts';
 
 // Addresses of the struct and of the two lists in every staged call.
 export const [ARG, IN, OUT] = [0x6000_0000n, 0x6000_0100n, 0x6000_0200n] as const;
@@ -94,4 +98,37 @@ export function staged(stage: Stage = {}): ObservedCall {
     ...(stage.p2m && { p2mBefore: new Map(stage.p2m[0]), p2mAfter: new Map(stage.p2m[1]) }),
     ...stage.more,
   });
+}
+
+/** A staged call of whose memory only the struct was captured. */
+export function structOnly(stage: Stage): Pick<ObservedCall, 'before' | 'after'> {
+  const { before, after } = staged(stage);
+  const size = layoutOf(argumentOf[stage.op ?? 'get_dma_buf'], stage.arch ?? 'arm64').size;
+  const only = (memory: GuestMemory): GuestMemory => sparseMemory([{ address: ARG, bytes: memory.read(ARG, size) ?? new Uint8Array(0) }]);
+  return { before: only(before), after: only(after) };
+}
+
+/** What one rule says of a staged call, as one line: `holds`, `unknown: why`, or `violated: what [where from..to]`. */
+export function said(id: string, stage: Stage): string {
+  return saidOf(id, staged(stage));
+}
+
+/** The same of any observed call. A duty of the caller is asked by itself, a requirement as `judge` answers it. */
+export function saidOf(id: string, call: ObservedCall): string {
+  const judgement = judge(call);
+  const rule = ruleOf(id);
+  if (!judgement || !rule?.ops.includes(judgement.op)) return 'not asked';
+  const answer = judgement.requirements.get(id) ?? rule.check?.(judgement.facts);
+  return answer === undefined ? 'not asked' : inWords(answer);
+}
+
+/** An answer as one line. */
+export function inWords(answer: Answer): string {
+  if (answer.answer === 'holds') return 'holds';
+  if (answer.answer === 'unknown') return `unknown: ${answer.why}`;
+  const all = answer.violations.map(({ message, where, bytes }) => {
+    const place = [where, bytes?.join('..')].filter((part) => part !== undefined).join(' ');
+    return place === '' ? message : `${message} [${place}]`;
+  });
+  return `violated: ${all.join('; ')}`;
 }

@@ -1,13 +1,14 @@
 import { arches } from '../abi/arch.ts';
-import { DOMID, domidName, MAX_ORDER, PAGE_SHIFT, XENMEMF } from '../abi/constants.ts';
+import { DOMID, MAX_ORDER, PAGE_SHIFT, XENMEMF } from '../abi/constants.ts';
 import type { JudgedOp } from '../abi/ops.ts';
 import { strayBits } from '../codec/handle.ts';
 import { hex64, toHex } from '../codec/hex.ts';
 import { type ByteRange, overlaps } from '../guest/memory.ts';
 import { inputsPerChunk, isMultiple, outputsPerChunk, sameTotal } from './exact.ts';
-import { type Extent, type Facts, placeOf, type Reservation } from './facts.ts';
+import { type Extent, type Facts, nameDomid, placeOf, type Reservation } from './facts.ts';
 import {
   type Answer,
+  beyondMachines,
   everyOp,
   exchanges,
   holds,
@@ -77,8 +78,8 @@ export const callerRules: readonly Rule[] = [
         const held = argument.subarray(gap.offset, gap.offset + gap.size);
         seen += held.length;
         if (held.every((byte) => byte === 0)) continue;
-        const where = gap.owner === '' ? 'padding' : `${gap.owner}.padding`;
-        found.push({ message: `padding is ${toHex(held, ' ')}, not zero`, where, bytes: [gap.offset, gap.offset + gap.size] });
+        const bytes = [gap.offset, gap.offset + gap.size] as const;
+        found.push({ message: `padding is ${toHex(held, ' ')}, not zero`, where: gap.path, bytes });
       }
       return unless(found, seen === layout.padding.reduce((sum, gap) => sum + gap.size, 0) ? holds : notCaptured);
     },
@@ -120,7 +121,12 @@ export const callerRules: readonly Rule[] = [
         }
         if (r.list.wraps) {
           found.push(
-            at(facts, r, 'extent_start', `the list of ${r.nr_extents} entries at ${hex64(r.list.range.address)} runs past the end`),
+            at(
+              facts,
+              r,
+              'extent_start',
+              `the list of ${r.nr_extents} entries at ${hex64(r.list.range.address)} runs past the end of the address space`,
+            ),
           );
         }
         ranges.push({ name: `the ${r.path} list`, range: r.list.range, reservation: r });
@@ -251,7 +257,7 @@ function checkLaterInput(facts: Facts): Answer {
   const outputs = facts.sorted(out);
   const perIn = inputsPerChunk(given.extent_order, out.extent_order);
   const perOut = outputsPerChunk(given.extent_order, out.extent_order);
-  if (perIn === undefined || perOut === undefined) return unknown('the orders are beyond any machine');
+  if (perIn === undefined || perOut === undefined) return beyondMachines;
   // With overlaps inside one list the sweep below would be quadratic, and caller-out-distinct has said what is wrong.
   if (overlapping(inputs) || overlapping(outputs)) return unknown('extents of one list overlap each other');
   const hit = findLaterInput(inputs, outputs, perIn, perOut);
@@ -302,10 +308,6 @@ function entryAt(facts: Facts, reservation: Reservation, message: string): Viola
 /** The guest frames that a range touches, where addresses are physical. */
 function pagesUnder({ address, length }: ByteRange): { first: bigint; last: bigint } {
   return { first: address >> BigInt(PAGE_SHIFT), last: (address + length - 1n) >> BigInt(PAGE_SHIFT) };
-}
-
-function nameDomid(domid: number): string {
-  return domidName(domid) ?? String(domid);
 }
 
 function show(range: ByteRange): string {

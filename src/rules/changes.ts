@@ -1,3 +1,4 @@
+import type { Field, Padding, StructLayout } from '../abi/layout.ts';
 import { hex64 } from '../codec/hex.ts';
 import { entryRange } from '../guest/handle.ts';
 import { type ByteRange, inside, overlaps } from '../guest/memory.ts';
@@ -5,10 +6,14 @@ import type { P2m } from '../trace/call.ts';
 import type { Facts, Reservation } from './facts.ts';
 import type { Violation } from './rule.ts';
 
-/** What a call may not change but did: the first changed range, inside `where` if given, that no allowed range accounts for. */
+/** What a call may not change but did: the first changed bytes, inside `where` if given, that no allowed range accounts for. */
 export function strayChange(facts: Facts, allowed: readonly ByteRange[], where?: readonly ByteRange[]): ByteRange | undefined {
   const changes = where ? facts.changes.flatMap((change) => where.flatMap((range) => common(change, range) ?? [])) : facts.changes;
-  return changes.find((change) => !covered(change, allowed));
+  for (const change of changes) {
+    const stray = uncovered(change, allowed);
+    if (stray) return stray;
+  }
+  return undefined;
 }
 
 /** The part of a list that a call may write: entries `from` up to `to`. */
@@ -54,15 +59,24 @@ export function describe(facts: Facts, change: ByteRange): Violation {
   if (own && inside(change, own)) {
     const start = Number(change.address - own.address);
     const end = start + Number(change.length);
-    const field = facts.layout.fields.find((f) => start < f.offset + f.size && end > f.offset);
-    return { message: `bytes ${start}..${end} of the struct changed`, where: field?.path ?? 'padding', bytes: [start, end] };
+    return { message: `bytes ${start}..${end} of the struct changed`, where: nameAt(facts.layout, start, end), bytes: [start, end] };
   }
   const list = facts.reservations.find((r) => r.list !== undefined && overlaps(change, r.list.range));
   if (list?.list) {
     const index = (change.address - list.list.range.address) / BigInt(list.list.stride);
     return { message: `entry ${index < 0n ? 0n : index} of the ${list.path === '' ? '' : `${list.path} `}list changed` };
   }
-  return { message: `${change.length} bytes at ${hex64(change.address)} changed` };
+  return { message: `${bytes(change.length)} at ${hex64(change.address)} changed` };
+}
+
+/** The first field, or else the padding, that has bytes of a range of the struct: every byte is of one of them. */
+function nameAt({ fields, padding }: StructLayout, start: number, end: number): string {
+  return ([...fields, ...padding].find((part) => start < part.offset + part.size && part.offset < end) as Field | Padding).path;
+}
+
+/** A number of bytes in words. */
+export function bytes(count: bigint): string {
+  return count === 1n ? '1 byte' : `${count} bytes`;
 }
 
 /** How a mapping differs, in words. */
@@ -78,13 +92,17 @@ function common(a: ByteRange, b: ByteRange): ByteRange | undefined {
   return { address, length: (endA < endB ? endA : endB) - address };
 }
 
-function covered(change: ByteRange, allowed: readonly ByteRange[]): boolean {
-  let at = change.address;
+/** The first bytes of a change that lie in no allowed range. */
+function uncovered(change: ByteRange, allowed: readonly ByteRange[]): ByteRange | undefined {
   const end = change.address + change.length;
-  while (at < end) {
-    const cover = allowed.find((range) => range.address <= at && at < range.address + range.length);
-    if (!cover) return false;
-    at = cover.address + cover.length;
+  let address = change.address;
+  while (address < end) {
+    const cover = allowed.find((range) => range.address <= address && address < range.address + range.length);
+    if (!cover) {
+      const next = allowed.reduce((least, range) => (address < range.address && range.address < least ? range.address : least), end);
+      return { address, length: next - address };
+    }
+    address = cover.address + cover.length;
   }
-  return true;
+  return undefined;
 }

@@ -1,4 +1,4 @@
-import { DOMID, PAGE_SHIFT } from '../abi/constants.ts';
+import { DOMID, domidName, PAGE_SHIFT } from '../abi/constants.ts';
 import { fieldOf, layoutOf, type StructLayout } from '../abi/layout.ts';
 import { argumentOf, type JudgedOp, startExtent } from '../abi/ops.ts';
 import type { StructName } from '../abi/structs.ts';
@@ -255,6 +255,11 @@ export function addressesOf(extent: Extent): ByteRange {
 export function placeOf({ layout }: Facts, path: string): { where: string; bytes: [number, number] } {
   const { offset, size } = fieldOf(layout, path);
   return { where: path, bytes: [offset, offset + size] };
+}
+
+/** A domain by its special name, else by its number. */
+export function nameDomid(domid: number): string {
+  return domidName(domid) ?? String(domid);
 }
 
 function byBase(a: Extent, b: Extent): number {

@@ -1,12 +1,12 @@
-import { DOMID, domidName, errnoName, internalErrnos, PAGE_SHIFT } from '../abi/constants.ts';
+import { DOMID, errnoName, internalErrnos, PAGE_SHIFT } from '../abi/constants.ts';
 import { hex64 } from '../codec/hex.ts';
 import { knownEntries } from '../guest/handle.ts';
 import { type ByteRange, overlaps } from '../guest/memory.ts';
 import { anyChange, describe, entriesRange, strayChange } from './changes.ts';
 import { inputsPerChunk, isMultiple, pagesOf, sameTotal } from './exact.ts';
-import { addressesOf, type Facts, placeOf } from './facts.ts';
+import { addressesOf, type Facts, nameDomid, placeOf } from './facts.ts';
 import { inputsReleased, mappedAtOutputs, newPages, populated, restUnmoved, returnedFrames } from './mappings.ts';
-import { type Answer, exchanges, holds, notCaptured, notExercised, type Rule, unknown, unless, violated } from './rule.ts';
+import { type Answer, beyondMachines, exchanges, holds, notCaptured, notExercised, type Rule, unknown, unless, violated } from './rule.ts';
 
 /** What op 26 promises; op 11, its parent, is held to the same sentences but for the pin. */
 export const getRules: readonly Rule[] = [
@@ -58,11 +58,10 @@ export const getRules: readonly Rule[] = [
       if (rc === undefined || N === undefined || I === undefined || oi === undefined || oo === undefined) return notCaptured;
       if (N > I) return violated(`nr_exchanged is ${N}, more than the ${I} input extents`, placeOf(facts, 'nr_exchanged'));
       const chunk = inputsPerChunk(oi, oo);
-      if (N === 0n || (chunk !== undefined && N % chunk === 0n)) return holds;
-      return violated(
-        `nr_exchanged is ${N}, not a multiple of the ${chunk ?? `2^${oo - oi}`} input extents of a chunk`,
-        placeOf(facts, 'nr_exchanged'),
-      );
+      if (N === 0n) return holds;
+      if (chunk === undefined) return beyondMachines;
+      if (N % chunk === 0n) return holds;
+      return violated(`nr_exchanged is ${N}, not a multiple of the ${chunk} input extents of a chunk`, placeOf(facts, 'nr_exchanged'));
     },
   }),
   requirement('get-mfns-returned', 1, 'call', {
@@ -176,7 +175,7 @@ export const getRules: readonly Rule[] = [
     check(facts) {
       const [a, b] = [facts.in.domid, facts.out.domid];
       if (a === undefined || b === undefined) return notCaptured;
-      return a === b || !asksForAny(facts) ? notExercised : refused(facts, `in.domid is ${a} and out.domid is ${b}`);
+      return a === b || !asksForAny(facts) ? notExercised : refused(facts, `in.domid is ${nameDomid(a)} and out.domid is ${nameDomid(b)}`);
     },
   }),
   requirement('get-refuses-size-mismatch', 0, 'call', {
@@ -204,7 +203,7 @@ export const getRules: readonly Rule[] = [
       if (domid === undefined || named.includes(undefined)) return notCaptured;
       const foreign = named.find((d) => d !== DOMID.SELF && d !== domid);
       if (foreign === undefined || !asksForAny(facts)) return notExercised;
-      return refused(facts, `domain ${domid} is unprivileged and names ${domidName(foreign as number) ?? foreign}`);
+      return refused(facts, `domain ${domid} is unprivileged and names ${nameDomid(foreign)}`);
     },
   }),
   requirement('get-works', 0, 'run', {

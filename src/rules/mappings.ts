@@ -3,7 +3,7 @@ import { knownEntries } from '../guest/handle.ts';
 import { moved } from './changes.ts';
 import { inputsPerChunk, outputsPerChunk } from './exact.ts';
 import type { Extent, Facts } from './facts.ts';
-import { type Answer, holds, noP2m, notCaptured, notExercised, unknown, unless, type Violation, violated } from './rule.ts';
+import { type Answer, holds, mappingUnseen, notCaptured, notExercised, unknown, unless, type Violation, violated } from './rule.ts';
 
 // The level 1 requirements of op 26: what the p2m must look like after the call. Each stops at the first page whose mapping
 // was not observed, so a hostile order costs nothing.
@@ -31,19 +31,19 @@ export function returnedFrames(facts: Facts, limit: bigint | undefined): Answer 
     }
     judged += 1n;
   }
-  return judged === limit ? holds : facts.call.p2mAfter.size === 0 ? noP2m : notCaptured;
+  return judged === limit ? holds : mappingUnseen(facts);
 }
 
 /** Judges each page of each committed output extent by the frame behind it; `base` is the frame behind the extent's first page. */
 export function mappedAtOutputs(facts: Facts, check: (base: bigint, j: bigint, frame: bigint) => string | undefined): Answer {
   return forOutputs(facts, (output) => {
-    const base = facts.call.p2mAfter.get(output.base);
+    // Of a hole get-populates-gpfns says what is wrong.
+    const base = facts.call.p2mAfter.get(output.base) ?? undefined;
     if (base === undefined) return 'unseen';
-    if (base === null) return 'unseen'; // get-populates-gpfns says what is wrong
     for (let j = 1n; j < output.pages; j++) {
-      const frame = facts.call.p2mAfter.get(output.base + j);
+      const frame = facts.call.p2mAfter.get(output.base + j) ?? undefined;
       if (frame === undefined) return 'unseen';
-      const message = frame === null ? undefined : check(base, j, frame);
+      const message = check(base, j, frame);
       if (message) return { message: `output extent ${output.index}: ${message}` };
     }
     return undefined;
@@ -97,7 +97,7 @@ export function newPages(facts: Facts): Answer {
     return undefined;
   });
   if (answer.answer !== 'holds') return answer;
-  return unseen ? noP2m : facts.isListed(facts.in) ? holds : notCaptured;
+  return unseen ? mappingUnseen(facts) : facts.isListed(facts.in) ? holds : notCaptured;
 }
 
 export function inputsReleased(facts: Facts): Answer {
@@ -116,14 +116,14 @@ export function inputsReleased(facts: Facts): Answer {
     for (let j = 0n; j < input.pages; j++) {
       const gfn = input.base + j;
       const [before, after] = [facts.call.p2mBefore.get(gfn), facts.call.p2mAfter.get(gfn)];
-      if (after === undefined) return noP2m;
+      if (after === undefined) return mappingUnseen(facts);
       if (after === null) continue;
       const output = outputAt(gfn);
       // An output that was not captured may have populated it.
       if (!output && BigInt(outputs.length) < K) return notCaptured;
       if (!output) return violated(`guest frame ${hex64(gfn)} of input extent ${input.index} still has frame ${hex64(after)} behind it`);
       if (chunks.ofOutput(output) !== chunks.ofInput(input)) continue;
-      if (before === undefined) return noP2m;
+      if (before === undefined) return mappingUnseen(facts);
       if (before === after) {
         return violated(`guest frame ${hex64(gfn)} of input extent ${input.index} has kept its frame ${hex64(after)}`);
       }
@@ -136,7 +136,7 @@ export function inputsReleased(facts: Facts): Answer {
 export function restUnmoved(facts: Facts): Answer {
   const { N, K } = facts;
   const { p2mBefore, p2mAfter } = facts.call;
-  if (N === undefined || K === undefined || p2mAfter.size === 0) return noP2m;
+  if (N === undefined || K === undefined || p2mAfter.size === 0) return mappingUnseen(facts);
   if (!facts.call.translated) return machineFrames;
   if (p2mBefore === p2mAfter) return holds;
   const [inputs, outputs] = [facts.sorted(facts.in), facts.sorted(facts.out)];
@@ -165,7 +165,7 @@ function forOutputs(facts: Facts, check: (output: Output) => Violation | 'unseen
     if (found === 'unseen') unseen = true;
     else if (found) return unless([found]);
   }
-  return unseen ? (facts.call.p2mAfter.size === 0 ? noP2m : notCaptured) : holds;
+  return unseen ? mappingUnseen(facts) : holds;
 }
 
 function committedOutputs(facts: Facts, K: bigint): Output[] {

@@ -2,10 +2,10 @@ import { PAGE_SHIFT } from '../abi/constants.ts';
 import type { JudgedOp } from '../abi/ops.ts';
 import { hex64 } from '../codec/hex.ts';
 import { overlaps } from '../guest/memory.ts';
-import { describe, moved, strayChange } from './changes.ts';
+import { bytes, describe, moved, strayChange } from './changes.ts';
 import { addressesOf, type Facts, pagesOfExtents } from './facts.ts';
 import { checkRc } from './get.ts';
-import { type Answer, holds, noP2m, notCaptured, notExercised, type Rule, unless, violated } from './rule.ts';
+import { type Answer, holds, mappingUnseen, notCaptured, notExercised, type Rule, unless, violated } from './rule.ts';
 
 const put: readonly JudgedOp[] = ['put_dma_buf'];
 
@@ -67,26 +67,21 @@ function checkKept(facts: Facts): Answer {
   if (list === undefined || count === undefined) return notCaptured;
   if (count === 0n) return notExercised;
   const extents = facts.extents(facts.in);
-  let mapped = BigInt(extents.length) === count;
-  let watched = mapped && space === 'physical';
-  for (const extent of extents) {
-    const addresses = addressesOf(extent);
-    if (space === 'physical' && !facts.foreign) {
-      const hit = facts.changes.find((change) => overlaps(change, addresses));
-      if (hit)
-        return violated(
-          `${hit.length} bytes changed at ${hex64(hit.address)}, in listed guest frame ${hex64(hit.address >> BigInt(PAGE_SHIFT))}`,
-        );
-      watched &&= facts.call.changes !== undefined;
-    }
+  const listed = facts.isListed(facts.in);
+  // Whose pages they are decides whether it is their content that was watched.
+  const own = space === 'physical' && facts.knowsOwner && !facts.foreign;
+  const hit = own && facts.changes.find((change) => extents.some((extent) => overlaps(change, addressesOf(extent))));
+  if (hit) {
+    const gfn = hex64(hit.address >> BigInt(PAGE_SHIFT));
+    return violated(`${bytes(hit.length)} changed at ${hex64(hit.address)}, in listed guest frame ${gfn}`);
   }
   const pages = pagesOfExtents(extents);
-  mapped &&= pages !== undefined;
+  let mapped = listed && pages !== undefined;
   for (const gfn of pages ?? []) {
     const [before, after] = [p2mBefore.get(gfn), p2mAfter.get(gfn)];
-    mapped &&= before !== undefined && after !== undefined;
-    if (before === undefined || after === undefined || before === after) continue;
-    return violated(`listed guest frame ${hex64(gfn)} ${moved(before, after)}`);
+    if (before === undefined || after === undefined) mapped = false;
+    else if (before !== after) return violated(`listed guest frame ${hex64(gfn)} ${moved(before, after)}`);
   }
-  return mapped || watched ? holds : noP2m;
+  if (!listed) return notCaptured;
+  return mapped || (own && facts.call.changes !== undefined) ? holds : mappingUnseen(facts);
 }

@@ -1,9 +1,9 @@
-import { errnoName, internalErrnos } from '../abi/constants.ts';
 import type { JudgedOp } from '../abi/ops.ts';
 import { knownEntries, readEntry } from '../guest/handle.ts';
 import type { ByteRange } from '../guest/memory.ts';
 import { describe, entriesRange, strayChange } from './changes.ts';
 import type { Facts } from './facts.ts';
+import { checkRc } from './get.ts';
 import { type Answer, holds, notCaptured, notExercised, type Rule, unknown, unless, violated } from './rule.ts';
 
 const reservationOps: readonly JudgedOp[] = ['increase_reservation', 'decrease_reservation', 'populate_physmap'];
@@ -15,9 +15,7 @@ export const reservationRules: readonly Rule[] = [
     reading: 'rc < 0 is a known errno; otherwise start_extent ≤ rc ≤ max(nr_extents, start_extent).',
     check({ call: { rc }, start, in: { nr_extents } }) {
       if (rc === undefined) return notCaptured;
-      if (rc < 0) {
-        return errnoName(rc) === undefined || internalErrnos.has(-rc) ? violated(`rc is ${rc}: no errno of Xen's public errno.h`) : holds;
-      }
+      if (rc < 0) return checkRc(rc);
       if (BigInt(rc) < start) return violated(`rc is ${rc}, below start_extent ${start}`);
       if (BigInt(rc) === start) return holds;
       if (nr_extents === undefined) return notCaptured;

@@ -49,7 +49,13 @@ export const holds: Answer = { answer: 'holds' };
 
 export const notExercised: Answer = unknown('not exercised by this call');
 export const notCaptured: Answer = unknown('not captured');
-export const noP2m: Answer = unknown('the p2m was not observed');
+export const beyondMachines: Answer = unknown('the orders are beyond any machine');
+const noP2m: Answer = unknown('the p2m was not observed');
+
+/** The answer where a mapping was not seen. */
+export function mappingUnseen({ call }: Facts): Answer {
+  return call.p2mAfter.size === 0 ? noP2m : notCaptured;
+}
 
 /** An answer of `unknown`, with the reason. */
 export function unknown(why: string): Answer {

@@ -2,11 +2,24 @@ import { addressLimit } from '../abi/arch.ts';
 import type { JudgedOp } from '../abi/ops.ts';
 import { hex64 } from '../codec/hex.ts';
 import { type ByteRange, overlaps } from '../guest/memory.ts';
-import { anyChange, describe, entriesRange, firstMoved, strayChange } from './changes.ts';
+import { anyChange, bytes, describe, entriesRange, firstMoved, strayChange } from './changes.ts';
 import { addressesOf, type Facts } from './facts.ts';
 import { restUnmoved } from './mappings.ts';
 import { writableEntries } from './reservation.ts';
-import { type Answer, everyOp, exchanges, holds, noP2m, notCaptured, notExercised, type Rule, unknown, unless, violated } from './rule.ts';
+import {
+  type Answer,
+  everyOp,
+  exchanges,
+  holds,
+  mappingUnseen,
+  notCaptured,
+  notExercised,
+  type Rule,
+  unknown,
+  unless,
+  type Violation,
+  violated,
+} from './rule.ts';
 
 const exchangesAndPut: readonly JudgedOp[] = [...exchanges, 'put_dma_buf'];
 
@@ -98,7 +111,7 @@ function checkIsolation({ call: { others } }: Facts): Answer {
   if (others.length === 0) return notExercised;
   for (const { domid, changes, p2mBefore, p2mAfter } of others) {
     const [change] = changes;
-    if (change) return violated(`${change.length} bytes at ${hex64(change.address)} of domain ${domid} changed`);
+    if (change) return violated(`${bytes(change.length)} at ${hex64(change.address)} of domain ${domid} changed`);
     const other = firstMoved(p2mBefore, p2mAfter, ` of domain ${domid}`);
     if (other) return violated(other);
   }
@@ -114,7 +127,7 @@ function checkConserved(facts: Facts): Answer {
   if (doubled) return violated(doubled);
   const seen = (gfn: bigint): boolean => p2mBefore.has(gfn) && p2mAfter.has(gfn);
   const all = facts.reservations.every((r) => facts.isListed(r) && facts.extents(r).every(({ base }) => seen(base)));
-  return all && pagesBefore !== undefined && pagesAfter !== undefined && p2mAfter.size > 0 ? holds : noP2m;
+  return all && pagesBefore !== undefined && pagesAfter !== undefined && p2mAfter.size > 0 ? holds : mappingUnseen(facts);
 }
 
 /** The first frame that the call made appear behind two guest frames or in two domains, in words. */
@@ -147,17 +160,17 @@ function checkBadAddress(facts: Facts): Answer {
   if (!struct && !list?.list) return facts.whole || unmapped.length > 0 ? notExercised : notCaptured;
   const name = struct ? `the struct ${struct}` : `the ${list?.path} list ${why(list?.list?.range as ByteRange)}`;
   if (rc >= 0) return violated(`${name}, but rc is ${rc}`);
+  const butChanged = (change: Violation): Answer => unless([{ ...change, message: `${name}, but ${change.message}` }]);
   if (struct) return anyChange(facts) || facts.call.changes === undefined ? notCaptured : holds;
   if (facts.op === 'put_dma_buf') {
     const change = anyChange(facts);
-    if (change) return unless([{ ...change, message: `${name}, but ${change.message}` }]);
+    if (change) return butChanged(change);
     return facts.call.changes === undefined ? notCaptured : holds;
   }
-  const { K } = facts;
-  if (K === undefined) return notCaptured;
-  const stray = strayChange(facts, [...writable(facts)], ownRanges(facts));
-  if (stray) return unless([describe(facts, stray)]);
+  if (facts.K === undefined) return notCaptured;
+  const stray = strayChange(facts, writable(facts), ownRanges(facts));
+  if (stray) return butChanged(describe(facts, stray));
   const rest = restUnmoved(facts);
-  if (rest.answer === 'violated') return rest;
+  if (rest.answer === 'violated') return butChanged(rest.violations[0] as Violation);
   return facts.call.changes !== undefined || facts.isSeen(facts.in) || facts.isSeen(facts.out) ? holds : notCaptured;
 }

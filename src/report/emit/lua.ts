@@ -76,10 +76,9 @@ function choices(layouts: readonly StructLayout[]): string[] {
 }
 
 function structText(layout: StructLayout): string {
-  const path = (owner: string): string => (owner === '' ? 'padding' : `${owner}.padding`);
   const fields = [
     ...layout.fields.map((f) => ({ path: f.path, offset: f.offset, size: f.size, kind: kindOf(f.type) })),
-    ...layout.padding.map((p) => ({ path: path(p.owner), offset: p.offset, size: p.size, kind: 'padding' })),
+    ...layout.padding.map((p) => ({ path: p.path, offset: p.offset, size: p.size, kind: 'padding' })),
   ].sort((a, b) => a.offset - b.offset);
   const nested = layout.members.flatMap((member) => (member.nested ? [`"${member.name}."`] : []));
   const exchanges = layout.struct === argumentOf.exchange || layout.struct === argumentOf.get_dma_buf;

@@ -1,0 +1,107 @@
+import { describe, expect, it } from 'vitest';
+import { unknownMemory } from '../guest/memory.ts';
+import { type Stage, said, structOnly } from './call.stage.ts';
+
+const populate: Stage = { op: 'populate_physmap', in: { list: [0x40n, 0x41n, 0x42n] }, rc: 3 };
+const pv: Stage = { ...populate, more: { translated: false } };
+const increase: Stage = { ...populate, op: 'increase_reservation' };
+const decrease: Stage = { ...populate, op: 'decrease_reservation' };
+const listless: Stage = { op: 'increase_reservation', rc: 2, in: { start: 0n, list: [], nr: 2n } };
+const all = [0x90n, 0x91n, 0x92n];
+
+describe('ops 0, 1 and 6', () => {
+  it.each<[string, string, Stage, string]>([
+    ['reservation-count', 'all of them', populate, 'holds'],
+    ['reservation-count', 'none of them', { ...populate, rc: 0 }, 'holds'],
+    ['reservation-count', 'one more than asked', { ...populate, rc: 4 }, 'violated: rc is 4, more than the 3 extents asked for'],
+    ['reservation-count', 'below start', { ...populate, start: 2, rc: 1 }, 'violated: rc is 1, below start_extent 2'],
+    ['reservation-count', 'from start on', { ...populate, start: 2, rc: 3 }, 'holds'],
+    ['reservation-count', 'k of an early failure', { ...populate, start: 7, rc: 7 }, 'holds'],
+    [
+      'reservation-count',
+      'beyond start and extents',
+      { ...populate, start: 7, rc: 8 },
+      'violated: rc is 8, more than the 3 extents asked for',
+    ],
+    ['reservation-count', 'no errno', { ...populate, rc: -200 }, "violated: rc is -200: no errno of Xen's public errno.h"],
+    ['reservation-count', 'an internal errno', { ...populate, rc: -85 }, 'violated: rc is -85 (-ERESTART): internal to the hypervisor'],
+    ['reservation-count', 'a known errno', { ...populate, rc: -22 }, 'holds'],
+    ['reservation-count', 'no rc', { ...populate, rc: undefined }, 'unknown: not captured'],
+    ['reservation-count', 'start itself, the struct not captured', { ...populate, start: 3, more: { before: unknownMemory } }, 'holds'],
+    [
+      'reservation-count',
+      'more than start, the struct not captured',
+      { ...populate, more: { before: unknownMemory } },
+      'unknown: not captured',
+    ],
+    ['reservation-list', 'a translated guest is told nothing', populate, 'holds'],
+    ['reservation-list', 'a translated guest is told all', { ...populate, inAfter: all }, 'holds'],
+    ['reservation-list', 'an entry at rc', { ...populate, rc: 1, inAfter: [0x40n, 0x99n, 0x42n] }, 'violated: entry 1 of the list changed'],
+    ['reservation-list', 'the entry below rc', { ...populate, rc: 2, inAfter: [0x40n, 0x99n, 0x42n] }, 'holds'],
+    [
+      'reservation-list',
+      'an entry before start',
+      { ...populate, start: 1, inAfter: [0x99n, 0x41n, 0x42n] },
+      'violated: entry 0 of the list changed',
+    ],
+    [
+      'reservation-list',
+      'an entry of a refused call',
+      { ...populate, rc: -12, inAfter: [0x99n, 0x41n, 0x42n] },
+      'violated: entry 0 of the list changed',
+    ],
+    [
+      'reservation-list',
+      'an entry of a call that did nothing',
+      { ...populate, rc: 0, inAfter: [0x99n, 0x41n, 0x42n] },
+      'violated: entry 0 of the list changed',
+    ],
+    ['reservation-list', 'PV: all entries written', { ...pv, inAfter: all }, 'holds'],
+    [
+      'reservation-list',
+      'PV: an entry as before',
+      { ...pv, inAfter: [0x90n, 0x91n, 0x42n] },
+      'unknown: entry 2 is as before: written with the same frame, or not at all',
+    ],
+    ['reservation-list', 'PV: an entry as before, beyond rc', { ...pv, rc: 2, inAfter: [0x90n, 0x91n, 0x42n] }, 'holds'],
+    ['reservation-list', 'PV: an entry as before, below start', { ...pv, start: 1, inAfter: [0x40n, 0x91n, 0x92n] }, 'holds'],
+    [
+      'reservation-list',
+      'PV: the entry at start as before',
+      { ...pv, start: 1, inAfter: [0x40n, 0x41n, 0x92n] },
+      'unknown: entry 1 is as before: written with the same frame, or not at all',
+    ],
+    ['reservation-list', 'PV: nothing done', { ...pv, start: 3, rc: 3 }, 'holds'],
+    ['reservation-list', 'PV: refused', { ...pv, rc: -12 }, 'holds'],
+    ['reservation-list', 'PV: decrease writes nothing', { ...decrease, more: { translated: false } }, 'holds'],
+    [
+      'reservation-list',
+      'decrease writes nothing',
+      { ...decrease, inAfter: [0x90n, 0x41n, 0x42n] },
+      'violated: entry 0 of the list changed',
+    ],
+    ['reservation-list', 'increase with a list', { ...increase, inAfter: all }, 'holds'],
+    ['reservation-list', 'increase without a list', listless, 'unknown: not exercised by this call'],
+    ['reservation-list', 'populate with a list at 0', { op: 'populate_physmap', rc: 1, in: { start: 0n, list: [0x40n] } }, 'holds'],
+    ['reservation-list', 'no rc', { ...populate, rc: undefined }, 'unknown: not captured'],
+    ['reservation-list', 'no struct', { ...populate, more: { before: unknownMemory } }, 'unknown: not captured'],
+    ['reservation-list', 'the list not captured', { ...populate, more: structOnly(populate) }, 'unknown: not captured'],
+    [
+      'no-stray-writes',
+      'the struct is written',
+      { ...populate, scribble: { at: 8, after: 1 } },
+      'violated: bytes 8..9 of the struct changed [nr_extents 8..9]',
+    ],
+    ['no-stray-writes', 'an entry below rc', { ...populate, inAfter: all }, 'holds'],
+    ['no-stray-writes', 'an entry at rc', { ...populate, rc: 2, inAfter: all }, 'violated: entry 2 of the list changed'],
+    [
+      'no-stray-writes',
+      'address 0 of a call without a list',
+      { ...listless, more: { changes: [{ address: 0n, length: 8n }] } },
+      'violated: entry 0 of the list changed',
+    ],
+    ['get-rc-zero-or-negative', 'they return a count', populate, 'not asked'],
+  ])('%s: %s', (id, _case, stage, expected) => {
+    expect(said(id, stage)).toBe(expected);
+  });
+});
