@@ -1,186 +1,196 @@
 import { describe, expect, it } from 'vitest';
-import { codecFor } from '../codec/codec.ts';
-import { sparseMemory } from '../guest/memory.ts';
-import { observedCall } from '../trace/call.ts';
+import { unknownMemory } from '../guest/memory.ts';
+import { inWords, type Stage, staged, structOnly } from './call.stage.ts';
 import { judge } from './judge.ts';
-import type { Answer } from './rule.ts';
-import { judgeBoundedWork, judgeGetWorks, judgePair, judgePutWorks, type LiveContext } from './works.ts';
+import { isForMemory, judgeBoundedWork, judgeGetWorks, judgePair, judgePutWorks, type LiveContext, type Outcome } from './works.ts';
 
-/** The answer to a refused put of so many pages, of which the list holds these, by an implementation of so many extents at most. */
-function refusedPut({ nr, entries, maxExtents = 100n }: { nr: bigint; entries: bigint[]; maxExtents?: bigint }): Answer | undefined {
-  const reservation = { extent_start: 0x1f00n, nr_extents: nr, extent_order: 0, address_bits: 0, domid: 0x7ff0 };
-  const memory = sparseMemory([
-    { address: 0x1000n, bytes: codecFor('arm64').xen_put_dma_buf.encode({ in: reservation }) },
-    { address: 0x1f00n, bytes: new Uint8Array(BigUint64Array.from(entries).buffer) },
-  ]);
-  const judgement = judge(observedCall(27, { domid: 1, arg: 0x1000n, rc: -14, before: memory, after: memory, changes: [] }));
-  return (
-    judgement &&
-    judgePutWorks(judgement, {
-      pins: { isPinned: () => true, isExactCommit: (_, gfns) => gfns.size === entries.length },
-      failureInjected: false,
-      isMapped: () => true,
-      freeFrames: () => undefined,
-      maxOrder: 9,
-      maxExtents,
-      maxGfn: 100n,
-    })
-  );
+const nothingPinned: LiveContext['pins'] = { isPinned: () => false, isExactCommit: () => false };
+const pinnedAt = (gfn: bigint, pinned: boolean | undefined): LiveContext['pins'] => ({
+  isPinned: (_, other) => (other === gfn ? pinned : false),
+  isExactCommit: () => false,
+});
+// Guest frames 1 to 9 are RAM, the others holes; at most 3 extents, of order 2.
+const live: LiveContext = {
+  pins: nothingPinned,
+  failureInjected: false,
+  isMapped: (domid, gfn) => domid === 1 && gfn >= 1n && gfn <= 9n,
+  freeFrames: () => undefined,
+  maxOrder: 2,
+  maxExtents: 3n,
+  maxGfn: 40n,
+};
+
+/** A call of domain 1, and what is known beside it. */
+interface Live extends Stage {
+  live?: Partial<LiveContext>;
 }
+const call = ({ live: _, ...stage }: Live) => judge(staged({ ...stage, more: { domid: 1, ...stage.more } }))!;
 
-describe('put-works', () => {
-  it('asks for a put of exactly what one get committed to work', () => {
-    expect(refusedPut({ nr: 2n, entries: [0x42n, 0x43n] })).toMatchObject({ answer: 'violated' });
+// A refused get of guest frames 1 and 2 for 20 and 21, and what is different about it.
+const got = (stage: Live) =>
+  judgeGetWorks(call({ rc: -22, N: 0n, ...stage, in: { list: [1n, 2n], ...stage.in }, out: { list: [20n, 21n], ...stage.out } }), {
+    ...live,
+    ...stage.live,
   });
-
-  it('does not ask for one whose list is only partly there, though what is there is one commit', () => {
-    expect(refusedPut({ nr: 2n, entries: [0x42n] })).toMatchObject({ answer: 'unknown' });
-  });
-
-  it('does not ask for one of more extents than the implementation says it takes', () => {
-    expect(refusedPut({ nr: 2n, entries: [0x42n, 0x43n], maxExtents: 1n })).toMatchObject({ answer: 'unknown' });
-  });
+const getWorks = (stage: Live): string => inWords(got(stage).get('get-works')!);
+const exchange = (ins: bigint[], outs: bigint[], oi = 0, oo = oi): Live => ({
+  in: { list: ins, order: oi },
+  out: { list: outs, order: oo },
 });
 
-/** A refused get of single pages on plain RAM, and what is different about it; guest frames 1 to 9 are RAM, the others holes. */
-interface Get {
-  ins?: bigint[];
-  outs?: bigint[];
-  nrIn?: bigint;
-  orders?: [number, number];
-  bits?: number;
-  rc?: number;
-  start?: number;
-  live?: Partial<LiveContext>;
-  missing?: 'rc' | 'domid' | 'arg';
-}
-
-function getAnswers({ ins = [1n, 2n], outs = [20n, 21n], nrIn, orders = [0, 0], bits = 0, rc = -22, ...more }: Get = {}) {
-  const reservation = (extent_start: bigint, list: bigint[], extent_order: number, address_bits: number, nr = BigInt(list.length)) => {
-    return { extent_start, nr_extents: nr, extent_order, address_bits, domid: 0x7ff0 };
-  };
-  const value = {
-    in: reservation(0x2000n, ins, orders[0], 0, nrIn),
-    out: reservation(0x3000n, outs, orders[1], bits, nrIn),
-    nr_exchanged: 0n,
-  };
-  const memory = sparseMemory([
-    { address: 0x1000n, bytes: codecFor('arm64').xen_get_dma_buf.encode(value) },
-    { address: 0x2000n, bytes: new Uint8Array(BigUint64Array.from(ins).buffer) },
-    { address: 0x3000n, bytes: new Uint8Array(BigUint64Array.from(outs).buffer) },
-  ]);
-  const seen = { domid: 1, arg: 0x1000n, rc, before: memory, after: memory, changes: [] };
-  const call = observedCall(26 + (more.start ?? 0) * 64, { ...seen, ...(more.missing && { [more.missing]: undefined }) });
-  const live: LiveContext = {
-    pins: { isPinned: () => false, isExactCommit: () => false },
-    failureInjected: false,
-    isMapped: (_, gfn) => gfn >= 1n && gfn <= 9n,
-    freeFrames: () => undefined,
-    maxOrder: 2,
-    maxExtents: 3n,
-    maxGfn: 40n,
-    ...more.live,
-  };
-  return judgeGetWorks(judge(call)!, live);
-}
-
 describe('get-works', () => {
-  const answer = (get?: Get): string | undefined => getAnswers(get).get('get-works')?.answer;
-
-  it('asks for a get of plain pages to work, up to every limit that is declared', () => {
-    const asked: Get[] = [
-      {},
-      { ins: [1n, 2n, 3n], outs: [20n, 21n, 22n] },
-      { ins: [4n], outs: [20n], orders: [2, 2] },
-      { outs: [20n, 40n] },
-      { rc: -1 },
-      { rc: -12, live: { freeFrames: () => 2n } },
-      { rc: -22, bits: 31, live: { freeFrames: () => 2n } },
-      { rc: -22, bits: 32 },
-      { rc: -1, bits: 20 },
-    ];
-    expect(asked.map(answer)).toEqual(asked.map(() => 'violated'));
-    expect(asked.map((get) => answer({ ...get, rc: 0 }))).toEqual(asked.map(() => 'holds'));
+  it.each<[string, Live]>([
+    ['two single pages', {}],
+    ['as many extents as it takes', exchange([1n, 2n, 3n], [20n, 21n, 22n])],
+    ['the largest order it takes', exchange([4n], [20n], 2)],
+    ['the last guest frame it has', { out: { list: [20n, 40n] } }],
+    ['an output that an input of its chunk is', { out: { list: [1n, 21n] } }],
+    ['another errno', { rc: -1 }],
+    ['enough free frames', { rc: -12, live: { freeFrames: () => 2n } }],
+    ['enough free frames under the limit', { rc: -22, out: { bits: 31 }, live: { freeFrames: (bits) => (bits === 31 ? 2n : 0n) } }],
+    ['a limit of 4 GiB that is called invalid', { rc: -22, out: { bits: 32 } }],
+    ['another errno under a low limit', { rc: -1, out: { bits: 20 } }],
+    ['lists of its own domain by number', { in: { domid: 1 }, out: { domid: 1 }, more: { privileged: true } }],
+  ])('asks for it with %s', (_case, stage) => {
+    expect(getWorks(stage)).toBe(`violated: nothing is wrong with the call, but rc is ${stage.rc ?? -22}`);
+    const ins = BigInt(stage.in?.list?.length ?? 2);
+    expect(getWorks({ ...stage, rc: 0, N: ins })).toBe('holds');
   });
 
-  it.each<[string, Get]>([
-    ['more extents than it takes', { live: { maxExtents: 1n } }],
-    ['a larger order than it takes', { ins: [4n], outs: [20n], orders: [1, 1], live: { maxOrder: 0 } }],
-    ['of the outputs alone', { ins: [4n, 5n], outs: [20n], orders: [0, 1], live: { maxOrder: 0 } }],
-    ['a guest frame beyond those it has', { outs: [20n, 41n] }],
-    ['an input that is no RAM', { ins: [1n, 10n] }],
-    ['an input of which it is not known', { live: { isMapped: () => undefined } }],
-    ['an output that is there already', { outs: [20n, 5n] }],
-    ['a pinned input', { live: { pins: { isPinned: (_, gfn) => gfn === 2n, isExactCommit: () => false } } }],
-    ['a pinned output', { live: { pins: { isPinned: (_, gfn) => gfn === 21n, isExactCommit: () => false } } }],
-    ['a page of which that is not known', { live: { pins: { isPinned: () => undefined, isExactCommit: () => false } } }],
-    ['a failure that was asked for', { live: { failureInjected: true } }],
-    ['a continuation', { start: 1 }],
-    ["a caller's mistake, though only a warning", { ins: [3n], outs: [20n], orders: [1, 1] }],
-    ['lists that are not all there', { nrIn: 3n }],
-    ['no memory, of which nothing is known', { rc: -12 }],
-    ['no memory, as there is not enough', { rc: -12, live: { freeFrames: () => 1n } }],
-    ['no memory, for larger extents', { rc: -12, ins: [4n], outs: [20n], orders: [1, 1], live: { freeFrames: () => 9n } }],
-    ['a low limit that is called invalid', { bits: 31 }],
-    ['nothing to exchange', { ins: [], outs: [] }],
-    ['no return code', { missing: 'rc' }],
-    ['no struct', { missing: 'arg' }],
-    ['no caller', { missing: 'domid' }],
-  ])('does not ask for it with %s', (_, get) => {
-    expect(answer(get)).toBe('unknown');
+  const notAsked = 'unknown: not exercised by this call';
+  it.each<[string, Live, string]>([
+    ['more extents than it takes', { live: { maxExtents: 1n } }, notAsked],
+    ['more inputs than it takes', { ...exchange([4n, 5n], [20n], 0, 1), live: { maxExtents: 1n } }, notAsked],
+    ['more outputs than it takes', { ...exchange([4n], [20n, 21n], 1, 0), live: { maxExtents: 1n } }, notAsked],
+    ['a larger order than it takes', { ...exchange([4n], [20n], 1), live: { maxOrder: 0 } }, notAsked],
+    ['outputs of a larger order than it takes', { ...exchange([4n, 5n], [20n], 0, 1), live: { maxOrder: 0 } }, notAsked],
+    ['inputs of a larger order than it takes', { ...exchange([4n], [20n, 21n], 1, 0), live: { maxOrder: 0 } }, notAsked],
+    ['a guest frame beyond those it has', { out: { list: [20n, 41n] } }, notAsked],
+    ['an input that is no RAM', { in: { list: [1n, 10n] } }, notAsked],
+    ['an input of another domain', { in: { domid: 2 }, out: { domid: 2 }, more: { privileged: true } }, notAsked],
+    ['an input of which it is not known', { live: { isMapped: () => undefined } }, notAsked],
+    ['an output that is there already', { out: { list: [20n, 5n] } }, notAsked],
+    ['an output of which it is not known', { live: { isMapped: (_, gfn) => (gfn === 21n ? undefined : gfn < 10n) } }, notAsked],
+    ['a pinned input', { live: { pins: pinnedAt(2n, true) } }, notAsked],
+    ['an input of which that is not known', { live: { pins: pinnedAt(2n, undefined) } }, notAsked],
+    ['a pinned output', { live: { pins: pinnedAt(21n, true) } }, notAsked],
+    ['an output of which that is not known', { live: { pins: pinnedAt(21n, undefined) } }, notAsked],
+    ['a failure that was asked for', { live: { failureInjected: true } }, notAsked],
+    ['a continuation', { start: 1 }, notAsked],
+    ["a caller's mistake, though only a warning", exchange([3n], [20n], 1), notAsked],
+    ['an input list that is not all there', { in: { nr: 3n }, out: { list: [20n, 21n, 22n] } }, notAsked],
+    ['an output list that is not all there', { in: { list: [1n, 2n, 3n] }, out: { nr: 3n } }, notAsked],
+    ['nothing to exchange, refused', exchange([], []), 'unknown: refusing to exchange nothing is not spoken of'],
+    ['nothing to exchange', { ...exchange([], []), rc: 0 }, notAsked],
+    ['orders beyond all limits', { ...exchange([0n], [0n], 64), live: { maxOrder: 99 } }, notAsked],
+    ['no memory, of which nothing is known', { rc: -12 }, 'unknown: out of memory is excused'],
+    ['no memory, as there is not enough', { rc: -12, live: { freeFrames: () => 1n } }, 'unknown: out of memory is excused'],
+    [
+      'no memory, for larger outputs',
+      { ...exchange([4n, 5n], [20n], 0, 1), rc: -12, live: { freeFrames: () => 9n } },
+      'unknown: out of memory is excused',
+    ],
+    [
+      'no memory, for larger inputs',
+      { ...exchange([4n], [20n, 21n], 1, 0), rc: -12, live: { freeFrames: () => 9n } },
+      'unknown: out of memory is excused',
+    ],
+    ['a low limit that is called invalid', { out: { bits: 31 } }, 'unknown: out of memory is excused'],
+    ['no return code', { rc: undefined }, 'unknown: not captured'],
+    ['no struct', { more: { domid: 1, arg: undefined } }, 'unknown: not captured'],
+    ['no lists', { more: { domid: 1, ...structOnly({ rc: -22, N: 0n }) } }, notAsked],
+    ['no caller', { more: { domid: undefined } }, 'unknown: not captured'],
+  ])('does not ask for it with %s', (_case, stage, why) => {
+    expect(getWorks(stage)).toBe(why);
   });
 
   it('answers for get-same-gfn where a chunk names one frame on both sides, and only there', () => {
-    const same = (get: Get): string | undefined => getAnswers(get).get('get-same-gfn')?.answer;
-    expect([same({ outs: [20n, 2n] }), same({ outs: [20n, 2n], rc: 0 })]).toEqual(['violated', 'holds']);
-    expect([same({}), same({ outs: [20n, 1n] }), same({ outs: [20n, 2n], live: { failureInjected: true } })]).toEqual([
-      undefined,
-      undefined,
-      undefined,
-    ]);
+    const same = (stage: Live): string | undefined => got(stage).get('get-same-gfn')?.answer;
+    expect([same({ out: { list: [20n, 2n] } }), same({ out: { list: [20n, 2n] }, rc: 0, N: 2n })]).toEqual(['violated', 'holds']);
+    expect(same({})).toBeUndefined();
+    expect(same({ out: { list: [20n, 1n] } })).toBeUndefined(); // of an earlier chunk
+    expect(same({ out: { list: [20n, 2n] }, live: { failureInjected: true } })).toBeUndefined();
     // Inputs 4 and 5 are one chunk with output 4, and 6 and 7 another.
-    const chunked: Get = { ins: [4n, 5n, 6n], outs: [6n], orders: [0, 1] };
-    expect(same({ ...chunked, ins: [4n, 5n], outs: [4n] })).toBe('violated');
+    expect(same(exchange([4n, 5n], [4n], 0, 1))).toBe('violated');
+    const more = { maxExtents: 4n };
+    expect(same({ ...exchange([6n, 7n, 4n, 5n], [20n, 4n], 0, 1), live: more })).toBe('violated');
+    expect(same({ ...exchange([6n, 7n, 4n, 5n], [20n, 6n], 0, 1), live: more })).toBeUndefined();
+    expect(same({ ...exchange([4n, 6n], [20n, 21n, 22n, 6n], 1, 0), live: more })).toBe('violated');
+    expect(same({ ...exchange([4n, 6n], [20n, 21n, 22n, 4n], 1, 0), live: more })).toBeUndefined();
+  });
+
+  it('knows which refusals may be for want of memory', () => {
+    expect([isForMemory(-12, 0), isForMemory(-12, 40), isForMemory(-22, 1), isForMemory(-22, 31)]).toEqual([true, true, true, true]);
+    expect([isForMemory(-22, 0), isForMemory(-22, 32), isForMemory(-1, 31)]).toEqual([false, false, false]);
+  });
+});
+
+describe('put-works', () => {
+  const commit = [0x42n, 0x43n];
+  const isExactCommit = (domid: number, gfns: ReadonlySet<bigint>): boolean =>
+    domid === 1 && gfns.size === commit.length && commit.every((gfn) => gfns.has(gfn));
+  const putWorks = (stage: Live): string =>
+    inWords(
+      judgePutWorks(call({ op: 'put_dma_buf', rc: -14, ...stage, in: { list: commit, ...stage.in } }), {
+        ...live,
+        pins: { isPinned: () => true, isExactCommit },
+        ...stage.live,
+      }),
+    );
+  const notAsked = 'unknown: not exercised by this call';
+
+  it.each<[string, Live, string]>([
+    ['exactly what one get committed', {}, 'violated: a put of exactly what one get committed returned -14'],
+    ['the same in one extent', { in: { list: [0x42n], order: 1 } }, 'violated: a put of exactly what one get committed returned -14'],
+    ['as many extents as it takes', { live: { maxExtents: 2n } }, 'violated: a put of exactly what one get committed returned -14'],
+    ['exactly that, accepted', { rc: 0 }, 'holds'],
+    ['a part of it', { in: { list: [0x42n] } }, notAsked],
+    ['a page twice', { in: { list: [0x42n, 0x43n, 0x43n] } }, notAsked],
+    ['another domain', { in: { domid: 2 }, more: { privileged: true } }, notAsked],
+    ["a caller's note", { scribble: { at: 26, before: 1 } }, notAsked],
+    ['a failure that was asked for', { live: { failureInjected: true } }, notAsked],
+    ['a continuation', { start: 1 }, notAsked],
+    ['a list that is only partly there, though what is there is one commit', { in: { nr: 3n } }, notAsked],
+    ['more extents than it takes', { live: { maxExtents: 1n } }, notAsked],
+    ['a larger order than it takes', { in: { list: [0x42n], order: 1 }, live: { maxOrder: 0 } }, notAsked],
+    ['no return code', { rc: undefined }, 'unknown: not captured'],
+    ['no caller', { more: { domid: undefined } }, 'unknown: not captured'],
+    ['no struct', { more: { domid: 1, before: unknownMemory } }, 'unknown: not captured'],
+  ])('of %s', (_case, stage, expected) => {
+    expect(putWorks(stage)).toBe(expected);
   });
 });
 
 describe('bounded-work', () => {
-  it.each([
-    [2, 1n, -22, 'unknown'],
-    [3, 1n, -22, 'holds'],
-    [3, 1n, 0, 'violated'],
-    [3, 0n, 0, 'unknown'],
-    [3, 1n, undefined, 'unknown'],
-  ])('of order %i, %i extents, rc %s, where 2 is the limit: %s', (extent_order, nr_extents, rc, expected) => {
-    const reservation = { extent_start: 0n, nr_extents, extent_order, address_bits: 0, domid: 0x7ff0 };
-    const memory = sparseMemory([{ address: 0x1000n, bytes: codecFor('arm64').xen_put_dma_buf.encode({ in: reservation }) }]);
-    const { facts } = judge(observedCall(27, { domid: 1, arg: 0x1000n, rc, before: memory, after: memory }))!;
-    expect(judgeBoundedWork(facts, 2).answer).toBe(expected);
+  const above = 'violated: order 3 is above the limit of 2, but rc is 0';
+  it.each<[string, Stage, string]>([
+    ['the limit itself', { in: { order: 2 }, rc: 0 }, 'unknown: not exercised by this call'],
+    ['an order above it, refused', { in: { order: 3 }, rc: -22 }, 'holds'],
+    ['an order above it, accepted', { in: { order: 3 }, rc: 0 }, above],
+    ['the order of the outputs', { out: { order: 3 }, rc: 0 }, above],
+    ['no extents', { in: { order: 3, list: [] }, rc: 0 }, 'unknown: not exercised by this call'],
+    ['no return code', { in: { order: 3 }, rc: undefined }, 'unknown: not captured'],
+    ['no struct', { rc: 0, more: { arg: undefined } }, 'unknown: not exercised by this call'],
+  ])('of %s, where 2 is the limit', (_case, stage, expected) => {
+    expect(inWords(judgeBoundedWork(call(stage).facts, 2))).toBe(expected);
   });
 });
 
 describe('a pair of runs', () => {
-  it('shows nothing where the count could be read in one of them only', () => {
-    const [counted, blind] = [
-      { rc: -12, N: 2n },
-      { rc: -12, N: undefined },
-    ];
-    const all = [
-      [blind, blind, counted],
-      [counted, counted, blind],
-      [counted, blind, counted],
-    ] as const;
-    expect(all.map(([a, b, c]) => judgePair(a, b, c).answer)).toEqual(['unknown', 'unknown', 'unknown']);
-    expect([judgePair(blind, blind, blind).answer, judgePair(counted, counted, counted).answer]).toEqual(['holds', 'holds']);
-    const [other, further] = [
-      { rc: -22, N: 2n },
-      { rc: -12, N: 1n },
-    ];
-    const told = [other, further].map((varied) => judgePair(counted, counted, varied));
-    expect(told.map((answer) => (answer.answer === 'violated' ? answer.violations[0]?.message : answer.answer))).toEqual([
-      'rc -12, nr_exchanged 2 became rc -22, nr_exchanged 2',
-      'rc -12, nr_exchanged 2 became rc -12, nr_exchanged 1',
-    ]);
-    expect([judgePair(counted, other, counted).answer, judgePair(counted, further, further).answer]).toEqual(['unknown', 'unknown']);
+  const outcome = (rc: number, N?: bigint): Outcome => ({ rc, N });
+  const [ended, otherwise, earlier, blind] = [outcome(-12, 2n), outcome(-22, 2n), outcome(-12, 1n), outcome(-12)];
+  it.each<[string, [Outcome, Outcome, Outcome], string]>([
+    ['all alike', [ended, ended, ended], 'holds'],
+    ['all alike, without a count', [blind, blind, blind], 'holds'],
+    ['another rc', [ended, ended, otherwise], 'violated: rc -12, nr_exchanged 2 became rc -22, nr_exchanged 2'],
+    ['another count', [ended, ended, earlier], 'violated: rc -12, nr_exchanged 2 became rc -12, nr_exchanged 1'],
+    ['another rc, without a count', [blind, blind, outcome(0)], 'violated: rc -12, nr_exchanged - became rc 0, nr_exchanged -'],
+    ['two of one call that differ', [ended, otherwise, ended], 'unknown: the same call from the same world ended differently'],
+    ['two of one call that differ in the count', [ended, earlier, earlier], 'unknown: the same call from the same world ended differently'],
+    ['a count in the last only', [blind, blind, ended], 'unknown: not captured'],
+    ['no count in the last', [ended, ended, blind], 'unknown: not captured'],
+    ['no count in the second', [ended, blind, ended], 'unknown: not captured'],
+  ])('%s', (_case, [first, again, varied], expected) => {
+    expect(inWords(judgePair(first, again, varied))).toBe(expected);
   });
 });
