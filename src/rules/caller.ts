@@ -97,9 +97,8 @@ export const callerRules: readonly Rule[] = [
     quote: '@in.nr_extents << @in.extent_order == @out.nr_extents << @out.extent_order',
     reading: 'Exact equality of the two totals, not modulo 2^64.',
     check(facts) {
-      const { nr_extents: I, extent_order: oi } = facts.in;
-      const { nr_extents: O, extent_order: oo } = facts.out;
-      if (I === undefined || oi === undefined || O === undefined || oo === undefined) return notCaptured;
+      if (!facts.asked) return notCaptured;
+      const { I, oi, O, oo } = facts.asked;
       if (sameTotal(I, oi, O, oo)) return holds;
       return unless([at(facts, facts.out, 'nr_extents', `in is ${I} << ${oi} pages, out is ${O} << ${oo}`)]);
     },
@@ -154,14 +153,12 @@ export const callerRules: readonly Rule[] = [
     reading: 'Output extents do not overlap each other, nor input extents each other.',
     check: (facts) =>
       eachReservation(facts, (r) => {
-        if (r.list === undefined || r.extent_order === undefined) return undefined;
-        const extents = facts.extents(r);
         const pair = overlapping(facts.sorted(r));
         if (pair) {
           const [a, b] = pair;
           return [entryAt(facts, r, `extents ${a.index} and ${b.index} of the ${r.path} list overlap at frame ${hex64(b.base)}`)];
         }
-        return BigInt(extents.length) === r.list.count ? [] : undefined;
+        return facts.isListed(r) ? [] : undefined;
       }),
   }),
   duty('caller-out-not-later-input', 'error', exchanges, {
@@ -188,8 +185,7 @@ export const callerRules: readonly Rule[] = [
           }
         }
       }
-      const complete = facts.reservations.every((r) => BigInt(facts.extents(r).length) >= (r.list?.count ?? 0n));
-      return own.includes(undefined) || !complete ? notCaptured : holds;
+      return facts.argumentRange && facts.reservations.every((r) => facts.isListed(r)) ? holds : notCaptured;
     },
   }),
   duty('caller-extent-aligned', 'warning', exchanges, {
@@ -197,11 +193,9 @@ export const callerRules: readonly Rule[] = [
     reading: 'Frame numbers in the lists are multiples of 2^extent_order. Real Xen does not check.',
     check: (facts) =>
       eachReservation(facts, (r) => {
-        if (r.list === undefined || r.extent_order === undefined) return undefined;
-        const extents = facts.extents(r);
-        const bad = extents.find((e) => !isMultiple(e.base, r.extent_order as number));
+        const bad = facts.extents(r).find((e) => !isMultiple(e.base, r.extent_order as number));
         if (bad) return [entryAt(facts, r, `frame ${hex64(bad.base)} of extent ${bad.index} is not a multiple of 2^${r.extent_order}`)];
-        return BigInt(extents.length) === r.list.count ? [] : undefined;
+        return facts.isListed(r) ? [] : undefined;
       }),
   }),
   duty('caller-address-bits', 'warning', exchanges, {
@@ -250,13 +244,12 @@ function eachReservation(facts: Facts, check: (reservation: Reservation) => Viol
 
 function checkLaterInput(facts: Facts): Answer {
   if (!facts.call.translated) return unknown('input lists hold machine frames here');
-  const { in: given, out } = facts;
-  if (given.extent_order === undefined || out.extent_order === undefined) return notCaptured;
-  if (given.list === undefined || out.list === undefined) return notCaptured;
+  const { in: given, out, asked } = facts;
+  if (!asked) return notCaptured;
   const inputs = facts.sorted(given);
   const outputs = facts.sorted(out);
-  const perIn = inputsPerChunk(given.extent_order, out.extent_order);
-  const perOut = outputsPerChunk(given.extent_order, out.extent_order);
+  const perIn = inputsPerChunk(asked.oi, asked.oo);
+  const perOut = outputsPerChunk(asked.oi, asked.oo);
   if (perIn === undefined || perOut === undefined) return beyondMachines;
   // With overlaps inside one list the sweep below would be quadratic, and caller-out-distinct has said what is wrong.
   if (overlapping(inputs) || overlapping(outputs)) return unknown('extents of one list overlap each other');
@@ -265,8 +258,7 @@ function checkLaterInput(facts: Facts): Answer {
     const [output, input] = hit;
     return unless([entryAt(facts, out, `output extent ${output.index} overlaps input extent ${input.index} of a later chunk`)]);
   }
-  const complete = BigInt(inputs.length) === given.list.count && BigInt(outputs.length) === out.list.count;
-  return complete ? holds : notCaptured;
+  return facts.isListed(given) && facts.isListed(out) ? holds : notCaptured;
 }
 
 /** Two extents of one sorted list that share a page. */

@@ -25,6 +25,22 @@ export interface Reservation {
 
 type CutReservation = CutValue<XenMemoryReservation>;
 
+/** What an exchange asks for: the counts and orders of both sides, and where their lists lie. */
+export interface Asked {
+  readonly I: bigint;
+  readonly oi: number;
+  readonly O: bigint;
+  readonly oo: number;
+  readonly ins: GuestList;
+  readonly outs: GuestList;
+}
+
+/** How far an exchange came: N input extents, which cover K output extents. */
+export interface Done extends Asked {
+  readonly N: bigint;
+  readonly K: bigint;
+}
+
 /** A run of guest pages. */
 export interface Extent {
   readonly index: bigint;
@@ -44,8 +60,10 @@ export class Facts {
   #reservations: readonly Reservation[] | undefined;
   #changes: readonly ByteRange[] | undefined;
   #committed: readonly ByteRange[] | undefined;
-  /** `null` until it is read. */
+  // `null` until they are read.
   #N: bigint | undefined | null = null;
+  #asked: Asked | undefined | null = null;
+  #done: Done | undefined | null = null;
   readonly #extents = new Map<Reservation, readonly Extent[]>();
   readonly #sorted = new Map<Reservation, readonly Extent[]>();
 
@@ -144,13 +162,29 @@ export class Facts {
     return this.#N;
   }
 
+  /** What the exchange asks for, if all of it was captured. */
+  get asked(): Asked | undefined {
+    if (this.#asked === null) {
+      const { nr_extents: I, extent_order: oi, list: ins } = this.in;
+      const { nr_extents: O, extent_order: oo, list: outs } = this.out;
+      // A struct is captured from its first byte on, so the last of these stands for all.
+      this.#asked = oo === undefined ? undefined : ({ I, oi, O, oo, ins, outs } as Asked);
+    }
+    return this.#asked;
+  }
+
+  /** What it asks for and how far it came, if all of that was captured. */
+  get done(): Done | undefined {
+    if (this.#done === null) {
+      const { asked, N } = this;
+      this.#done = asked && N !== undefined ? { ...asked, N, K: outputsCovered(N, asked.I, asked.oi, asked.O, asked.oo) } : undefined;
+    }
+    return this.#done;
+  }
+
   /** K: the output extents that N covers. */
   get K(): bigint | undefined {
-    const { N } = this;
-    const { nr_extents: I, extent_order: oi } = this.in;
-    const { nr_extents: O, extent_order: oo } = this.out;
-    if (N === undefined || I === undefined || oi === undefined || O === undefined || oo === undefined) return undefined;
-    return outputsCovered(N, I, oi, O, oo);
+    return this.done?.K;
   }
 
   /** Where `nr_exchanged` lies in guest memory. */
@@ -227,21 +261,21 @@ export class Facts {
 
   /** Are all extents known that N and K count as exchanged? */
   get knowsExchanged(): boolean {
-    const { N, K } = this;
+    const { done } = this;
     const complete = (r: Reservation, upTo: bigint): boolean => BigInt(this.extents(r).filter((e) => e.index < upTo).length) >= upTo;
-    return N !== undefined && K !== undefined && (K === 0n || (complete(this.in, N) && complete(this.out, K)));
+    return done !== undefined && (done.K === 0n || (complete(this.in, done.N) && complete(this.out, done.K)));
   }
 
   /** The address ranges of exchanged pages: inputs counted in N, outputs counted in K. Physical addresses only, else empty. */
   get committed(): readonly ByteRange[] {
     if (this.#committed) return this.#committed;
-    const { N, K } = this;
-    if (this.call.space === 'virtual' || this.foreign || N === undefined || K === undefined) return [];
+    const { done } = this;
+    if (this.call.space === 'virtual' || this.foreign || !done) return [];
     const ranges = (reservation: Reservation, upTo: bigint): ByteRange[] =>
       this.extents(reservation)
         .filter((e) => e.index < upTo)
         .map(addressesOf);
-    this.#committed = [...ranges(this.in, K === 0n ? 0n : N), ...ranges(this.out, K)];
+    this.#committed = [...ranges(this.in, done.K === 0n ? 0n : done.N), ...ranges(this.out, done.K)];
     return this.#committed;
   }
 }

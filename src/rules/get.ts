@@ -49,13 +49,9 @@ export const getRules: readonly Rule[] = [
     quote: 'On partial success @nr_exchanged indicates how much work was done',
     reading: 'nr_exchanged counts input extents, at most in.nr_extents, and covers whole chunks of 2^max(order) pages.',
     check(facts) {
-      const {
-        call: { rc },
-        N,
-        in: { nr_extents: I, extent_order: oi },
-        out: { extent_order: oo },
-      } = facts;
-      if (rc === undefined || N === undefined || I === undefined || oi === undefined || oo === undefined) return notCaptured;
+      const { call, done } = facts;
+      if (call.rc === undefined || !done) return notCaptured;
+      const { N, I, oi, oo } = done;
       if (N > I) return violated(`nr_exchanged is ${N}, more than the ${I} input extents`, placeOf(facts, 'nr_exchanged'));
       const chunk = inputsPerChunk(oi, oo);
       if (N === 0n) return holds;
@@ -69,7 +65,7 @@ export const getRules: readonly Rule[] = [
     reading: 'rc = 0 implies that each output entry is the machine frame behind the guest frame that the entry held before.',
     check(facts) {
       if (facts.call.rc === undefined) return notCaptured;
-      return facts.call.rc === 0 ? returnedFrames(facts, facts.out.nr_extents) : notExercised;
+      return facts.call.rc === 0 ? returnedFrames(facts, facts.asked?.O) : notExercised;
     },
   }),
   requirement('get-partial-mfns', 1, 'call', {
@@ -183,9 +179,8 @@ export const getRules: readonly Rule[] = [
     quote: '@in.nr_extents << @in.extent_order == @out.nr_extents << @out.extent_order',
     reading: 'Unequal as exact integers (2^63 extents of order 1 against none included): rc < 0 and no change.',
     check(facts) {
-      const { nr_extents: I, extent_order: oi } = facts.in;
-      const { nr_extents: O, extent_order: oo } = facts.out;
-      if (I === undefined || oi === undefined || O === undefined || oo === undefined) return notCaptured;
+      if (!facts.asked) return notCaptured;
+      const { I, oi, O, oo } = facts.asked;
       return sameTotal(I, oi, O, oo) ? notExercised : refused(facts, `${I} << ${oi} pages go in and ${O} << ${oo} come out`);
     },
   }),
@@ -250,11 +245,10 @@ function refused(facts: Facts, because: string): Answer {
 
 /** Judges each returned frame number, output entries below K after the call. */
 function forReturned(facts: Facts, check: (frame: bigint, k: bigint) => string | undefined): Answer {
-  const { K } = facts;
-  const { list } = facts.out;
-  if (K === undefined || list === undefined) return notCaptured;
+  if (!facts.done) return notCaptured;
+  const { K, outs } = facts.done;
   if (K === 0n) return notExercised;
-  const returned = knownEntries(facts.call.after, list).filter((entry) => entry.index < K);
+  const returned = knownEntries(facts.call.after, outs).filter((entry) => entry.index < K);
   for (const { index, value } of returned) {
     const message = check(value, index);
     if (message) return violated(message);
@@ -263,15 +257,14 @@ function forReturned(facts: Facts, check: (frame: bigint, k: bigint) => string |
 }
 
 function checkRest(facts: Facts): Answer {
-  const { K, N } = facts;
-  const { list, nr_extents: O } = facts.out;
-  if (K === undefined || N === undefined || list === undefined || O === undefined) return notCaptured;
+  if (!facts.done) return notCaptured;
+  const { K, N, I, O } = facts.done;
   const rest = entriesRange(facts.out, K, O);
   const allowed = facts.nrExchangedRange ? [facts.nrExchangedRange, ...facts.committed] : facts.committed;
   const stray = strayChange(facts, allowed, rest);
   if (stray) return facts.knowsHandedOver ? unless([describe(facts, stray)]) : notCaptured;
   const remapped = restUnmoved(facts);
   if (remapped.answer === 'violated') return remapped;
-  if (K === O && N === facts.in.nr_extents) return notExercised;
+  if (K === O && N === I) return notExercised;
   return facts.isSeen(facts.out) ? holds : notCaptured;
 }

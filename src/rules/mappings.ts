@@ -2,7 +2,7 @@ import { hex64 } from '../codec/hex.ts';
 import { knownEntries } from '../guest/handle.ts';
 import { moved } from './changes.ts';
 import { inputsPerChunk, outputsPerChunk } from './exact.ts';
-import type { Extent, Facts } from './facts.ts';
+import type { Asked, Extent, Facts } from './facts.ts';
 import { type Answer, holds, mappingUnseen, notCaptured, notExercised, unknown, unless, type Violation, violated } from './rule.ts';
 
 // The level 1 requirements of op 26: what the p2m must look like after the call. Each stops at the first page whose mapping
@@ -15,12 +15,11 @@ type Output = Extent;
 
 /** For all k < limit: the output entry after the call is the frame behind the guest frame it held before. */
 export function returnedFrames(facts: Facts, limit: bigint | undefined): Answer {
-  const { list } = facts.out;
-  if (limit === undefined || list === undefined) return notCaptured;
+  if (limit === undefined || !facts.asked) return notCaptured;
   if (limit === 0n) return notExercised;
   const given = new Map(facts.extents(facts.out).map((e) => [e.index, e.base]));
   let judged = 0n;
-  for (const { index, value } of knownEntries(facts.call.after, list)) {
+  for (const { index, value } of knownEntries(facts.call.after, facts.asked.outs)) {
     const gfn = given.get(index);
     if (index >= limit || gfn === undefined) continue;
     const frame = facts.call.p2mAfter.get(gfn);
@@ -64,13 +63,12 @@ export function populated(facts: Facts): Answer {
 export function newPages(facts: Facts): Answer {
   const { pagesBefore, pagesAfter, p2mBefore, p2mAfter, translated } = facts.call;
   if (!translated) return machineFrames;
-  if (facts.K === undefined) return notCaptured;
-  if (facts.K === 0n) return notExercised;
+  if (!facts.done) return notCaptured;
+  if (facts.done.K === 0n) return notExercised;
   if (pagesBefore !== undefined && pagesAfter !== undefined && pagesBefore !== pagesAfter) {
     return violated(`the domain owned ${pagesBefore} pages before and ${pagesAfter} after`);
   }
-  const chunks = chunksOf(facts);
-  if (!chunks) return notCaptured;
+  const chunks = chunksOf(facts.done);
   let unseen = false;
   const old = new Map<bigint, Set<bigint>>();
   for (const input of facts.extents(facts.in)) {
@@ -101,14 +99,12 @@ export function newPages(facts: Facts): Answer {
 }
 
 export function inputsReleased(facts: Facts): Answer {
-  const { N, K } = facts;
-  const { nr_extents: I, list } = facts.in;
-  if (N === undefined || K === undefined || I === undefined || list === undefined) return notCaptured;
+  if (!facts.done) return notCaptured;
+  const { N, K, I } = facts.done;
   if (!facts.call.translated) return machineFrames;
   const released = N < I ? N : I;
   if (released === 0n) return notExercised;
-  const chunks = chunksOf(facts);
-  if (!chunks) return notCaptured;
+  const chunks = chunksOf(facts.done);
   const inputs = facts.extents(facts.in).filter((e) => e.index < released);
   const outputs = facts.sorted(facts.out).filter((e) => e.index < K);
   const outputAt = finder(outputs);
@@ -134,10 +130,10 @@ export function inputsReleased(facts: Facts): Answer {
 
 /** The mappings of what the call did not reach: `violated`, or `unknown` where they were not all seen. */
 export function restUnmoved(facts: Facts): Answer {
-  const { N, K } = facts;
   const { p2mBefore, p2mAfter } = facts.call;
-  if (N === undefined || K === undefined || p2mAfter.size === 0) return mappingUnseen(facts);
+  if (!facts.done) return notCaptured;
   if (!facts.call.translated) return machineFrames;
+  const { N, K } = facts.done;
   if (p2mBefore === p2mAfter) return holds;
   const [inputs, outputs] = [facts.sorted(facts.in), facts.sorted(facts.out)];
   const populatedAt = finder(outputs.filter((e) => e.index < K));
@@ -155,8 +151,8 @@ export function restUnmoved(facts: Facts): Answer {
 }
 
 function forOutputs(facts: Facts, check: (output: Output) => Violation | 'unseen' | undefined): Answer {
-  const { K } = facts;
-  if (K === undefined || facts.out.list === undefined) return notCaptured;
+  if (!facts.done) return notCaptured;
+  const { K } = facts.done;
   if (K === 0n) return notExercised;
   const outputs = committedOutputs(facts, K);
   let unseen = BigInt(outputs.length) < K;
@@ -172,13 +168,10 @@ function committedOutputs(facts: Facts, K: bigint): Output[] {
   return facts.extents(facts.out).filter((e) => e.index < K);
 }
 
-function chunksOf(facts: Facts): { ofInput: (e: Extent) => bigint; ofOutput: (e: Extent) => bigint } | undefined {
-  const { extent_order: oi } = facts.in;
-  const { extent_order: oo } = facts.out;
-  if (oi === undefined || oo === undefined) return undefined;
-  const perIn = inputsPerChunk(oi, oo);
-  const perOut = outputsPerChunk(oi, oo);
-  if (perIn === undefined || perOut === undefined) return undefined;
+/** Which chunk an extent belongs to. Where anything was exchanged, a chunk has no more extents than there are: it can be counted. */
+function chunksOf({ oi, oo }: Asked): { ofInput: (e: Extent) => bigint; ofOutput: (e: Extent) => bigint } {
+  const perIn = inputsPerChunk(oi, oo) as bigint;
+  const perOut = outputsPerChunk(oi, oo) as bigint;
   return { ofInput: (e) => e.index / perIn, ofOutput: (e) => e.index / perOut };
 }
 

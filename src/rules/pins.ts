@@ -113,7 +113,7 @@ export class PinWatch {
       this.missed();
       return answers;
     }
-    if (!isRefused(judgement) && facts.reservations.some((r) => r.list === undefined || BigInt(facts.extents(r).length) < r.list.count)) {
+    if (!isRefused(judgement) && !facts.reservations.every((r) => facts.isListed(r))) {
       // It did something to pages that were not captured.
       this.missed();
       return answers;

@@ -1,7 +1,7 @@
 import { errno, MAX_ORDER } from '../abi/constants.ts';
 import type { ObservedCall } from '../trace/call.ts';
 import { inputsPerChunk, outputsPerChunk } from './exact.ts';
-import { type Facts, pagesOfExtents } from './facts.ts';
+import { type Asked, type Facts, pagesOfExtents } from './facts.ts';
 import type { Judgement } from './judge.ts';
 import type { PinWatch } from './pins.ts';
 import { namedDomain } from './pins.ts';
@@ -41,7 +41,7 @@ export function judgePutWorks(judgement: Judgement, live: LiveContext): Answer {
   const listed = pagesOfExtents(facts.extents(facts.in)) ?? [];
   const gfns = new Set(listed);
   if (gfns.size < listed.length) return notExercised;
-  if (facts.in.list === undefined || BigInt(facts.extents(facts.in).length) < facts.in.list.count) return notExercised; // not all is there
+  if (!facts.isListed(facts.in)) return notExercised;
   if ((facts.in.nr_extents ?? 0n) > live.maxExtents || (facts.in.extent_order ?? 0) > live.maxOrder) return notExercised;
   if (!live.pins.isExactCommit(domid, gfns)) return notExercised;
   return rc === 0 ? holds : violated(`a put of exactly what one get committed returned ${rc}`);
@@ -86,20 +86,18 @@ export function isForMemory(rc: number, addressBits: number): boolean {
 function getWorks({ facts, findings }: Judgement, live: LiveContext): Answer {
   const { rc } = facts.call;
   const domid = namedDomain(facts);
-  const { nr_extents: I, extent_order: oi, list: inList } = facts.in;
-  const { nr_extents: O, extent_order: oo, list: outList, address_bits: bits } = facts.out;
-  if (rc === undefined || domid === undefined || bits === undefined) return notCaptured;
-  if (I === undefined || oi === undefined || O === undefined || oo === undefined || !inList || !outList) return notCaptured;
+  const { address_bits: bits } = facts.out;
+  if (rc === undefined || domid === undefined || bits === undefined || !facts.asked) return notCaptured;
+  const { I, oi, O, oo } = facts.asked;
   if (findings.some((f) => f.blame === 'caller') || live.failureInjected || facts.start > 0n) return notExercised;
   if (I === 0n && O === 0n) return rc === 0 ? notExercised : unknown('refusing to exchange nothing is not spoken of');
   if (Math.max(oi, oo) > live.maxOrder || I > live.maxExtents || O > live.maxExtents) return notExercised;
-  const [inputs, outputs] = [facts.extents(facts.in), facts.extents(facts.out)];
-  if (BigInt(inputs.length) < I || BigInt(outputs.length) < O) return notExercised;
-  const given = new Set(pagesOfExtents(inputs));
+  if (!facts.isListed(facts.in) || !facts.isListed(facts.out)) return notExercised;
+  const given = new Set(pagesOfExtents(facts.extents(facts.in)));
   for (const gfn of given) {
     if (live.isMapped(domid, gfn) !== true || live.pins.isPinned(domid, gfn) !== false) return notExercised;
   }
-  const wanted = pagesOfExtents(outputs);
+  const wanted = pagesOfExtents(facts.extents(facts.out));
   if (wanted === undefined || given.size === 0) return notExercised;
   for (const gfn of wanted) {
     // caller-out-not-later-input has been answered, so an output that is an input belongs to this chunk or an earlier one.
@@ -114,12 +112,11 @@ function getWorks({ facts, findings }: Judgement, live: LiveContext): Answer {
   return violated(`nothing is wrong with the call, but rc is ${rc}`);
 }
 
+/** Asked of calls within the declared orders only. */
 function namesSameFrame(facts: Facts): boolean {
-  const { extent_order: oi } = facts.in;
-  const { extent_order: oo } = facts.out;
-  const perIn = inputsPerChunk(oi ?? 0, oo ?? 0);
-  const perOut = outputsPerChunk(oi ?? 0, oo ?? 0);
-  if (perIn === undefined || perOut === undefined) return false;
+  const { oi, oo } = facts.asked as Asked;
+  const perIn = inputsPerChunk(oi, oo) as bigint;
+  const perOut = outputsPerChunk(oi, oo) as bigint;
   const inputs = new Map(facts.extents(facts.in).map((e) => [e.base, e.index / perIn]));
   return facts.extents(facts.out).some((e) => inputs.get(e.base) === e.index / perOut);
 }
