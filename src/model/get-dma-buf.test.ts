@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { errno } from '../abi/constants.ts';
-import { data, holes, ram, type Scene, scene } from './scene.stage.ts';
+import type { Decisions } from './decisions.ts';
+import { data, type Exchange, holes, ram, type Scene, scene } from './scene.stage.ts';
 import { typeInvariant } from './state.ts';
 
 const run = (gfn: number, pages: number): number[] => Array.from({ length: pages }, (_, i) => gfn + i);
@@ -177,5 +178,36 @@ describe('preemption', () => {
     const s = scene({ decisions: { continuationOp: () => 11 } });
     expect(s.get({ in: run(data, 3), out: run(data, 3), inject: { preempt: 1 } }).rc).toBe(0);
     expect(run(data, 3).map((g) => s.stays(g))).toEqual([true, false, false]);
+  });
+
+  const losing = (preempt: number, exchange: Exchange): number[] => {
+    const s = scene({ decisions: { keepsPins: (event) => event !== 'preemption' } });
+    expect(s.get({ ...exchange, inject: { preempt } }).rc).toBe(0);
+    return [...(s.hypervisor.state.domains.get(1)?.pins ?? [])].sort();
+  };
+
+  it('comes between chunks, and not after the last', () => {
+    const singles = { in: run(data, 4), out: run(holes, 4) };
+    expect([1, 2, 3, 4, 5].map((preempt) => losing(preempt, singles).length)).toEqual([1, 2, 1, 4, 4]);
+    const fours = { in: run(data, 12), out: [holes, holes + 4, holes + 8], outOrder: 2 };
+    expect([1, 4, 5, 8, 9].map((preempt) => losing(preempt, fours).length)).toEqual([4, 4, 4, 4, 12]);
+    expect(losing(1, fours)).toEqual(run(holes + 8, 4));
+  });
+
+  it('is over some time, also where each continuation begins again', () => {
+    const decisions: Partial<Decisions> = { resumesAt: () => 0, inputUnmapped: 0, outputPopulated: 0, pinRefuses: () => 0 };
+    const s = scene({ decisions });
+    const again = { in: run(data, 4), out: run(holes, 4), inject: { preempt: 1 } };
+    expect(s.get(again)).toMatchObject({ rc: 0, nr_exchanged: 4n });
+    expect(typeInvariant(s.hypervisor.state)).toEqual([]);
+  });
+
+  it('faults where the struct lies in a page that was given away', () => {
+    const s = scene();
+    expect(s.get({ in: [ram, data], out: [holes, holes + 1], inject: { preempt: 1 } }).rc).toBe(-errno.EFAULT);
+    expect([s.mfn(ram), s.mfn(holes) !== null, s.mfn(data) !== null, s.mfn(holes + 1)]).toEqual([null, true, true, null]);
+    const whole = scene();
+    expect(whole.get({ in: [ram, data], out: [holes, holes + 1] }).rc).toBe(-errno.EFAULT);
+    expect([whole.mfn(data), whole.mfn(holes + 1) !== null]).toEqual([null, true]);
   });
 });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DOMID, errno } from '../abi/constants.ts';
-import { data, holes, inListAddress, ram, type Scene, type Setting, scene } from './scene.stage.ts';
+import type { Decisions } from './decisions.ts';
+import { data, holes, inListAddress, ram, type Scene, type Setting, scene, structAddress } from './scene.stage.ts';
 import { exactKey, typeInvariant } from './state.ts';
 
 const run = (gfn: number, pages: number): number[] => Array.from({ length: pages }, (_, i) => gfn + i);
@@ -116,6 +117,117 @@ describe('a put', () => {
     const prefix = pinnedScene({ decisions: { putAllOrNothing: false } });
     expect(prefix.put([holes, data], 2)).toBe(-errno.EINVAL);
     expect(staying(prefix).slice(0, 5)).toEqual([false, false, false, false, true]);
+  });
+});
+
+describe('a put that is decided otherwise', () => {
+  const pinned = (s: Scene): number[] => [...(s.hypervisor.state.domains.get(1)?.pins ?? [])].map((g) => g - holes).sort((a, b) => a - b);
+  const left = (decisions: Partial<Decisions>, gfns: number[], order = 0, other: Parameters<Scene['put']>[2] = {}): [number, number[]] => {
+    const s = pinnedScene({ decisions });
+    return [s.put(gfns, order, other), pinned(s)];
+  };
+  const { EXDEV, ENOENT, EFAULT, EINVAL } = errno;
+  const whole = run(0, 8);
+
+  it('may mind where an extent begins', () => {
+    expect(left({}, [holes + 1], 1)).toEqual([0, [0, 3, 4, 5, 6, 7]]);
+    expect(left({ misaligned: EXDEV }, [holes + 1], 1)).toEqual([-EXDEV, whole]);
+    expect(left({ misaligned: EXDEV }, [holes + 2, holes + 5], 1)).toEqual([-EXDEV, whole]);
+    expect(left({ misaligned: EXDEV }, [holes + 2], 1)).toEqual([0, [0, 1, 4, 5, 6, 7]]);
+  });
+
+  it('says which page it minds: one that is not pinned, or one listed twice', () => {
+    const decisions: Partial<Decisions> = { putUnpinned: EXDEV, putTwice: ENOENT };
+    expect(left(decisions, [holes, data])).toEqual([-EXDEV, whole]);
+    expect(left(decisions, [holes, holes + 1, holes])).toEqual([-ENOENT, whole]);
+    expect(left({ putUnpinned: 0 }, [holes, data, holes + 7])).toEqual([0, [1, 2, 3, 4, 5, 6]]);
+    expect(left({ putTwice: 0 }, [holes, holes, holes + 7])).toEqual([0, [1, 2, 3, 4, 5, 6]]);
+    expect(left({ putTwice: 0 }, [holes, data])).toEqual([-EINVAL, whole]);
+    expect(left({ putUnpinned: 0 }, [holes + 6], 4)).toEqual([0, run(0, 6)]); // RAM ends in the midst of it
+  });
+
+  it('may stop half-way', () => {
+    expect(left({ putAllOrNothing: false }, [holes, holes + 3, data, holes + 5])).toEqual([-EINVAL, [1, 2, 4, 5, 6, 7]]);
+    const cut = { extent_start: 0x4003fff8n, nr_extents: 2n }; // RAM ends behind the first entry
+    for (const [putAllOrNothing, pins] of [
+      [true, whole],
+      [false, run(1, 7)],
+    ] as const) {
+      const s = pinnedScene({ decisions: { putAllOrNothing, listUnmapped: 0 } });
+      s.list(0x4003fff8n, [holes]);
+      expect([s.put([], 0, cut), pinned(s)]).toEqual([-EFAULT, pins]);
+    }
+  });
+
+  it('may reach too far, or not far enough', () => {
+    const reach = (from: number, to: number, order = 1) => left({ putReach: () => [from, to] }, [holes + 2], order);
+    expect(reach(0, 2)).toEqual([0, [0, 1, 4, 5, 6, 7]]);
+    expect(reach(0, 3)).toEqual([0, [0, 1, 5, 6, 7]]);
+    expect(reach(-1, 2)).toEqual([0, [0, 4, 5, 6, 7]]);
+    expect(reach(-2, 4)).toEqual([0, [6, 7]]);
+    expect(reach(1, 2)).toEqual([0, [0, 1, 2, 4, 5, 6, 7]]);
+    expect(reach(0, 1)).toEqual([0, [0, 1, 3, 4, 5, 6, 7]]);
+    expect(reach(1, 3, 2)).toEqual([0, [0, 1, 2, 5, 6, 7]]);
+    expect(reach(2, 2)).toEqual([0, whole]);
+    expect(left({ putReach: () => [0, 1], putUnpinned: 0 }, [holes + 6], 2)).toEqual([0, [0, 1, 2, 3, 4, 5, 7]]); // no pin on a hole
+  });
+
+  it('may take an entry for a machine frame', () => {
+    const s = pinnedScene({ decisions: { putTarget: (entry, gfnOfFrame) => gfnOfFrame() ?? entry } });
+    const [frame] = s.frames as [number];
+    expect([s.put([frame + 1, holes + 3]), pinned(s)]).toEqual([0, [0, 2, 4, 5, 6, 7]]);
+  });
+
+  it('may unmap, free, move or clear the pages', () => {
+    const outcome = (putEffect: Decisions['putEffect']) => {
+      const s = pinnedScene({ decisions: { putEffect } });
+      for (const g of run(holes, 4)) s.mark(g, 7);
+      const old = run(holes, 4).map((g) => s.mfn(g));
+      s.hypervisor.changes(1);
+      expect(s.put([holes + 1], 1)).toBe(0);
+      const now = run(holes, 4).map((g, i) => (s.mfn(g) === null ? 'gone' : s.mfn(g) === old[i] ? 'stayed' : 'moved'));
+      return [
+        now,
+        s.hypervisor.pages(1),
+        run(holes, 4).map((g) => s.marked(g)),
+        s.hypervisor.changes(1).length,
+        typeInvariant(s.hypervisor.state),
+      ];
+    };
+    const stayed = ['stayed', 'stayed', 'stayed', 'stayed'];
+    expect(outcome('nothing')).toEqual([stayed, 64, [7, 7, 7, 7], 0, []]);
+    expect(outcome('unmaps')).toEqual([['stayed', 'gone', 'gone', 'stayed'], 64, [7, undefined, undefined, 7], 2, []]);
+    expect(outcome('frees')).toEqual([['stayed', 'gone', 'gone', 'stayed'], 62, [7, undefined, undefined, 7], 2, []]);
+    expect(outcome('moves')).toEqual([['stayed', 'moved', 'moved', 'stayed'], 64, [7, 7, 7, 7], 0, []]);
+    expect(outcome('clears')).toEqual([stayed, 64, [7, 0, 0, 7], 2, []]);
+    const full = pinnedScene({ decisions: { putEffect: 'moves' }, free: { low: 8, high: 0 } });
+    for (const block of full.hypervisor.state.free) block.length = 0;
+    expect([full.put([holes]), full.mfn(holes)]).toEqual([0, full.frames[0]]);
+  });
+
+  it('may go on elsewhere after a preemption, or lose pins by it', () => {
+    const singles = run(holes, 5);
+    const preempted = (decisions: Partial<Decisions>, preempt: number) => left(decisions, singles, 0, { inject: { preempt } });
+    expect([1, 2, 4, 5, 6].map((preempt) => preempted({}, preempt))).toEqual(Array(5).fill([0, [5, 6, 7]]));
+    expect(preempted({ resumesAt: (cursor, op) => (op === 27 ? cursor + 1 : cursor) }, 2)).toEqual([0, [2, 5, 6, 7]]);
+    expect(preempted({ resumesAt: (cursor, op) => (op === 27 ? 99 : cursor) }, 2)).toEqual([0, [2, 3, 4, 5, 6, 7]]);
+    expect(preempted({ resumesAt: () => 0 }, 2)).toEqual([0, [5, 6, 7]]); // never back
+    const loses: Partial<Decisions> = { keepsPins: (event) => event !== 'preemption', putUnpinned: 0 };
+    expect([preempted(loses, 4), preempted(loses, 5)]).toEqual([
+      [0, []],
+      [0, [5, 6, 7]],
+    ]);
+    expect(preempted({ preemptsAfter: () => 0, ...loses }, 1)).toEqual([0, [5, 6, 7]]);
+    expect(preempted({ preemptsAfter: () => 1.5, ...loses }, 1)).toEqual([0, []]);
+  });
+
+  it('may write its struct back', () => {
+    const s = pinnedScene({ decisions: { structRewritten: (bytes) => bytes.fill(9, 26, 28) } });
+    expect(s.put([holes])).toBe(0);
+    expect([...(s.hypervisor.read(1, structAddress + 24n, 6) ?? [])]).toEqual([0xf0, 0x7f, 9, 9, 0, 0]);
+    s.hypervisor.changes(1);
+    expect(s.put([data])).toBe(-EINVAL);
+    expect(s.hypervisor.changes(1)).toEqual([{ address: structAddress, length: 32 }]);
   });
 });
 

@@ -263,7 +263,7 @@ function checkRest(facts: Facts): Answer {
   const allowed = facts.nrExchangedRange ? [facts.nrExchangedRange, ...facts.committed] : facts.committed;
   const stray = strayChange(facts, allowed, rest);
   if (stray) return facts.knowsHandedOver ? unless([describe(facts, stray)]) : notCaptured;
-  const remapped = restUnmoved(facts);
+  const remapped = restUnmoved(facts, facts.done);
   if (remapped.answer === 'violated') return remapped;
   if (K === O && N === I) return notExercised;
   return facts.isSeen(facts.out) ? holds : notCaptured;

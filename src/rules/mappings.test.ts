@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { unknownMemory } from '../guest/memory.ts';
 import { type Stage, said } from './call.stage.ts';
-import { after, before, big, bigButAfter, butAfter, butAfterHalf, done, half, pieces, refused } from './exchange.stage.ts';
+import { after, afterHalf, before, big, bigButAfter, butAfter, butAfterHalf, done, half, pieces, refused } from './exchange.stage.ts';
 
 describe('what the p2m shows of op 26', () => {
   it.each<[string, string, Stage, string]>([
@@ -174,13 +174,31 @@ describe('what the p2m shows of op 26', () => {
       { ...half, ...butAfterHalf([0x51n, 0x901n]) },
       'violated: guest frame 0x51, which the call did not reach, had no frame behind it and now has frame 0x901',
     ],
-    ['get-rest-untouched', 'a page that no list names', { ...half, ...butAfterHalf([0x70n, 0x901n]) }, 'holds'],
+    [
+      'get-rest-untouched',
+      'a page that no list names',
+      {
+        ...half,
+        p2m: [
+          [...before, [0x70n, 1n]],
+          [...afterHalf, [0x70n, 2n]],
+        ],
+      },
+      'holds',
+    ],
+    [
+      'get-rest-untouched',
+      'a later page, but input lists hold machine frames',
+      { ...half, ...butAfterHalf([0x41n, null]), more: { translated: false } },
+      'holds',
+    ],
     [
       'get-rest-untouched',
       'a later input that a committed output populated',
       { ...half, out: { list: [0x41n, 0x51n] }, ...butAfterHalf([0x41n, 0x900n]) },
       "unknown: suspended by the caller's error",
     ],
+    ['get-inputs-released', 'more counted than there are, and all of them released', { ...done, rc: -12, N: 3n }, 'holds'],
     ['get-rest-untouched', 'nothing is left over', done, 'unknown: not exercised by this call'],
     ['get-rest-untouched', 'a refusal', refused, 'holds'],
     [

@@ -2,7 +2,7 @@ import { hex64 } from '../codec/hex.ts';
 import { knownEntries } from '../guest/handle.ts';
 import { moved } from './changes.ts';
 import { inputsPerChunk, outputsPerChunk } from './exact.ts';
-import type { Asked, Extent, Facts } from './facts.ts';
+import type { Asked, Done, Extent, Facts } from './facts.ts';
 import { type Answer, holds, mappingUnseen, notCaptured, notExercised, unknown, unless, type Violation, violated } from './rule.ts';
 
 // The level 1 requirements of op 26: what the p2m must look like after the call. Each stops at the first page whose mapping
@@ -70,7 +70,7 @@ export function newPages(facts: Facts): Answer {
   }
   const chunks = chunksOf(facts.done);
   let unseen = false;
-  const old = new Map<bigint, Set<bigint>>();
+  const old = new Map<bigint, Set<bigint | null>>();
   for (const input of facts.extents(facts.in)) {
     const chunk = chunks.ofInput(input);
     const frames = old.get(chunk) ?? new Set();
@@ -81,7 +81,7 @@ export function newPages(facts: Facts): Answer {
         unseen = true;
         break;
       }
-      if (frame !== null) frames.add(frame);
+      frames.add(frame);
     }
   }
   const answer = forOutputs(facts, (output) => {
@@ -129,21 +129,19 @@ export function inputsReleased(facts: Facts): Answer {
 }
 
 /** The mappings of what the call did not reach: `violated`, or `unknown` where they were not all seen. */
-export function restUnmoved(facts: Facts): Answer {
+export function restUnmoved(facts: Facts, { N, K }: Done): Answer {
   const { p2mBefore, p2mAfter } = facts.call;
-  if (!facts.done) return notCaptured;
   if (!facts.call.translated) return machineFrames;
-  const { N, K } = facts.done;
   if (p2mBefore === p2mAfter) return holds;
   const [inputs, outputs] = [facts.sorted(facts.in), facts.sorted(facts.out)];
   const populatedAt = finder(outputs.filter((e) => e.index < K));
   const releasedAt = finder(inputs.filter((e) => e.index < N));
-  const isRest = [finder(inputs.filter((e) => e.index >= N)), finder(outputs.filter((e) => e.index >= K))];
+  const namedAt = [finder(inputs), finder(outputs)];
   // By what was observed and not by what is listed: a list may name millions of pages.
   for (const [gfn, after] of p2mAfter) {
     const before = p2mBefore.get(gfn);
     if (before === undefined || before === after || populatedAt(gfn) || releasedAt(gfn)) continue;
-    if (!isRest.some((find) => find(gfn))) continue;
+    if (!namedAt.some((find) => find(gfn))) continue;
     if (!facts.knowsExchanged) return notCaptured;
     return violated(`guest frame ${hex64(gfn)}, which the call did not reach, ${moved(before, after)}`);
   }

@@ -328,6 +328,30 @@ describe('what must hold whatever the caller did', () => {
       { ...put, more: { ...hole(IN + 8n), changes: [{ address: 0n, length: 2n }] } },
       'violated: the in list does not lie in guest memory, but 2 bytes at 0x0 changed',
     ],
+    [
+      'bad-address-fails',
+      'a list partly in a hole, and a later input that a committed output populated',
+      {
+        ...half,
+        rc: -14,
+        out: { list: [0x41n, 0x51n] },
+        p2m: [
+          before,
+          [
+            [0x40n, null],
+            [0x41n, 0x900n],
+          ],
+        ],
+        more: hole(OUT + 8n),
+      },
+      'holds',
+    ],
+    [
+      'bad-address-fails',
+      'a list partly in a hole, and a later output that a committed input left',
+      { ...half, rc: -14, out: { list: [0x50n, 0x40n] }, more: hole(OUT + 8n), returned: [0x900n, 0x40n] },
+      'holds',
+    ],
     ['bad-address-fails', 'no hole anywhere', done, 'unknown: not exercised by this call'],
     ['bad-address-fails', 'not captured', { ...done, more: { before: unknownMemory } }, 'unknown: not captured'],
     ['bounded-work', 'is asked of a live run', done, 'unknown: one call cannot show it'],

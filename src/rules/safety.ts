@@ -167,10 +167,10 @@ function checkBadAddress(facts: Facts): Answer {
     if (change) return butChanged(change);
     return facts.call.changes === undefined ? notCaptured : holds;
   }
-  if (facts.K === undefined) return notCaptured;
+  if (!facts.done) return notCaptured;
   const stray = strayChange(facts, writable(facts), ownRanges(facts));
   if (stray) return butChanged(describe(facts, stray));
-  const rest = restUnmoved(facts);
+  const rest = restUnmoved(facts, facts.done);
   if (rest.answer === 'violated') return butChanged(rest.violations[0] as Violation);
   return facts.call.changes !== undefined || facts.isSeen(facts.in) || facts.isSeen(facts.out) ? holds : notCaptured;
 }
