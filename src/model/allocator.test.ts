@@ -66,6 +66,49 @@ describe('the buddy allocator', () => {
     expect(countFree(freeRun(0, 16), 5)).toEqual({ below: 5, above: 11 });
   });
 
+  it('has no block above order 18, and those that are not merged', () => {
+    const free = freeRun(0, 2 ** 20);
+    expect([...blocksOf(free)]).toEqual([0, 1, 2, 3].map((n) => [n * 2 ** 18, 18]));
+    expect(take(free, 18, unlimited, 'high')).toBe(3 * 2 ** 18);
+    release(free, 3 * 2 ** 18, 18);
+    expect([...blocksOf(free)]).toEqual([0, 1, 2, 3].map((n) => [n * 2 ** 18, 18]));
+    expect(take(freeRun(0, 2 ** 18), 17, unlimited, 'low')).toBe(0);
+  });
+
+  it('takes frame 0 like any other', () => {
+    for (const prefers of ['high', 'low'] as const) {
+      const free = freeRun(0, 2);
+      expect([0, 0, 0].map((order) => take(free, order, unlimited, prefers))).toEqual(
+        prefers === 'high' ? [1, 0, undefined] : [0, 1, undefined],
+      );
+      const one = freeRun(0, 1);
+      releaseRun(one, 4, 4);
+      expect([0, 2, 0].map((order) => take(one, order, unlimited, 'low'))).toEqual([0, 4, undefined]);
+    }
+  });
+
+  it('prefers the highest zone, in it the smallest block that is large enough', () => {
+    const free = freeRun(0x40, 1);
+    releaseRun(free, 0x60, 8);
+    releaseRun(free, 0x20, 1);
+    expect([0, 0, 3].map((order) => take(free, order, unlimited, 'high'))).toEqual([0x40, 0x67, undefined]);
+    const low = freeRun(0x20, 1);
+    releaseRun(low, 0x40, 8);
+    expect(take(low, 0, unlimited, 'high')).toBe(0x47); // a larger block of a higher zone
+    expect(take(low, 0, 0x43, 'high')).toBe(0x42);
+    expect(take(low, 0, 0x41, 'high')).toBe(0x40);
+    expect(take(low, 0, 0x40, 'high')).toBe(0x20);
+  });
+
+  it('takes the lowest block that fits, whatever its size', () => {
+    const free = freeRun(0x20, 8);
+    releaseRun(free, 0x40, 1);
+    expect([0, 0].map((order) => take(free, order, unlimited, 'low'))).toEqual([0x20, 0x21]);
+    const single = freeRun(0x10, 1);
+    releaseRun(single, 0x20, 8);
+    expect([1, 0, 0].map((order) => take(single, order, unlimited, 'low'))).toEqual([0x20, 0x10, 0x22]);
+  });
+
   it('agrees with a set of frames, whatever is taken and freed', () => {
     const step = fc.record({
       order: fc.integer({ min: 0, max: 3 }),
