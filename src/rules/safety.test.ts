@@ -16,6 +16,16 @@ const other = (seen: Partial<OtherDomain>): Stage => ({
   ...done,
   more: { others: [{ domid: 7, changes: [], p2mBefore: new Map(), p2mAfter: new Map(), ...seen }] },
 });
+/** Maps before and after, as `50=900 51=-`: guest frames and what is behind them. */
+const seen = (...texts: [string, string]): NonNullable<Stage['p2m']> => {
+  const [a, b] = texts.map((text) =>
+    text.split(' ').map((page): [bigint, bigint | null] => {
+      const [gfn, frame] = page.split('=');
+      return [BigInt(`0x${gfn}`), frame === '-' ? null : BigInt(`0x${frame}`)];
+    }),
+  );
+  return [a!, b!];
+};
 const counted = { pagesBefore: 64, pagesAfter: 64 };
 const hole = (address: bigint, length = 8n): NonNullable<Stage['more']> => ({ unmapped: [{ address, length }] });
 const wrapping: Stage = { rc: -14, N: 0n, out: { start: 0xffff_ffff_ffff_fff8n, list: [], nr: 2n } };
@@ -115,16 +125,7 @@ describe('what must hold whatever the caller did', () => {
       'one frame behind two pages as before',
       {
         ...done,
-        p2m: [
-          [
-            [0x40n, 9n],
-            [0x41n, 9n],
-          ],
-          [
-            [0x40n, 9n],
-            [0x41n, 9n],
-          ],
-        ],
+        p2m: seen('40=9 41=9', '40=9 41=9'),
       },
       'unknown: not captured',
     ],
@@ -133,16 +134,7 @@ describe('what must hold whatever the caller did', () => {
       'a second page of a frame that was behind one',
       {
         ...done,
-        p2m: [
-          [
-            [0x60n, 9n],
-            [0x50n, null],
-          ],
-          [
-            [0x60n, 9n],
-            [0x50n, 9n],
-          ],
-        ],
+        p2m: seen('60=9 50=-', '60=9 50=9'),
       },
       'violated: frame 0x9 is behind guest frames 0x60 and 0x50',
     ],
@@ -151,13 +143,7 @@ describe('what must hold whatever the caller did', () => {
       'two pages of a frame, one of them not seen before',
       {
         ...done,
-        p2m: [
-          [[0x60n, 9n]],
-          [
-            [0x60n, 9n],
-            [0x50n, 9n],
-          ],
-        ],
+        p2m: seen('60=9', '60=9 50=9'),
       },
       'unknown: not captured',
     ],
@@ -173,16 +159,7 @@ describe('what must hold whatever the caller did', () => {
       'a frame shared with another domain before',
       {
         ...other({ p2mAfter: new Map([[1n, 9n]]) }),
-        p2m: [
-          [
-            [0x60n, 9n],
-            [0x50n, null],
-          ],
-          [
-            [0x60n, 9n],
-            [0x50n, null],
-          ],
-        ],
+        p2m: seen('60=9 50=-', '60=9 50=-'),
       },
       'unknown: not captured',
     ],
@@ -282,7 +259,7 @@ describe('what must hold whatever the caller did', () => {
     [
       'bad-address-fails',
       'an empty list in a hole',
-      { ...done, N: 0n, in: { list: [] }, out: { list: [] }, more: hole(IN) },
+      { ...done, N: 0n, in: { list: [] }, out: { list: [] }, more: hole(IN - 8n, 16n) },
       'unknown: not exercised by this call',
     ],
     ['bad-address-fails', 'no rc', { ...wrapping, rc: undefined }, 'unknown: not captured'],
@@ -351,6 +328,42 @@ describe('what must hold whatever the caller did', () => {
       'a list partly in a hole, and a later output that a committed input left',
       { ...half, rc: -14, out: { list: [0x50n, 0x40n] }, more: hole(OUT + 8n), returned: [0x900n, 0x40n] },
       'holds',
+    ],
+    [
+      'bad-address-fails',
+      'a hole elsewhere, the struct not captured',
+      { ...done, more: { before: unknownMemory, ...hole(0n) } },
+      'unknown: not exercised by this call',
+    ],
+    [
+      'no-stray-writes',
+      'put: a list written, and a count returned',
+      { ...put, rc: 2, inAfter: [0x900n, 0x901n] },
+      'violated: entry 0 of the in list changed',
+    ],
+    ['no-stray-writes', 'put: elsewhere, and a count returned', watched({ ...put, rc: 2 }, 0x1000n), 'violated: 8 bytes at 0x1000 changed'],
+    ['no-stray-writes', 'put: by nobody knows whom', { ...put, in: { list: [0x50n], domid: 2 }, more: { space: 'physical' } }, 'holds'],
+    ['no-stray-writes', 'virtual addresses, by nobody knows whom', { ...done, in: { domid: 2 }, out: { domid: 2 } }, 'holds'],
+    [
+      'no-stray-writes',
+      'a refused call whose struct was not captured, all of memory watched',
+      { ...refused, more: { before: unknownMemory, changes: [] } },
+      'holds',
+    ],
+    [
+      'no-stray-writes',
+      'populate: the struct, at the address of a page given',
+      { ...populate, in: { list: [0x60000n] }, scribble: { at: 8, after: 9 } },
+      'violated: bytes 8..9 of the struct changed [nr_extents 8..9]',
+    ],
+    [
+      'frames-conserved',
+      'a second page, seen first, of a frame that was behind one',
+      {
+        ...done,
+        p2m: seen('50=- 60=9', '50=9 60=9'),
+      },
+      'violated: frame 0x9 is behind guest frames 0x50 and 0x60',
     ],
     ['bad-address-fails', 'no hole anywhere', done, 'unknown: not exercised by this call'],
     ['bad-address-fails', 'not captured', { ...done, more: { before: unknownMemory } }, 'unknown: not captured'],

@@ -93,10 +93,7 @@ function writable(facts: Facts): ByteRange[] {
 
 function pagesChangedHands(facts: Facts): 'none' | 'some' | 'unknown' {
   if (facts.op === 'put_dma_buf') return 'none';
-  if (facts.exchanges) {
-    if (facts.N === undefined) return 'unknown';
-    return facts.N === 0n ? 'none' : 'some';
-  }
+  if (facts.exchanges) return facts.N === 0n ? 'none' : 'some';
   const { rc } = facts.call;
   if (rc === undefined) return 'unknown';
   return BigInt(rc) > facts.start ? 'some' : 'none';
@@ -132,8 +129,7 @@ function checkConserved(facts: Facts): Answer {
 
 /** The first frame that the call made appear behind two guest frames or in two domains, in words. */
 function firstDoubled({ call: { p2mBefore, p2mAfter, others = [] } }: Facts): string | undefined {
-  const elsewhere = new Set<bigint>();
-  for (const other of others) for (const frame of other.p2mAfter.values()) if (frame !== null) elsewhere.add(frame);
+  const elsewhere = new Set(others.flatMap((other) => [...other.p2mAfter.values()]));
   const owner = new Map<bigint, bigint>();
   for (const [gfn, frame] of p2mAfter) {
     if (frame === null) continue;
@@ -172,5 +168,5 @@ function checkBadAddress(facts: Facts): Answer {
   if (stray) return butChanged(describe(facts, stray));
   const rest = restUnmoved(facts, facts.done);
   if (rest.answer === 'violated') return butChanged(rest.violations[0] as Violation);
-  return facts.call.changes !== undefined || facts.isSeen(facts.in) || facts.isSeen(facts.out) ? holds : notCaptured;
+  return facts.isSeen(facts.in) || facts.isSeen(facts.out) ? holds : notCaptured;
 }
