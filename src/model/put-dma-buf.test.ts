@@ -134,6 +134,7 @@ describe('a put that is decided otherwise', () => {
     expect(left({ misaligned: EXDEV }, [holes + 1], 1)).toEqual([-EXDEV, whole]);
     expect(left({ misaligned: EXDEV }, [holes + 2, holes + 5], 1)).toEqual([-EXDEV, whole]);
     expect(left({ misaligned: EXDEV }, [holes + 2], 1)).toEqual([0, [0, 1, 4, 5, 6, 7]]);
+    expect(left({ misaligned: EXDEV, putAllOrNothing: false }, [holes + 2, holes + 5, holes], 1)).toEqual([-EXDEV, [0, 1, 4, 5, 6, 7]]);
   });
 
   it('says which page it minds: one that is not pinned, or one listed twice', () => {
@@ -156,6 +157,8 @@ describe('a put that is decided otherwise', () => {
       const s = pinnedScene({ decisions: { putAllOrNothing, listUnmapped: 0 } });
       s.list(0x4003fff8n, [holes]);
       expect([s.put([], 0, cut), pinned(s)]).toEqual([-EFAULT, pins]);
+      s.list(0x4003fff8n, [data]); // what comes first is said
+      expect([s.put([], 0, cut), pinned(s)]).toEqual([-EINVAL, pins]);
     }
   });
 
@@ -169,6 +172,8 @@ describe('a put that is decided otherwise', () => {
     expect(reach(0, 1)).toEqual([0, [0, 1, 3, 4, 5, 6, 7]]);
     expect(reach(1, 3, 2)).toEqual([0, [0, 1, 2, 5, 6, 7]]);
     expect(reach(2, 2)).toEqual([0, whole]);
+    const beside = pinnedScene({ decisions: { putReach: (pages) => [0, pages === 1 ? 1 : 0] } });
+    expect([beside.put([holes + 4]), beside.put([holes + 2], 1), pinned(beside)]).toEqual([0, 0, [0, 1, 2, 3, 5, 6, 7]]);
     expect(left({ putReach: () => [0, 1], putUnpinned: 0 }, [holes + 6], 2)).toEqual([0, [0, 1, 2, 3, 4, 5, 7]]); // no pin on a hole
   });
 
@@ -200,6 +205,12 @@ describe('a put that is decided otherwise', () => {
     expect(outcome('frees')).toEqual([['stayed', 'gone', 'gone', 'stayed'], 62, [7, undefined, undefined, 7], 2, []]);
     expect(outcome('moves')).toEqual([['stayed', 'moved', 'moved', 'stayed'], 64, [7, 7, 7, 7], 0, []]);
     expect(outcome('clears')).toEqual([stayed, 64, [7, 0, 0, 7], 2, []]);
+    for (const putEffect of ['unmaps', 'frees', 'moves', 'clears'] as const) {
+      const s = pinnedScene({ decisions: { putEffect, putUnpinned: 0 } });
+      expect([s.put([holes + 20, holes + 7], 1), typeInvariant(s.hypervisor.state)]).toEqual([0, []]);
+      const two = pinnedScene({ decisions: { putEffect } });
+      expect([two.put([holes + 3, holes], 0, { inject: { preempt: 1 } }), pinned(two)]).toEqual([0, [1, 2, 4, 5, 6, 7]]);
+    }
     const full = pinnedScene({ decisions: { putEffect: 'moves' }, free: { low: 8, high: 0 } });
     for (const block of full.hypervisor.state.free) block.length = 0;
     expect([full.put([holes]), full.mfn(holes)]).toEqual([0, full.frames[0]]);

@@ -27,7 +27,7 @@ export function putDmaBuf(call: Call): number {
   const { state, caller, d } = call;
   const interval = d.preemptsAfter(call.inject.preempt);
   const step = interval === undefined || !(interval > 0) ? Number.POSITIVE_INFINITY : Math.ceil(interval);
-  for (let start = 0; ; call.fresh = false) {
+  for (let start = 0; ; ) {
     // Guards: nothing has happened yet
     const codec = codecFor(d.structArch(state.arch)).xen_put_dma_buf;
     const where = structAt(call, codec.size);
@@ -66,8 +66,7 @@ function unpin(call: Call, { in: input, inList }: Request, domain: Domain, start
   const pages = 2 ** input.extent_order;
   for (let i = start; i < input.nr_extents; i++) {
     const entry = readEntry(state, caller, inList, i, d);
-    if (entry === undefined) unpinned.errno = errno.EFAULT;
-    if (entry === undefined) return unpinned;
+    if (entry === undefined) return { ...unpinned, errno: errno.EFAULT };
     const base = d.putTarget(entry, () => gfnOfFrame(domain, entry));
     if (d.misaligned !== 0 && base % pages !== 0) unpinned.errno = d.misaligned;
     for (let page = base; page < base + pages && unpinned.errno === 0; page++) {
@@ -91,8 +90,8 @@ function pinAgain(domain: Domain, { pages, marks }: Unpinned, entry: number): vo
 function settle(call: Call, domain: Domain, base: number, pages: number): void {
   const { state, d } = call;
   const [from, to] = d.putReach(pages);
-  for (let j = from; j < to; j++) if (j < 0 || j >= pages) domain.pins.delete(base + j);
-  for (let j = 0; j < pages && (from > 0 || to < pages); j++) {
+  for (let j = from; j < to; j++) domain.pins.delete(base + j);
+  for (let j = 0; j < pages; j++) {
     if ((j < from || j >= to) && domain.p2m.has(base + j)) domain.pins.add(base + j);
   }
   for (let j = 0; j < pages && d.putEffect !== 'nothing'; j++) {
