@@ -66,7 +66,7 @@ describe('conform --iut', () => {
   });
 
   it('shards merge to the bytes of one run, and so do two jobs', () => {
-    const run = ['conform', '--iut', `module:${at('good.mjs')}`, '--runs', '40'];
+    const run = ['conform', '--iut', `module:${at('good.mjs')}`, '--runs', '24'];
     const whole = xenmem([...run, '--json']).stdout;
     writeFileSync(at('good.json'), whole);
     for (const i of [1, 2]) xenmem([...run, '--shard', `${i}/2`, '--report', `json=${at(`${i}.json`)}`]);
@@ -79,7 +79,7 @@ describe('conform --iut', () => {
 
   it('whose fault no requirement speaks of is disputed by the model: exit 70, and a scenario that shows it', () => {
     const run = ['conform', '--iut', `module:${at('lies.mjs')}`];
-    const { code, stdout } = xenmem([...run, '--runs', '50', '--json', '--report', `text=${at('lies.txt')}`]);
+    const { code, stdout } = xenmem([...run, '--runs', '25', '--json', '--report', `text=${at('lies.txt')}`]);
     const { verdict, requirements, incidents, calls, predicted } = JSON.parse(stdout);
     expect([code, verdict]).toEqual([70, 'inconclusive']);
     expect(requirements.filter((r: { verdict: string }) => r.verdict === 'violated')).toEqual([]);
@@ -105,7 +105,7 @@ describe('conform --iut', () => {
       '--iut',
       misbehaving('exits'),
       '--runs',
-      '10',
+      '4',
       '--json',
       '--report',
       `ktap=${at('bad.ktap')}`,
@@ -120,7 +120,7 @@ describe('conform --iut', () => {
 
   it('interrupted, it reports what it saw, as partial, and leaves nothing running', () => {
     const run = `'${process.execPath}' '${command}' conform --iut "module:${at('good.mjs')}" --runs 1000000 --report html=${at('partial.html')}`;
-    const { stdout } = shell(`timeout --preserve-status -s INT 5 ${run}; echo $?; pgrep -fc '[h]ost.js ${at('good.mjs')}'`);
+    const { stdout } = shell(`timeout --preserve-status -s INT 3 ${run}; echo $?; pgrep -fc '[h]ost.js ${at('good.mjs')}'`);
     const [exit, left] = stdout.trim().split('\n').slice(-2);
     expect([exit, left]).toEqual(['130', '0']);
     expect(stdout).toMatch(/interrupted after \d+ of 1000000 scenarios/);

@@ -11,7 +11,7 @@ import { referenceImplementation } from './reference.ts';
 import { runSuite } from './run.ts';
 
 const run = (on: Implementation, shard?: { index: number; of: number }): Promise<ConformanceResult> =>
-  runSuite({ player: { ...playerHere(on), predicted: true }, arch: ['arm64', 'arm32'], seed: 3, runs: 44, ...(shard && { shard }) });
+  runSuite({ player: { ...playerHere(on), predicted: true }, arch: ['arm64', 'arm32'], seed: 3, runs: 32, ...(shard && { shard }) });
 const json = (result: ConformanceResult): string => JSON.stringify(conformanceJson(result));
 /** On its way through a file. */
 const read = (result: ConformanceResult): ReturnType<typeof readResult> => readResult(JSON.parse(json(result)));
@@ -33,7 +33,7 @@ describe('four shards', () => {
   ])('of %s merge to the bytes of one run', async (_name, implementation) => {
     const whole = await run(implementation);
     const shards = await Promise.all([3, 1, 4, 2].map((index) => run(implementation, { index, of: 4 })));
-    expect(shards.map((s) => s.played).every((n) => n > 5)).toBe(true);
+    expect(shards.map((s) => s.played).every((n) => n > 4)).toBe(true);
     expect(json(mergeResults(shards.map(read)))).toBe(json(whole));
   });
 
