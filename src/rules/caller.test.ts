@@ -325,8 +325,18 @@ describe('duties of the caller', () => {
     ['caller-extent-aligned', 'aligned', inOut([0x40n, 0x44n], [0x50n, 0x54n], 2, 2), 'holds'],
     ['caller-extent-aligned', 'the lists not captured', listless, 'unknown: not captured'],
     ['caller-extent-aligned', 'not captured', unseen, 'unknown: not captured'],
-    ['caller-address-bits', '1', { ...refused, out: { bits: 1 } }, 'violated: no frame lies below 2^1 bytes [out.address_bits 52..56]'],
-    ['caller-address-bits', '12', { ...refused, out: { bits: 12 } }, 'violated: no frame lies below 2^12 bytes [out.address_bits 52..56]'],
+    [
+      'caller-address-bits',
+      '1',
+      { ...refused, out: { bits: 1 } },
+      'violated: Xen takes no limit of 2^12 bytes or less [out.address_bits 52..56]',
+    ],
+    [
+      'caller-address-bits',
+      '12',
+      { ...refused, out: { bits: 12 } },
+      'violated: Xen takes no limit of 2^12 bytes or less [out.address_bits 52..56]',
+    ],
     ['caller-address-bits', '13', { ...refused, out: { bits: 13 } }, 'holds'],
     ['caller-address-bits', '255', { ...refused, out: { bits: 255 } }, 'holds'],
     [

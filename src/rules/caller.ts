@@ -200,7 +200,8 @@ export const callerRules: readonly Rule[] = [
   }),
   duty('caller-address-bits', 'warning', exchanges, {
     quote: 'contiguous and under 4G if so requested',
-    reading: 'out.address_bits is at most 255, since more spills into the node bits of mem_flags, and not 1..12, which no frame satisfies.',
+    reading:
+      'out.address_bits is at most 255, since more spills into the node bits of mem_flags, and not 1..12: Xen takes no limit of a page or less.',
     check(facts) {
       const bits = facts.out.address_bits;
       if (bits === undefined) return notCaptured;
@@ -209,7 +210,7 @@ export const callerRules: readonly Rule[] = [
         const meaning = node === undefined ? 'flags' : `node ${node}`;
         return unless([at(facts, facts.out, 'address_bits', `${hex64(BigInt(bits))} spills past bit 7: Xen reads ${meaning} there`)]);
       }
-      return bits >= 1 && bits <= 12 ? unless([at(facts, facts.out, 'address_bits', `no frame lies below 2^${bits} bytes`)]) : holds;
+      return bits >= 1 && bits <= 12 ? unless([at(facts, facts.out, 'address_bits', `Xen takes no limit of 2^12 bytes or less`)]) : holds;
     },
   }),
   sequel('caller-put-after-get', {

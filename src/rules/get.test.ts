@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { unknownMemory } from '../guest/memory.ts';
 import { observedCall } from '../trace/call.ts';
-import { type Stage, said, staged, structOnly } from './call.stage.ts';
+import { ARG, IN, type Stage, said, staged, structOnly } from './call.stage.ts';
 import { before, big, done, half, refused } from './exchange.stage.ts';
 import { judge } from './judge.ts';
 
@@ -140,7 +140,14 @@ describe('op 26', () => {
       { ...big, out: { ...big.out!, bits: 12 } },
       'violated: output extent 0 at frame 0x900 does not end below 2^12 bytes',
     ],
-    ['get-address-limit', 'the only frame that lies so low', { ...done, out: { bits: 13 }, returned: [0n, 1n] }, 'holds'],
+    ['get-address-limit', 'the one frame below 2^12 bytes', { ...done, out: { bits: 12 }, returned: [0n, 0n] }, 'holds'],
+    [
+      'get-address-limit',
+      'half of it',
+      { ...done, out: { bits: 11 }, returned: [0n, 0n] },
+      'violated: output extent 0 at frame 0x0 does not end below 2^11 bytes',
+    ],
+    ['get-address-limit', 'the frames that lie so low', { ...done, out: { bits: 13 }, returned: [0n, 1n] }, 'holds'],
     ['get-address-limit', 'two frames below 2^14', { ...done, out: { bits: 14 }, returned: [0n, 3n] }, 'holds'],
     ['get-address-limit', 'the largest limit', { ...big, out: { ...big.out!, bits: 255 } }, 'holds'],
     [
@@ -170,6 +177,18 @@ describe('op 26', () => {
     ],
     ['get-in-untouched', 'the input list written', { ...done, inAfter: [0x40n, 0x99n] }, 'violated: entry 1 of the in list changed'],
     ['get-in-untouched', 'the output list written', { ...refused, returned: [0x900n, 0x901n] }, 'holds'],
+    [
+      'get-in-untouched',
+      'a byte of a struct that was not captured',
+      { ...done, more: { before: unknownMemory, changes: [{ address: ARG, length: 1n }] } },
+      'violated: bytes 0..1 of the struct changed [in.extent_start 0..1]',
+    ],
+    [
+      'get-in-untouched',
+      'one array for both lists',
+      { ...done, out: { start: IN, list: [0x40n, 0x41n] }, inAfter: [0x900n, 0x901n] },
+      'holds',
+    ],
     ['get-in-untouched', 'no struct', { more: { arg: undefined } }, 'unknown: not captured'],
     ['get-pinned', 'one call cannot show it', done, 'unknown: one call cannot show it'],
     [
@@ -314,6 +333,11 @@ describe('an exchanged page may hold the lists themselves', () => {
   // Physical addresses: guest frame 0x60000 is the page of struct and lists.
   const own: Stage = { ...done, more: { space: 'physical', domid: 1 } };
   const given: Stage = { ...own, in: { list: [0x60000n, 0x41n] } };
+  // The second entry of the input list changed, and the struct could not be read back.
+  const blind = (stage: Stage): Stage => {
+    const changes = [{ address: IN + 8n, length: 8n }];
+    return { ...own, ...stage, more: { ...own.more, after: unknownMemory, changes } };
+  };
   it.each<[string, string, Stage, string]>([
     [
       'get-in-untouched',
@@ -333,6 +357,25 @@ describe('an exchanged page may hold the lists themselves', () => {
       'written in a page beyond the count',
       { ...given, rc: -12, N: 1n, in: { list: [0x41n, 0x60000n] }, inAfter: [0x41n, 0x99n] },
       'violated: entry 1 of the in list changed',
+    ],
+    [
+      'get-in-untouched',
+      'written, the count not known, in a page that may be exchanged',
+      blind({ in: { list: [0x60000n, 0x41n] } }),
+      'unknown: not captured',
+    ],
+    [
+      'get-in-untouched',
+      'written, the count not known, in one that may be populated',
+      blind({ out: { list: [0x50n, 0x60000n] } }),
+      'unknown: not captured',
+    ],
+    ['get-in-untouched', 'written, the count not known, in a page that is neither', blind({}), 'violated: entry 1 of the in list changed'],
+    [
+      'get-in-untouched',
+      'written, the count not known, addresses virtual',
+      { ...blind({}), more: { ...blind({}).more, space: 'virtual' } },
+      'unknown: not captured',
     ],
     ['get-in-untouched', 'written in an output page', { ...own, out: { list: [0x60000n, 0x51n] }, inAfter: [0x40n, 0x99n] }, 'holds'],
     [

@@ -6,7 +6,7 @@ import { anyChange, describe, entriesRange, strayChange } from './changes.ts';
 import { inputsPerChunk, isMultiple, pagesOf, sameTotal } from './exact.ts';
 import { addressesOf, type Facts, nameDomid, placeOf } from './facts.ts';
 import { inputsReleased, mappedAtOutputs, newPages, populated, restUnmoved, returnedFrames } from './mappings.ts';
-import { type Answer, beyondMachines, exchanges, holds, notCaptured, notExercised, type Rule, unknown, unless, violated } from './rule.ts';
+import { type Answer, exchanges, holds, notCaptured, notExercised, type Rule, unknown, unless, violated } from './rule.ts';
 
 /** What op 26 promises; op 11, its parent, is held to the same sentences but for the pin. */
 export const getRules: readonly Rule[] = [
@@ -53,9 +53,8 @@ export const getRules: readonly Rule[] = [
       if (call.rc === undefined || !done) return notCaptured;
       const { N, I, oi, oo } = done;
       if (N > I) return violated(`nr_exchanged is ${N}, more than the ${I} input extents`, placeOf(facts, 'nr_exchanged'));
-      const chunk = inputsPerChunk(oi, oo);
-      if (N === 0n) return holds;
-      if (chunk === undefined) return beyondMachines;
+      // Of equal totals, neither of them nothing, a chunk can be counted.
+      const chunk = N === 0n ? 1n : (inputsPerChunk(oi, oo) as bigint);
       if (N % chunk === 0n) return holds;
       return violated(`nr_exchanged is ${N}, not a multiple of the ${chunk} input extents of a chunk`, placeOf(facts, 'nr_exchanged'));
     },
@@ -112,10 +111,9 @@ export const getRules: readonly Rule[] = [
       if (bits === undefined) return notCaptured;
       if (bits === 0) return notExercised;
       if (bits > 0xff) return unknown('address_bits above 255 spills into node bits');
-      const pages = pagesOf(facts.out.extent_order ?? 0);
-      const limit = bits > PAGE_SHIFT ? 1n << BigInt(bits - PAGE_SHIFT) : 0n;
+      const limit = (1n << BigInt(bits)) >> BigInt(PAGE_SHIFT);
       return forReturned(facts, (frame, k) =>
-        pages !== undefined && frame + pages <= limit
+        frame + (pagesOf(facts.out.extent_order ?? 0) as bigint) <= limit
           ? undefined
           : `output extent ${k} at frame ${hex64(frame)} does not end below 2^${bits} bytes`,
       );
@@ -230,7 +228,7 @@ function mayBeExchanged(facts: Facts, stray: ByteRange): boolean {
 
 /** Does the call ask for at least one extent on either side? */
 function asksForAny(facts: Facts): boolean {
-  return facts.reservations.some((r) => r.nr_extents !== undefined && r.nr_extents > 0n);
+  return facts.reservations.some((r) => (r.nr_extents ?? 0n) > 0n);
 }
 
 /** The call had to be refused: rc < 0 and no change. */
@@ -260,11 +258,11 @@ function checkRest(facts: Facts): Answer {
   if (!facts.done) return notCaptured;
   const { K, N, I, O } = facts.done;
   const rest = entriesRange(facts.out, K, O);
-  const allowed = facts.nrExchangedRange ? [facts.nrExchangedRange, ...facts.committed] : facts.committed;
-  const stray = strayChange(facts, allowed, rest);
+  // A list in an exchanged page, or over the struct, is the caller's error and suspends this.
+  const stray = strayChange(facts, [], rest);
   if (stray) return facts.knowsHandedOver ? unless([describe(facts, stray)]) : notCaptured;
   const remapped = restUnmoved(facts, facts.done);
   if (remapped.answer === 'violated') return remapped;
-  if (K === O && N === I) return notExercised;
+  if (N === I) return notExercised;
   return facts.isSeen(facts.out) ? holds : notCaptured;
 }

@@ -66,7 +66,7 @@ local function check(struct, values, pads, say)
     local meaning = node == 0 and "flags" or "node " .. (node - 1)
     say("caller-address-bits", "out.address_bits", hex(bits) .. " spills past bit 7: Xen reads " .. meaning .. " there")
   elseif bits >= 1 and bits <= 12 then
-    say("caller-address-bits", "out.address_bits", "no frame lies below 2^" .. bits .. " bytes")
+    say("caller-address-bits", "out.address_bits", "Xen takes no limit of 2^12 bytes or less")
   end
 end
 
