@@ -123,6 +123,12 @@ describe('op 27', () => {
       changed(0x51fffn, 1n),
       'violated: 1 byte changed at 0x51fff, in listed guest frame 0x51',
     ],
+    [
+      'put-keeps-pages',
+      'bytes across the start of a listed page written',
+      changed(0x4fff8n, 24n),
+      'violated: 16 bytes changed at 0x50000, in listed guest frame 0x50',
+    ],
     ['put-keeps-pages', 'the byte after the last listed page written', changed(0x52000n, 1n), 'holds'],
     [
       'put-keeps-pages',

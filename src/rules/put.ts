@@ -1,7 +1,6 @@
 import { PAGE_SHIFT } from '../abi/constants.ts';
 import type { JudgedOp } from '../abi/ops.ts';
 import { hex64 } from '../codec/hex.ts';
-import { overlaps } from '../guest/memory.ts';
 import { bytes, describe, moved, strayChange } from './changes.ts';
 import { addressesOf, type Facts, pagesOfExtents } from './facts.ts';
 import { checkRc } from './get.ts';
@@ -70,7 +69,7 @@ function checkKept(facts: Facts): Answer {
   const listed = facts.isListed(facts.in);
   // Whose pages they are decides whether it is their content that was watched.
   const own = space === 'physical' && facts.knowsOwner && !facts.foreign;
-  const hit = own && facts.changes.find((change) => extents.some((extent) => overlaps(change, addressesOf(extent))));
+  const hit = own && strayChange(facts, [], extents.map(addressesOf));
   if (hit) {
     const gfn = hex64(hit.address >> BigInt(PAGE_SHIFT));
     return violated(`${bytes(hit.length)} changed at ${hex64(hit.address)}, in listed guest frame ${gfn}`);
