@@ -8,7 +8,6 @@ import { inputsPerChunk, isMultiple, outputsPerChunk, sameTotal } from './exact.
 import { type Extent, type Facts, nameDomid, placeOf, type Reservation } from './facts.ts';
 import {
   type Answer,
-  beyondMachines,
   everyOp,
   exchanges,
   holds,
@@ -251,7 +250,7 @@ function checkLaterInput(facts: Facts): Answer {
   const outputs = facts.sorted(out);
   const perIn = inputsPerChunk(asked.oi, asked.oo);
   const perOut = outputsPerChunk(asked.oi, asked.oo);
-  if (perIn === undefined || perOut === undefined) return beyondMachines;
+  if (perIn === undefined || perOut === undefined) return unknown('the orders are beyond any machine');
   // With overlaps inside one list the sweep below would be quadratic, and caller-out-distinct has said what is wrong.
   if (overlapping(inputs) || overlapping(outputs)) return unknown('extents of one list overlap each other');
   const hit = findLaterInput(inputs, outputs, perIn, perOut);

@@ -49,7 +49,6 @@ export const holds: Answer = { answer: 'holds' };
 
 export const notExercised: Answer = unknown('not exercised by this call');
 export const notCaptured: Answer = unknown('not captured');
-export const beyondMachines: Answer = unknown('the orders are beyond any machine');
 const noP2m: Answer = unknown('the p2m was not observed');
 
 /** The answer where a mapping was not seen. */
