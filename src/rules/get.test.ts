@@ -189,6 +189,12 @@ describe('op 26', () => {
       { ...done, out: { start: IN, list: [0x40n, 0x41n] }, inAfter: [0x900n, 0x901n] },
       'holds',
     ],
+    [
+      'get-in-untouched',
+      'nr_exchanged and the bytes behind the struct',
+      { ...done, more: { changes: [{ address: ARG + 64n, length: 16n }] } },
+      'holds',
+    ],
     ['get-in-untouched', 'no struct', { more: { arg: undefined } }, 'unknown: not captured'],
     ['get-pinned', 'one call cannot show it', done, 'unknown: one call cannot show it'],
     [
@@ -221,6 +227,18 @@ describe('op 26', () => {
       'refused with no errno',
       { ...refused, rc: -200, N: 1n, out: { domid: 1 } },
       'violated: in.domid is DOMID_SELF and out.domid is 1; refused with -200, but bytes 64..65 of the struct changed [nr_exchanged 64..65]',
+    ],
+    [
+      'get-refuses-domid-mismatch',
+      'refused, pages counted only before',
+      { ...refused, out: { domid: 1 }, more: { pagesBefore: 2 } },
+      'holds',
+    ],
+    [
+      'get-refuses-domid-mismatch',
+      'refused, pages counted only after',
+      { ...refused, out: { domid: 1 }, more: { pagesAfter: 2 } },
+      'holds',
     ],
     ['get-refuses-domid-mismatch', 'no rc', { ...refused, rc: undefined, out: { domid: 1 } }, 'unknown: not captured'],
     ['get-refuses-domid-mismatch', 'equal', refused, 'unknown: not exercised by this call'],

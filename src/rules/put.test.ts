@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { unknownMemory } from '../guest/memory.ts';
-import { type Stage, said, structOnly } from './call.stage.ts';
+import { ARG, type Stage, said, structOnly } from './call.stage.ts';
 
 const list = [0x50n, 0x51n];
 const put: Stage = { op: 'put_dma_buf', rc: 0, in: { list } };
@@ -48,6 +48,38 @@ describe('op 27', () => {
       'violated: entry 0 of the in list changed',
     ],
     ['put-in-untouched', 'no struct', { ...put, more: { arg: undefined } }, 'unknown: not captured'],
+    [
+      'put-in-untouched',
+      'a byte of a struct that was not captured',
+      { ...put, more: { before: unknownMemory, changes: [{ address: ARG, length: 1n }] } },
+      'violated: bytes 0..1 of the struct changed [in.extent_start 0..1]',
+    ],
+    [
+      'put-in-untouched',
+      'bytes across the start of the struct',
+      { ...put, more: { changes: [{ address: ARG - 8n, length: 16n }] } },
+      'violated: bytes 0..8 of the struct changed [in.extent_start 0..8]',
+    ],
+    [
+      'put-in-untouched',
+      'no struct, all of memory watched',
+      { ...put, more: { arg: undefined, changes: [{ address: 0n, length: 1n }] } },
+      'unknown: not captured',
+    ],
+    [
+      'no-stray-writes',
+      'elsewhere, the struct not captured',
+      { ...put, more: { before: unknownMemory, changes: [{ address: 0n, length: 1n }] } },
+      'violated: 1 byte at 0x0 changed',
+    ],
+    ['put-keeps-pages', 'pages counted only after', { ...put, ...kept, more: { pagesAfter: 64 } }, 'holds'],
+    [
+      'put-keeps-pages',
+      'virtual addresses, a page of that number',
+      { ...put, more: { changes: [{ address: 0x50000n, length: 1n }] } },
+      'unknown: the p2m was not observed',
+    ],
+    ['put-keeps-pages', 'pages too many to follow', { ...put, ...kept, in: { list: [0x50n], order: 15 } }, 'unknown: not captured'],
     ['put-in-untouched', 'nothing captured after', { ...put, more: { after: unknownMemory } }, 'unknown: not captured'],
     ['put-in-untouched', 'the list not captured', { ...put, more: structOnly(put) }, 'unknown: not captured'],
     ['put-keeps-pages', 'mappings as before', { ...put, ...kept }, 'holds'],

@@ -62,11 +62,8 @@ function checkKept(facts: Facts): Answer {
   if (pagesBefore !== undefined && pagesAfter !== undefined && pagesBefore !== pagesAfter) {
     return violated(`the domain owned ${pagesBefore} pages before and ${pagesAfter} after`);
   }
-  const { list, nr_extents: count } = facts.in;
-  if (list === undefined || count === undefined) return notCaptured;
-  if (count === 0n) return notExercised;
+  if (facts.in.nr_extents === 0n) return notExercised;
   const extents = facts.extents(facts.in);
-  const listed = facts.isListed(facts.in);
   // Whose pages they are decides whether it is their content that was watched.
   const own = space === 'physical' && facts.knowsOwner && !facts.foreign;
   const hit = own && strayChange(facts, [], extents.map(addressesOf));
@@ -75,12 +72,12 @@ function checkKept(facts: Facts): Answer {
     return violated(`${bytes(hit.length)} changed at ${hex64(hit.address)}, in listed guest frame ${gfn}`);
   }
   const pages = pagesOfExtents(extents);
-  let mapped = listed && pages !== undefined;
+  let mapped = pages !== undefined;
   for (const gfn of pages ?? []) {
     const [before, after] = [p2mBefore.get(gfn), p2mAfter.get(gfn)];
     if (before === undefined || after === undefined) mapped = false;
     else if (before !== after) return violated(`listed guest frame ${hex64(gfn)} ${moved(before, after)}`);
   }
-  if (!listed) return notCaptured;
+  if (!facts.isListed(facts.in)) return notCaptured;
   return mapped || (own && facts.call.changes !== undefined) ? holds : mappingUnseen(facts);
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { unknownMemory } from '../guest/memory.ts';
-import { type Stage, said, structOnly } from './call.stage.ts';
+import { IN, type Stage, said, structOnly } from './call.stage.ts';
 
 const populate: Stage = { op: 'populate_physmap', in: { list: [0x40n, 0x41n, 0x42n] }, rc: 3 };
 const pv: Stage = { ...populate, more: { translated: false } };
@@ -15,6 +15,7 @@ describe('ops 0, 1 and 6', () => {
     ['reservation-count', 'none of them', { ...populate, rc: 0 }, 'holds'],
     ['reservation-count', 'one more than asked', { ...populate, rc: 4 }, 'violated: rc is 4, more than the 3 extents asked for'],
     ['reservation-count', 'below start', { ...populate, start: 2, rc: 1 }, 'violated: rc is 1, below start_extent 2'],
+    ['reservation-count', 'none of them, from start on', { ...populate, start: 2, rc: 0 }, 'violated: rc is 0, below start_extent 2'],
     ['reservation-count', 'from start on', { ...populate, start: 2, rc: 3 }, 'holds'],
     ['reservation-count', 'k of an early failure', { ...populate, start: 7, rc: 7 }, 'holds'],
     [
@@ -55,6 +56,18 @@ describe('ops 0, 1 and 6', () => {
       'an entry of a call that did nothing',
       { ...populate, rc: 0, inAfter: [0x99n, 0x41n, 0x42n] },
       'violated: entry 0 of the list changed',
+    ],
+    [
+      'reservation-list',
+      'an entry at rc, from start on',
+      { ...populate, start: 1, rc: 2, inAfter: [0x40n, 0x41n, 0x99n] },
+      'violated: entry 2 of the list changed',
+    ],
+    [
+      'no-stray-writes',
+      'behind a list of which more is counted than there is',
+      { ...populate, rc: 4, more: { space: 'physical', domid: 1, changes: [{ address: IN + 24n, length: 8n }] } },
+      'violated: 8 bytes at 0x60000118 changed',
     ],
     ['reservation-list', 'PV: all entries written', { ...pv, inAfter: all }, 'holds'],
     [

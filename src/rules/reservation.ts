@@ -37,7 +37,7 @@ function requirement(id: string, rest: Pick<Rule, 'quote' | 'reading' | 'check'>
 /** The list entries that the call may write: [start, rc), none for op 1, none where the caller passed no list to op 0. */
 export function writableEntries(facts: Facts): ByteRange[] {
   const { rc } = facts.call;
-  if (facts.op === 'decrease_reservation' || rc === undefined || rc <= 0 || isNullList(facts)) return [];
+  if (facts.op === 'decrease_reservation' || rc === undefined || isNullList(facts)) return [];
   return entriesRange(facts.in, facts.start, BigInt(rc));
 }
 
@@ -48,7 +48,7 @@ function checkList(facts: Facts): Answer {
   if (isNullList(facts)) return notExercised;
   const stray = strayChange(facts, writableEntries(facts), [list.range]);
   if (stray) return unless([describe(facts, stray)]);
-  const mustWrite = !translated && facts.op !== 'decrease_reservation' && BigInt(Math.max(rc, 0)) > facts.start;
+  const mustWrite = !translated && facts.op !== 'decrease_reservation';
   if (mustWrite) {
     const same = knownEntries(facts.call.before, list).find(
       ({ index, value }) => index >= facts.start && index < BigInt(rc) && readEntry(facts.call.after, list, index) === value,

@@ -52,6 +52,12 @@ describe('what must hold whatever the caller did', () => {
       watched(refused, ARG + 72n, 1n),
       'violated: 1 byte at 0x60000048 changed',
     ],
+    [
+      'no-stray-writes',
+      'across the start of a list of a refused call',
+      watched(refused, IN - 8n, 16n),
+      'violated: entry 0 of the in list changed',
+    ],
     ['no-stray-writes', 'elsewhere, of a refused call', watched(refused, 0x1000n), 'violated: 8 bytes at 0x1000 changed'],
     ['no-stray-writes', 'elsewhere, when virtual pages changed hands', watched(done, 0x1000n), 'holds'],
     [

@@ -60,6 +60,12 @@ describe('over a trace', () => {
     expect(trace.judge(staged(put([0x60n])))?.findings).toEqual([]);
   });
 
+  it('nor after one that was the first', () => {
+    const trace = traceJudge();
+    trace.missed();
+    expect(trace.judge(staged(put([0x60n])))?.findings).toEqual([]);
+  });
+
   it('a get that stopped half-way pinned only what it committed', () => {
     const half: Stage = {
       ...get,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { unknownMemory } from '../guest/memory.ts';
-import { inWords, type Stage, staged, structOnly } from './call.stage.ts';
+import { type GuestMemory, sparseMemory, unknownMemory } from '../guest/memory.ts';
+import { ARG, IN, inWords, OUT, type Stage, staged, structOnly } from './call.stage.ts';
 import { judge } from './judge.ts';
 import { isForMemory, judgeBoundedWork, judgeGetWorks, judgePair, judgePutWorks, type LiveContext, type Outcome } from './works.ts';
 
@@ -33,6 +33,12 @@ const got = (stage: Live) =>
     ...stage.live,
   });
 const getWorks = (stage: Live): string => inWords(got(stage).get('get-works')!);
+/** Memory before a refused get, of whose struct so many bytes were captured. */
+function cut(bytes: number): GuestMemory {
+  const { before } = staged({ rc: -22, in: { list: [1n, 2n] }, out: { list: [20n, 21n] } });
+  const pieces = [before.read(ARG, bytes), before.read(IN, 16), before.read(OUT, 16)];
+  return sparseMemory(pieces.map((part, i) => ({ address: [ARG, IN, OUT][i]!, bytes: part! })));
+}
 const exchange = (ins: bigint[], outs: bigint[], oi = 0, oo = oi): Live => ({
   in: { list: ins, order: oi },
   out: { list: outs, order: oo },
@@ -50,6 +56,7 @@ describe('get-works', () => {
     ['enough free frames under the limit', { rc: -22, out: { bits: 31 }, live: { freeFrames: (bits) => (bits === 31 ? 2n : 0n) } }],
     ['a limit of 4 GiB that is called invalid', { rc: -22, out: { bits: 32 } }],
     ['another errno under a low limit', { rc: -1, out: { bits: 20 } }],
+    ['a hypervisor that is wrong in another way too', { returned: [7n, 8n] }],
     ['lists of its own domain by number', { in: { domid: 1 }, out: { domid: 1 }, more: { privileged: true } }],
   ])('asks for it with %s', (_case, stage) => {
     expect(getWorks(stage)).toBe(`violated: nothing is wrong with the call, but rc is ${stage.rc ?? -22}`);
@@ -96,7 +103,13 @@ describe('get-works', () => {
       'unknown: out of memory is excused',
     ],
     ['a low limit that is called invalid', { out: { bits: 31 } }, 'unknown: out of memory is excused'],
+    [
+      'pages too many to look at each',
+      { ...exchange([0n], [0x8000n], 15), live: { maxOrder: 15, maxGfn: 2n ** 20n, isMapped: (_, gfn) => gfn < 0x8000n } },
+      notAsked,
+    ],
     ['no return code', { rc: undefined }, 'unknown: not captured'],
+    ['a struct cut in the midst of out.address_bits', { more: { domid: 1, before: cut(54) } }, 'unknown: not captured'],
     ['no struct', { more: { domid: 1, arg: undefined } }, 'unknown: not captured'],
     ['no lists', { more: { domid: 1, ...structOnly({ rc: -22, N: 0n }) } }, notAsked],
     ['no caller', { more: { domid: undefined } }, 'unknown: not captured'],
@@ -142,6 +155,16 @@ describe('put-works', () => {
   it.each<[string, Live, string]>([
     ['exactly what one get committed', {}, 'violated: a put of exactly what one get committed returned -14'],
     ['the same in one extent', { in: { list: [0x42n], order: 1 } }, 'violated: a put of exactly what one get committed returned -14'],
+    [
+      'the largest order it takes',
+      { in: { list: [0x42n], order: 1 }, live: { maxOrder: 1 } },
+      'violated: a put of exactly what one get committed returned -14',
+    ],
+    [
+      'what a hypervisor answers that is wrong in another way too',
+      { inAfter: [7n, 8n] },
+      'violated: a put of exactly what one get committed returned -14',
+    ],
     ['as many extents as it takes', { live: { maxExtents: 2n } }, 'violated: a put of exactly what one get committed returned -14'],
     ['exactly that, accepted', { rc: 0 }, 'holds'],
     ['a part of it', { in: { list: [0x42n] } }, notAsked],

@@ -90,15 +90,15 @@ function getWorks({ facts, findings }: Judgement, live: LiveContext): Answer {
   if (rc === undefined || domid === undefined || bits === undefined || !facts.asked) return notCaptured;
   const { I, oi, O, oo } = facts.asked;
   if (findings.some((f) => f.blame === 'caller') || live.failureInjected || facts.start > 0n) return notExercised;
-  if (I === 0n && O === 0n) return rc === 0 ? notExercised : unknown('refusing to exchange nothing is not spoken of');
+  if (I === 0n) return rc === 0 ? notExercised : unknown('refusing to exchange nothing is not spoken of');
   if (Math.max(oi, oo) > live.maxOrder || I > live.maxExtents || O > live.maxExtents) return notExercised;
   if (!facts.isListed(facts.in) || !facts.isListed(facts.out)) return notExercised;
   const given = new Set(pagesOfExtents(facts.extents(facts.in)));
+  if (given.size === 0) return notExercised; // too many to look at each
   for (const gfn of given) {
     if (live.isMapped(domid, gfn) !== true || live.pins.isPinned(domid, gfn) !== false) return notExercised;
   }
-  const wanted = pagesOfExtents(facts.extents(facts.out));
-  if (wanted === undefined || given.size === 0) return notExercised;
+  const wanted = pagesOfExtents(facts.extents(facts.out)) ?? [];
   for (const gfn of wanted) {
     // caller-out-not-later-input has been answered, so an output that is an input belongs to this chunk or an earlier one.
     if (gfn > live.maxGfn || (!given.has(gfn) && live.isMapped(domid, gfn) !== false)) return notExercised;
