@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { errno } from '../abi/constants.ts';
 import type { Decisions } from './decisions.ts';
 import { data, holes, inListAddress, outListAddress, type Scene, type Setting, scene } from './scene.stage.ts';
-import { typeInvariant } from './state.ts';
+import { canonicalKey, typeInvariant } from './state.ts';
 
 const run = (gfn: number, pages: number): number[] => Array.from({ length: pages }, (_, i) => gfn + i);
 const frames = (s: Scene, gfn: number, pages: number): (number | null)[] => run(gfn, pages).map((g) => s.mfn(g));
@@ -17,7 +17,7 @@ describe('what stands against a chunk', () => {
     const s = scene();
     expect([s.get(odd).rc, s.mfn(data + 1), s.mfn(data + 2), s.mfn(holes + 3)]).toEqual([0, null, null, null]);
     expect((s.mfn(holes + 2) as number) - (s.mfn(holes + 1) as number)).toBe(1);
-    for (const exchange of [odd, oddOutput]) {
+    for (const exchange of [odd, oddOutput, { ...odd, out: [holes] }]) {
       expect(taking({ misaligned: EXDEV }).get(exchange)).toMatchObject({ rc: -EXDEV, nr_exchanged: 0n });
     }
     expect(taking({ misaligned: EXDEV }).get({ ...odd, in: [data], out: [holes] }).rc).toBe(0);
@@ -46,6 +46,7 @@ describe('what stands against a chunk', () => {
     const s = taking({ validatesAhead: true });
     expect(s.get(bad)).toEqual({ rc: -EINVAL, nr_exchanged: 0n, out: bad.out });
     expect([s.mfn(holes), s.hypervisor.pages(1), typeInvariant(s.hypervisor.state)]).toEqual([null, 64, []]);
+    expect(s.get({ in: [data, holes + 9, data + 1], out: run(holes, 3) })).toMatchObject({ rc: -EINVAL, nr_exchanged: 0n });
     expect(s.get({ in: [data, data + 1], out: bad.out }).rc).toBe(0);
     expect(scene().get(bad)).toMatchObject({ rc: -EINVAL, nr_exchanged: 1n });
   });
@@ -57,6 +58,9 @@ describe('what stands against a chunk', () => {
     const twice = taking({ inputTwice: 0, inputFrames: 'kept' });
     expect(twice.get({ in: [data, data], out: [holes], outOrder: 1 }).rc).toBe(0);
     expect([twice.mfn(data), twice.hypervisor.pages(1)]).toEqual([null, 66]);
+    const firstTwice = taking({ inputTwice: 0, inputFrames: 'kept' });
+    expect(firstTwice.get({ in: [data, data, data + 1, data + 2], out: [holes], outOrder: 2 }).rc).toBe(0);
+    expect(frames(firstTwice, data, 3)).toEqual([null, null, null]);
   });
 
   it('is a pinned page as input or as output, each by its own decision', () => {
@@ -74,6 +78,8 @@ describe('what stands against a chunk', () => {
     expect([asInput, asOutput, both].map((exchange) => pinned(outputs).get(exchange).rc)).toEqual([0, -EXDEV, 0]);
     expect(pinned(inputs).get(asOutput).rc).toBe(-EINVAL); // it is there already
     expect(pinned({ ...inputs, outputPopulated: 0 }).get(asOutput).rc).toBe(0);
+    const second = { in: [data + 4], out: [data - 1], inOrder: 1, outOrder: 1 };
+    expect(pinned({ ...outputs, outputPopulated: 0 }).get(second).rc).toBe(-EXDEV);
   });
 
   it('is a domain that is being torn down', () => {
@@ -117,6 +123,11 @@ describe('memory for the outputs', () => {
     const theirs = [thief.mfn(0x40000, 2), thief.mfn(0x40001, 2)];
     expect(thief.get(two)).toMatchObject({ rc: 0, out: theirs });
     expect(taking({ takesForeignFrames: true }).get(two).rc).toBe(0); // there is no other
+    const four4 = { in: [data], out: run(holes, 4), inOrder: 2 };
+    expect(taking({ reusesInputs: true }).get(four4).out).toEqual(frames(scene(), data, 4).toReversed());
+    const small = [...domains.slice(0, 1), { domid: 2, privileged: false, ram: [{ gfn: 0x40000n, pages: 1 }] }];
+    const [stolen, own] = taking({ takesForeignFrames: true }, { domains: small }).get(two).out;
+    expect([stolen, own === stolen]).toEqual([taking({}, { domains: small }).mfn(0x40000, 2), false]);
     const larger = taking({ reusesInputs: true });
     expect([larger.get(four).rc, larger.hypervisor.pages(1), typeInvariant(larger.hypervisor.state)]).toEqual([0, 64, []]);
   });
@@ -127,6 +138,11 @@ describe('memory for the outputs', () => {
     const [a, b, c, e] = frames(s, holes, 4) as [number, number, number, number];
     expect([b - a, e - c, a % 2, c % 2, c - b === 1]).toEqual([1, 1, 0, 0, false]);
     expect([s.hypervisor.pages(1), typeInvariant(s.hypervisor.state)]).toEqual([64, []]);
+    const two = taking({ blockOrder: () => 1 }, { free: { low: 0, high: 16 } });
+    expect(two.get({ in: [data], out: [holes, holes + 4], inOrder: 3, outOrder: 2 }).rc).toBe(0);
+    const pairs = frames(two, holes, 8) as number[];
+    expect(pairs.map((frame, i) => frame - (pairs[i - (i % 2)] as number))).toEqual([0, 1, 0, 1, 0, 1, 0, 1]);
+    expect([new Set(pairs).size, two.hypervisor.pages(1), typeInvariant(two.hypervisor.state)]).toEqual([8, 64, []]);
     const short = taking({ blockOrder: () => 1 }, { free: { low: 2, high: 0 } });
     expect([short.get(four).rc, short.hypervisor.pages(1), typeInvariant(short.hypervisor.state)]).toEqual([-ENOMEM, 64, []]);
   });
@@ -137,6 +153,9 @@ describe('memory for the outputs', () => {
     const base = s.mfn(holes) as number;
     expect([base % 4, frames(s, holes, 4)]).toEqual([1, run(base, 4)]);
     expect([s.hypervisor.pages(1), typeInvariant(s.hypervisor.state)]).toEqual([64, []]);
+    const exact = taking({ skew: () => 1 }, { free: { low: 0, high: 8 } });
+    expect(exact.get(four).rc).toBe(0); // of 8 frames 4 are left, and 2 low and 2 high ones come from the inputs
+    expect(canonicalKey(exact.hypervisor.state).endsWith(';2/6')).toBe(true);
     const half = taking({ skew: () => 3 }, { free });
     expect([half.get(four).rc, (half.mfn(holes) as number) % 8, typeInvariant(half.hypervisor.state)]).toEqual([0, 3, []]);
   });
@@ -210,7 +229,9 @@ describe('what is told and what is pinned', () => {
     expect(told).toEqual(outs.map((g) => plain.mfn(g)));
     expect(taking({ outputEntry: (mfn, gfn, k) => mfn + gfn + k }).get(eight).out).toEqual(told.map((mfn, k) => mfn + holes + 2 * k));
     expect(taking({ outputSlot: (k, nr) => nr - 1 - k }).get(eight).out).toEqual(told.toReversed());
-    expect(taking({ outputSlot: (k) => k - 1 }).get(eight).out).toEqual([...told.slice(1), holes + 3]);
+    const shifted = taking({ outputSlot: (k) => k - 1 });
+    expect(shifted.get(eight).out).toEqual([...told.slice(1), holes + 3]);
+    expect(shifted.hypervisor.read(1, outListAddress - 8n, 8)).toEqual(new Uint8Array(8));
     const failing = { ...eight, inject: { fail_alloc: 2 } };
     const when = (time: ReturnType<Decisions['writesMfns']>, exchange: typeof eight) =>
       taking({ writesMfns: () => time }).get(exchange).out;
@@ -219,17 +240,26 @@ describe('what is told and what is pinned', () => {
     expect([when('on success', failing), when('on return', failing), when('per chunk', failing)]).toEqual([outs, half, half]);
     const preempted = { ...eight, inject: { preempt: 1 } };
     expect([when('on return', preempted), when('on success', preempted)]).toEqual([told, told]);
-    const extra = taking({ extraEntries: 1 });
+    const extra = taking({ extraEntries: 2 });
     extra.get(eight);
-    const beyond = extra.hypervisor.read(1, outListAddress + 32n, 16) as Uint8Array;
-    // The first frame of the last chunk, once.
-    expect([0, 8].map((at) => new DataView(beyond.buffer).getUint32(at, true))).toEqual([told[2], 0]);
+    const beyond = (of: Scene): number[] => {
+      const bytes = of.hypervisor.read(1, outListAddress + 32n, 24) as Uint8Array;
+      return [0, 8, 16].map((at) => new DataView(bytes.buffer).getUint32(at, true));
+    };
+    expect(beyond(extra)).toEqual([told[2], told[2], 0]); // the first frame of the last chunk
+    const none = taking({ extraEntries: 2 });
+    none.get(failing);
+    expect(beyond(none)).toEqual([0, 0, 0]);
   });
 
   it('may spoil entries of inputs that are gone, and of outputs that failed', () => {
     const s = taking({ inputEntry: (gfn) => gfn + 0x1000 });
     s.get(eight);
     expect(listIn(s)).toEqual([data + 0x1000, data + 2 + 0x1000]);
+    const many = taking({ inputEntry: (gfn) => gfn + 0x1000 });
+    many.get({ in: run(data, 8), out: [holes, holes + 4], outOrder: 2 });
+    const entries = many.hypervisor.read(1, inListAddress, 64) as Uint8Array;
+    expect(run(0, 8).map((i) => new DataView(entries.buffer).getUint32(8 * i, true))).toEqual(run(data + 0x1000, 8));
     const failing = taking({ failedEntry: (gfn) => gfn + 0x1000, inputEntry: () => 7 });
     expect(failing.get({ ...eight, inject: { fail_alloc: 3 } }).out.slice(2)).toEqual([holes + 2 + 0x1000, holes + 3 + 0x1000]);
     expect(listIn(failing)).toEqual([7, data + 2]);
@@ -276,6 +306,43 @@ describe('what is told and what is pinned', () => {
     expect([s.hypervisor.pages(1), typeInvariant(s.hypervisor.state)]).toEqual([64, []]);
     const beyond = taking({ outputBeyond: 0 }, { arch: 'arm32' });
     expect(beyond.get({ in: [data], out: [2 ** 28 - 1], inOrder: 1, outOrder: 1 }).rc).toBe(0);
-    expect([beyond.mfn(2 ** 28 - 1) === null, beyond.hypervisor.pages(1), typeInvariant(beyond.hypervisor.state)]).toEqual([false, 64, []]);
+    expect([
+      beyond.mfn(2 ** 28 - 1) === null,
+      beyond.mfn(2 ** 28),
+      beyond.hypervisor.pages(1),
+      typeInvariant(beyond.hypervisor.state),
+    ]).toEqual([false, null, 64, []]);
+    const kept = taking({ unmapsInputs: false });
+    expect(kept.get({ in: [data], out: [data] }).rc).toBe(0);
+    expect([kept.hypervisor.pages(1), typeInvariant(kept.hypervisor.state)]).toEqual([64, []]);
+  });
+
+  it('the output list may lie in a page that is given away: its frames were read before', () => {
+    const s = scene();
+    const listPage = Number(outListAddress >> 12n);
+    expect(s.get({ in: [listPage], out: [holes] })).toMatchObject({ rc: -EFAULT, nr_exchanged: 1n });
+    expect([s.mfn(listPage), s.mfn(holes) !== null, typeInvariant(s.hypervisor.state)]).toEqual([null, true, []]);
+  });
+
+  it('an output list that ends in a hole ends the call there, unless it is looked at first', () => {
+    const lastEntry = 0x4003fff8n;
+    const s = taking({ listUnmapped: 0 });
+    s.list(lastEntry, [holes]);
+    expect(s.get({ in: run(data, 2), out: run(holes, 2), struct: { out: { extent_start: lastEntry } } })).toMatchObject({
+      rc: -EFAULT,
+      nr_exchanged: 1n,
+    });
+    expect([frames(s, data, 2).map((f) => f === null), s.mfn(holes) !== null, typeInvariant(s.hypervisor.state)]).toEqual([
+      [true, false],
+      true,
+      [],
+    ]);
+    const late = taking({ listUnmapped: 0, lateFault: 'does not count', readsGpfns: 'after' });
+    late.list(lastEntry, [holes]);
+    expect(late.get({ in: [data], out: run(holes, 4), inOrder: 2, struct: { out: { extent_start: lastEntry } } })).toMatchObject({
+      rc: -EFAULT,
+      nr_exchanged: 0n,
+    });
+    expect([late.mfn(holes) !== null, typeInvariant(late.hypervisor.state)]).toEqual([true, []]);
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { errno } from '../abi/constants.ts';
 import type { Decisions } from './decisions.ts';
-import { data, type Exchange, holes, ram, type Scene, scene } from './scene.stage.ts';
+import { data, type Exchange, holes, inListAddress, outListAddress, ram, type Scene, scene, structAddress } from './scene.stage.ts';
 import { typeInvariant } from './state.ts';
 
 const run = (gfn: number, pages: number): number[] => Array.from({ length: pages }, (_, i) => gfn + i);
@@ -146,6 +146,76 @@ describe('a get that succeeds in part', () => {
     // each chunk frees the frame that the next one gets
     expect(s.get({ in: [data, data + 1], out: [data, data + 1] })).toMatchObject({ rc: 0, nr_exchanged: 2n });
     expect(s.get({ in: [data + 2], out: [holes], bits: 13 })).toMatchObject({ rc: -errno.ENOMEM, nr_exchanged: 0n });
+  });
+});
+
+describe('a get that is decided otherwise', () => {
+  const eight = { in: run(data, 8), out: [holes, holes + 4], outOrder: 2 };
+  const failing = { ...eight, inject: { fail_alloc: 1 } };
+  const bytesAt = (s: Scene, address: bigint, length: number): number[] => [...(s.hypervisor.read(1, address, length) ?? [])];
+
+  it('may return what it has done, and report it from all that it knows', () => {
+    expect(scene({ decisions: { failureRc: (_errno, done) => done } }).get(failing).rc).toBe(4);
+    const all: Decisions['reportedCount'] = (done, { op, rc, nrIn, nrOut, inOrder, outOrder }) =>
+      [done, nrIn, nrOut, BigInt(inOrder), BigInt(outOrder), BigInt(op), BigInt(-rc)].reduce((sum, n) => 100n * sum + n);
+    expect(scene({ decisions: { reportedCount: all } }).get(failing).nr_exchanged).toBe(4080200022612n);
+    const wide = scene({ decisions: { reportedCount: () => 0x0102_0304_0506_0708n } });
+    wide.get(eight);
+    expect(bytesAt(wide, structAddress + 64n, 9)).toEqual([8, 7, 6, 5, 4, 3, 2, 1, 0]);
+  });
+
+  it('may write the count elsewhere, in more bytes or fewer, or not at all', () => {
+    const counted = (countField: Decisions['countField']): number[] => {
+      const s = scene({ decisions: { countField, reportedCount: () => 0x0102_0304_0506_0708n } });
+      s.hypervisor.write(1, structAddress + 72n, Uint8Array.of(9, 9, 9, 9));
+      s.get(eight);
+      return bytesAt(s, structAddress + 60n, 16);
+    };
+    expect(counted((offset) => [offset, 4])).toEqual([0, 0, 0, 0, 8, 7, 6, 5, 0, 0, 0, 0, 9, 9, 9, 9]);
+    expect(counted((offset) => [offset - 4, 8])).toEqual([8, 7, 6, 5, 4, 3, 2, 1, 0, 0, 0, 0, 9, 9, 9, 9]);
+    expect(counted((offset) => [offset, 12])).toEqual([0, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0, 0, 0]);
+    const onSuccess = { writesCount: (rc: number) => rc === 0 };
+    expect([scene({ decisions: onSuccess }).get(eight), scene({ decisions: onSuccess }).get(failing)].map((r) => r.nr_exchanged)).toEqual([
+      8n,
+      0n,
+    ]);
+  });
+
+  it('writes the count where the struct goes on in the next page', () => {
+    const s = scene();
+    s.get({ in: [data], out: [holes] }); // places lists and struct
+    s.list(inListAddress, [data + 1]);
+    s.list(outListAddress, [holes + 1]);
+    const struct = s.hypervisor.read(1, structAddress, 64) as Uint8Array;
+    s.hypervisor.write(1, 0x40003fc0n, struct);
+    expect([s.hypervisor.call(1, 26, 0x40003fc0n), bytesAt(s, 0x40004000n, 2), s.mfn(data + 1)]).toEqual([0, [1, 0], null]);
+  });
+
+  it('may lose pins by a failure, and by nothing else', () => {
+    const decisions: Partial<Decisions> = { keepsPins: (event) => event !== 'failure' };
+    const s = scene({ decisions });
+    const pins = (): number | undefined => s.hypervisor.state.domains.get(1)?.pins.size;
+    expect([s.get(eight).rc, pins()]).toEqual([0, 8]);
+    expect([s.get({ in: [data + 10], out: [holes + 10], inject: { fail_alloc: 0 } }).rc, pins()]).toEqual([-errno.ENOMEM, 0]);
+  });
+
+  it('may write its struct back, where it still is', () => {
+    const decisions: Partial<Decisions> = { structRewritten: (bytes) => bytes.fill(9, 26, 28) };
+    const s = scene({ decisions });
+    expect([s.get(eight).rc, bytesAt(s, structAddress + 24n, 6)]).toEqual([0, [0xf0, 0x7f, 9, 9, 0, 0]]);
+    expect(scene({ decisions }).get({ in: [ram], out: [holes] }).rc).toBe(-errno.EFAULT);
+  });
+
+  it('may go on after a chunk that failed', () => {
+    const s = scene({ decisions: { afterFailure: 'skip' } });
+    const { rc, nr_exchanged } = s.get({ in: [data, holes + 9, data + 1], out: run(holes, 3) });
+    expect([rc, nr_exchanged, s.mfn(data), s.mfn(data + 1), s.mfn(holes + 1)]).toEqual([0, 2n, null, null, null]);
+  });
+
+  it('may do what it refuses, once', () => {
+    const s = scene({ decisions: { effectBeforeRefusal: true } });
+    expect(s.get({ ...eight, struct: { out: { domid: 1 } } })).toMatchObject({ rc: -errno.EINVAL, nr_exchanged: 8n });
+    expect([s.mfn(data), s.mfn(holes) !== null]).toEqual([null, true]);
   });
 });
 
