@@ -69,8 +69,9 @@ describe('guest memory', () => {
     domain.changed.pieces = [];
     for (let i = 0; i < 1024; i++) store(data, 0);
     expect([domain.changed.pieces.length, domain.changed.pages.size]).toEqual([3 * 1024, 0]);
+    domain.changed.pieces.splice(0, 3, data + 8, 4088, 8);
     store(data + 4, 4092);
-    expect([domain.changed.pieces, [...domain.changed.pages]]).toEqual([[], [data, data + 4, data + 5]]);
+    expect([domain.changed.pieces, [...domain.changed.pages]]).toEqual([[], [data + 8, data, data + 4, data + 5]]);
   });
 
   it('is cleared when its frame is given back, unless it is not', () => {
@@ -128,6 +129,12 @@ describe('churn', () => {
       s.hypervisor.churn(1, BigInt(data), 2);
       expect([s.marked(data), s.marked(data + 1)]).toEqual([8, 0]);
     }
+    // A frame that is not cleared keeps what was in it when the page left it.
+    const s = scene({ decisions: { scrubs: false }, free: { low: 0, high: 1 } });
+    s.mark(data, 7);
+    s.hypervisor.churn(1, BigInt(data), 1);
+    s.mark(data, 8);
+    expect([s.put([0x50000], 0, { cmd: 6 }), s.marked(0x50000), s.marked(data)]).toEqual([1, 7, 8]);
     const loses = scene({ decisions: { churnKeepsContent: false } });
     loses.mark(data, 7);
     loses.hypervisor.changes(1);

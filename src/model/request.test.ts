@@ -15,6 +15,10 @@ describe('a request', () => {
     const calls = [0x1_0000_0000n - 72n, 0x1_0000_0000n - 71n, 0x1_0000_0000n - 64n].map((arg) => hypervisor.call(1, 26, arg));
     expect(calls).toEqual([-ESRCH, -EFAULT, -EFAULT]);
     expect([32n, 31n].map((size) => hypervisor.call(1, 27, 0x1_0000_0000n - size))).toEqual([-ESRCH, -EFAULT]);
+    // Memory behind the last address that a pointer reaches is no continuation of it.
+    const more = [{ gfn: 0xfffffn, pages: 2 }];
+    const large = scene({ arch: 'arm32', domains: [{ domid: 1, privileged: false, ram: more }] }).hypervisor;
+    expect([72n, 64n].map((size) => large.call(1, 26, 0x1_0000_0000n - size))).toEqual([-ESRCH, -EFAULT]);
   });
 
   it.each<[string, Setting, object, number]>([
@@ -30,6 +34,14 @@ describe('a request', () => {
   ])('with %s', (_case, setting, struct, rc) => {
     const s = scene({ ...setting, decisions: { maxExtents: 4n, tooManyExtents: E2BIG, orderTooBig: EXDEV } });
     expect(s.get({ in: [holes, holes], out: [holes, holes], struct }).rc).toBe(rc);
+  });
+
+  it('may have the highest order there is, of a privileged caller', () => {
+    const domains = [{ domid: 1, privileged: true, ram: [{ gfn: 0x40000n, pages: 64 }] }];
+    const orders = (order: number) => ({ in: { extent_order: order }, out: { extent_order: order } });
+    const rc = (order: number) =>
+      scene({ domains, decisions: { orderTooBig: EXDEV } }).get({ in: [holes], out: [holes], struct: orders(order) }).rc;
+    expect([rc(18), rc(19)]).toEqual([-EINVAL, -EXDEV]);
   });
 
   it('has lists as long as its chunks use them', () => {
@@ -59,6 +71,12 @@ describe('a request', () => {
     };
     expect([dirty('in'), dirty('out')]).toEqual([-EXDEV, -EXDEV]);
     expect(scene({ arch: 'arm32', decisions: { dirtyHandle: EXDEV } }).get({ in: [data], out: [data] }).rc).toBe(0);
+    const both = { in: { extent_start: 0xffff_fffcn + (1n << 32n) } };
+    expect(scene({ arch: 'arm32', decisions: { listWraps: EXDEV } }).get({ in: [data], out: [data], struct: both }).rc).toBe(-EXDEV);
+    const s = scene();
+    s.list(ramEnd - 8n, [holes]);
+    const cut = s.get({ in: run(data, 2), out: run(holes, 2), struct: { out: { extent_start: ramEnd - 8n } } });
+    expect([cut.rc, cut.nr_exchanged, s.mfn(data) !== null]).toEqual([-EFAULT, 0n, true]);
     const wraps = (side: 'in' | 'out') =>
       scene({ decisions: { listWraps: EXDEV } }).get({ in: [data], out: [data], struct: { [side]: { extent_start: 2n ** 64n - 4n } } }).rc;
     expect([wraps('in'), wraps('out')]).toEqual([-EXDEV, -EXDEV]);

@@ -76,6 +76,7 @@ describe('ops 0, 1 and 6', () => {
 
   it('populate on demand of oneself is refused', () => {
     expect(scene().put([holes], 0, { cmd: populate, address_bits: 1 << 16 })).toBe(0);
+    expect(scene().put([data], 0, { cmd: decrease, address_bits: 1 << 16 })).toBe(1);
   });
 
   it('decrease takes an extent as a whole, or page by page if that is decided', () => {
@@ -112,6 +113,8 @@ describe('ops 0, 1 and 6', () => {
     };
     expect(over({})).toEqual([1, 65, []]);
     expect(over({ outputPopulated: 0 })).toEqual([1, 65, []]);
+    const two = scene({ decisions: { outputPopulated: 0 } });
+    expect([two.put([data], 1, { cmd: populate }), two.hypervisor.pages(1), typeInvariant(two.hypervisor.state)]).toEqual([1, 66, []]);
     expect(over({ outputPopulated: 0, pinRefuses: (change) => (change === 'populate' ? 0 : errno.EINVAL) })).toEqual([3, 67, []]);
     const partly = scene();
     expect([
@@ -155,6 +158,7 @@ describe('ops 0, 1 and 6', () => {
     const s = scene({ free: { low: 4, high: 8 } });
     expect(s.put([holes, holes + 4], 2, { cmd: populate, address_bits: 32 })).toBe(0); // 2 + 2 frames around 2 GiB
     expect(s.put([holes, holes + 2, holes + 4], 1, { cmd: populate, address_bits: 32 })).toBe(2);
+    expect([s.hypervisor.pages(1), typeInvariant(s.hypervisor.state)]).toEqual([68, []]);
     expect(s.put([holes + 8], 2, { cmd: populate })).toBe(1);
     const tight = scene({
       domains: [{ domid: 1, privileged: false, ram: [{ gfn: 0x40000n, pages: 64 }], holes: [{ gfn: BigInt(holes), pages: 2 }] }],
@@ -192,6 +196,24 @@ describe('ops 0, 1 and 6', () => {
     expect(counting.put([data, data + 1, holes], 0, { cmd: decrease })).toBe(231);
     expect(counting.put([], 0, { cmd: decrease })).toBe(1);
     expect(counting.hypervisor.call(1, from(populate, 3), 0n)).toBe(336);
+  });
+
+  it('takes as many extents, and as high an order, as there may be', () => {
+    const three = { maxExtents: 3n };
+    expect(
+      [3, 4].map((n) =>
+        scene({ decisions: three }).put(
+          Array.from({ length: n }, (_, i) => data + i),
+          0,
+          { cmd: decrease },
+        ),
+      ),
+    ).toEqual([3, 0]);
+    const order = (n: number, privileged: boolean): number => {
+      const domains = [{ domid: 1, privileged, ram: [{ gfn: 0x40000n, pages: 64 }], holes: [{ gfn: BigInt(holes), pages: 2048 }] }];
+      return scene({ domains, free: { low: 0, high: 2048 } }).put([holes], n, { cmd: populate });
+    };
+    expect([order(9, false), order(10, false), order(10, true)]).toEqual([1, 0, 1]);
   });
 
   it('may write its struct back', () => {

@@ -108,6 +108,12 @@ export function structOnly(stage: Stage): Pick<ObservedCall, 'before' | 'after'>
   return { before: only(before), after: only(after) };
 }
 
+/** A call of which only these ranges were captured, before and after. */
+export function only(call: ObservedCall, ...ranges: { address: bigint; length: bigint }[]): ObservedCall {
+  const part = (memory: GuestMemory): GuestMemory => sparseMemory(ranges.flatMap((range) => [...memory.known(range)]));
+  return { ...call, before: part(call.before), after: part(call.after) };
+}
+
 /** What one rule says of a staged call, as one line: `holds`, `unknown: why`, or `violated: what [where from..to]`. */
 export function said(id: string, stage: Stage): string {
   return saidOf(id, staged(stage));

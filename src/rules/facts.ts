@@ -297,7 +297,7 @@ export function nameDomid(domid: number): string {
 }
 
 function byBase(a: Extent, b: Extent): number {
-  return a.base < b.base ? -1 : a.base > b.base ? 1 : 0;
+  return a.base < b.base ? -1 : 1;
 }
 
 /** Pages that one call is followed by, one by one; a call on more is not followed. */

@@ -1,21 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { unknownMemory } from '../guest/memory.ts';
-import type { observedCall, P2m } from '../trace/call.ts';
-import { inWords, type Stage, staged, structOnly } from './call.stage.ts';
+import type { observedCall } from '../trace/call.ts';
+import { ARG, IN, inWords, only, type Stage, staged, structOnly } from './call.stage.ts';
 import { judge } from './judge.ts';
-import { after, before, get, moved, now, put } from './pins.stage.ts';
-import { type PinAnswers, PinWatch } from './pins.ts';
-
-/** A watch that has seen a get of 0x50 and 0x51. */
-function watching(...stages: Stage[]): PinWatch {
-  const watch = new PinWatch(true);
-  for (const stage of [get, ...stages]) watch.called(judge(staged(stage))!);
-  return watch;
-}
-const say = (answers: PinAnswers): string[] => [...answers].map(([id, answer]) => `${id} ${answer.answer}`);
-const words = (answers: PinAnswers): string[] => [...answers].map(([id, answer]) => `${id} ${inWords(answer)}`);
-const pinned = (watch: PinWatch, ...gfns: bigint[]): (boolean | undefined)[] => gfns.map((gfn) => watch.isPinned(1, gfn));
-const own = { domid: 1, fromStart: true };
+import { after, before, get, moved, now, own, pinned, put, say, watching, words } from './pins.stage.ts';
+import { PinWatch } from './pins.ts';
 
 describe('what is pinned', () => {
   const commit = new Set([0x50n, 0x51n]);
@@ -119,6 +108,41 @@ describe('what is pinned', () => {
       [undefined, true, undefined],
     ],
     [
+      'a put of more pages than are followed',
+      { ...put([]), in: { list: [0x10000n, 0x20000n, 0x30000n], order: 13 } },
+      [undefined, undefined, undefined],
+    ],
+    [
+      'a put whose list was not captured, without rc',
+      { ...put([0x50n]), rc: undefined, more: { ...own, ...structOnly(put([0x50n])) } },
+      [undefined, undefined, undefined],
+    ],
+    [
+      'a get whose lists were not captured, refused at once',
+      { ...get, rc: -22, N: 0n, p2m: [after, after], more: { ...own, ...structOnly({ ...get, rc: -22, N: 0n }) } },
+      [true, true, false],
+    ],
+    [
+      'a get whose lists were not captured, refused half-way',
+      { ...get, rc: -22, N: 1n, more: { ...own, ...structOnly({ ...get, rc: -22, N: 1n }) } },
+      [undefined, undefined, undefined],
+    ],
+    [
+      'a get whose lists were not captured, accepted with nothing done',
+      { ...get, rc: 0, N: 0n, more: { ...own, ...structOnly({ ...get, N: 0n }) } },
+      [undefined, undefined, undefined],
+    ],
+    [
+      'a get whose output list was not captured',
+      { ...get, more: { ...own, ...only(staged(get), { address: ARG, length: 72n }, { address: IN, length: 16n }) } },
+      [undefined, undefined, undefined],
+    ],
+    [
+      'a get refused at once, with a mistake of the caller',
+      { ...get, rc: -22, entry: 1n, N: 0n, in: { list: [0x50n] }, out: { list: [0x61n] }, returned: [0x61n], p2m: [after, after] },
+      [true, true, false],
+    ],
+    [
       'a decrease of one',
       { op: 'decrease_reservation', in: { list: [0x50n] }, rc: 1, p2m: [after, [...after, [0x50n, null]]], more: own },
       [undefined, true, false],
@@ -152,6 +176,14 @@ describe('what is pinned', () => {
     expect(pinned(watching(stage), 0x50n, 0x51n, 0x60n)).toEqual(expected);
   });
 
+  it('of a page that was never seen, is not known once another op names it', () => {
+    const watch = new PinWatch(true);
+    const unseen: Stage = { returned: [0x900n, 0x901n], more: own };
+    const decrease: Stage = { op: 'decrease_reservation', in: { list: [0x50n] }, rc: 1, more: own };
+    for (const stage of [unseen, decrease]) watch.called(judge(staged(stage))!);
+    expect(pinned(watch, 0x50n, 0x51n)).toEqual([undefined, true]);
+  });
+
   it('is no commit any more when a page of it was put', () => {
     expect(watching(put([0x50n])).isExactCommit(1, new Set([0x51n]))).toBe(false);
     expect(watching(put([0x50n])).isExactCommit(1, commit)).toBe(false);
@@ -166,6 +198,16 @@ describe('what is pinned', () => {
     ]);
     expect(pinned(watch, 0x50n, 0x51n)).toEqual([true, undefined]);
     expect(say(watching().called(judge(staged({ ...put([0x51n]), p2m: away }))!))).toEqual([]);
+  });
+
+  it('is remembered over a call that shows no p2m', () => {
+    const watch = watching({ ...put([0x60n]), p2m: [[], []] });
+    const away: Stage['p2m'] = [[...moved([0x51n, 0x907n])], [...moved([0x51n, 0x907n])]];
+    expect(say(watch.called(judge(staged(put([0x60n], away)))!))).toEqual([]); // after a put: it was never seen to stay
+    const later = watching({ op: 'decrease_reservation', in: { list: [0x60n] }, rc: 0, more: own });
+    expect(say(later.called(judge(staged({ op: 'decrease_reservation', in: { list: [0x61n] }, rc: 0, p2m: away, more: own }))!))).toEqual([
+      'get-pinned violated',
+    ]);
   });
 
   it('changed between two calls, after a put that did not list it', () => {
@@ -233,116 +275,6 @@ describe('mistakes of the caller that the calls before show', () => {
     const watch = watching();
     watch.missed();
     expect([found(watch, put([0x60n])), found(watch, put([0x900n]))]).toEqual([[], []]);
-  });
-});
-
-describe('pins through churn', () => {
-  it('a pinned page stays while others move', () => {
-    expect(say(watching().churned(1, now, moved([0x60n, 0x71n])))).toEqual(['get-pinned holds']);
-  });
-
-  it('a churn that moves nothing shows nothing', () => {
-    expect(say(watching().churned(1, now, now))).toEqual([]);
-  });
-
-  it('a pinned page that moves breaks get-pinned', () => {
-    expect(say(watching().churned(1, now, moved([0x60n, 0x71n], [0x50n, 0x99n])))).toContain('get-pinned violated');
-  });
-
-  it('after a put its pages may move, the others may not', () => {
-    const watch = watching();
-    watch.churned(1, now, moved([0x60n, 0x71n]));
-    watch.called(judge(staged(put([0x50n])))!);
-    const [a, b] = [moved([0x60n, 0x72n], [0x50n, 0x99n]), moved([0x60n, 0x73n], [0x50n, 0x99n], [0x51n, 0x9an])];
-    expect(say(watch.churned(1, moved([0x60n, 0x71n]), a)).sort()).toEqual(['put-only-listed holds', 'put-unpins holds']);
-    expect(say(watch.churned(1, a, b))).toEqual(['put-only-listed violated']);
-  });
-
-  it('a put page that stays through four churns that moved others is still pinned', () => {
-    const watch = watching();
-    watch.called(judge(staged(put([0x50n])))!);
-    const seen: string[] = [];
-    for (let i = 0; i < 4; i++) {
-      seen.push(
-        ...say(watch.churned(1, moved([0x60n, BigInt(0x70 + i)]), moved([0x60n, BigInt(0x71 + i)]))).filter((s) =>
-          s.startsWith('put-unpins'),
-        ),
-      );
-    }
-    expect(seen).toEqual(['put-unpins violated']);
-  });
-
-  it('a put of an order beyond any machine, if it is accepted, leaves open what is pinned', () => {
-    const watch = watching();
-    watch.churned(1, now, moved([0x60n, 0x71n]));
-    watch.called(judge(staged({ ...put([0x50n]), in: { list: [0x50n], order: 64 } }))!);
-    expect(say(watch.churned(1, moved([0x60n, 0x71n]), moved([0x60n, 0x72n], [0x50n, 0x99n])))).toEqual([]);
-  });
-
-  it('a put page with nothing behind it cannot move, and none is blamed for that', () => {
-    const watch = watching();
-    watch.called(judge(staged(put([0x50n])))!);
-    const without = (frame: bigint): P2m => new Map<bigint, bigint | null>([...moved([0x60n, frame]), [0x50n, null]]);
-    const seen = [0x70n, 0x71n, 0x72n, 0x73n, 0x74n].flatMap((frame) => say(watch.churned(1, without(frame), without(frame + 1n))));
-    expect(seen).not.toContain('put-unpins violated');
-  });
-
-  it('a refused put leaves open what became of the pages it listed', () => {
-    const watch = watching();
-    watch.called(judge(staged(put([0x50n, 0x60n], [after, after], -22)))!);
-    expect([watch.isPinned(1, 0x50n), watch.isPinned(1, 0x51n), watch.isPinned(1, 0x60n)]).toEqual([undefined, true, false]);
-  });
-
-  it('a page that one of two looks did not see shows nothing', () => {
-    const without = (p2m: P2m): P2m => new Map([...p2m].filter(([gfn]) => gfn !== 0x50n && gfn !== 0x51n));
-    const later = moved([0x60n, 0x71n]);
-    expect(say(watching().churned(1, without(now), later))).toEqual([]);
-    expect(say(watching().churned(1, now, without(later)))).toEqual([]);
-  });
-
-  it('pages that were once pinned, or may be, are no control', () => {
-    const watch = watching(put([0x50n, 0x51n], [after, after], -22));
-    expect(say(watch.churned(1, now, moved([0x50n, 0x99n])))).toEqual([]);
-    const put51 = watching(put([0x51n]));
-    expect(say(put51.churned(1, now, moved([0x51n, 0x99n])))).toEqual(['put-unpins holds']);
-    expect(say(put51.churned(1, moved([0x51n, 0x99n]), moved([0x51n, 0x98n])))).toEqual([]);
-  });
-
-  it('the put page is named, with how long it was given', () => {
-    const watch = watching(put([0x50n, 0x51n]));
-    const churns = [0x70n, 0x71n, 0x72n, 0x73n].map((frame) => words(watch.churned(1, moved([0x60n, frame]), moved([0x60n, frame + 1n]))));
-    expect(churns).toEqual([
-      [],
-      [],
-      [],
-      ['put-unpins violated: guest frame 0x51 was put, and has not moved in 4 churns that moved other pages'],
-    ]);
-    expect(say(watch.churned(1, moved([0x60n, 0x74n]), moved([0x60n, 0x75n])))).toEqual([]);
-  });
-
-  it('a put page that another get or a decrease took is not waited for', () => {
-    const took: Stage[] = [
-      { ...get, p2m: [after, after] },
-      { op: 'decrease_reservation', in: { list: [0x50n] }, rc: 1, p2m: [after, after], more: own },
-    ];
-    for (const stage of took) {
-      const watch = watching(put([0x50n]), stage);
-      const seen = [0x70n, 0x71n, 0x72n, 0x73n].flatMap((frame) =>
-        say(watch.churned(1, moved([0x60n, frame]), moved([0x60n, frame + 1n]))),
-      );
-      expect(seen.filter((s) => s.startsWith('put-unpins'))).toEqual([]);
-    }
-  });
-
-  it('what moved between a call and the churn is told too', () => {
-    const watch = watching();
-    expect(words(watch.churned(1, moved([0x50n, 0x99n]), moved([0x50n, 0x99n])))).toEqual([
-      'get-pinned violated: pinned guest frame 0x50 had frame 0x900 behind it and now has frame 0x99',
-    ]);
-  });
-
-  it('nothing is known of a domain that has never called', () => {
-    expect(say(new PinWatch(true).churned(3, now, moved([0x60n, 0x71n])))).toEqual([]);
   });
 });
 

@@ -3,7 +3,6 @@ import { hex64 } from '../codec/hex.ts';
 import { knownEntries } from '../guest/handle.ts';
 import { type ObservedCall, opOf, type P2m } from '../trace/call.ts';
 import { moved } from './changes.ts';
-import { pagesOf } from './exact.ts';
 import { Facts, pagesOfExtents, placeOf } from './facts.ts';
 import { type Finding, findingOf, type Judgement } from './judge.ts';
 import { type Answer, holds, violated } from './rule.ts';
@@ -84,7 +83,6 @@ export class PinWatch {
       return [
         finding(facts, 'caller-put-lists-gpfns', `entry ${mistaken.index} is ${hex64(mistaken.base)}, a machine frame that a get returned`),
       ];
-    if (this.#missed) return [];
     const stranger = pagesOfExtents(extents)?.find((gfn) => this.isPinned(domid, gfn) === false);
     return stranger === undefined
       ? []
@@ -102,19 +100,14 @@ export class PinWatch {
       return answers;
     }
     const pins = this.#domain(domid);
-    const accepted = facts.call.rc === undefined || facts.call.rc >= 0;
-    const pages = facts.reservations.map((r) => {
-      // Of an order beyond any machine there are no extents; had such a call been done, it would have been to more than can be told.
-      const beyond = accepted && r.extent_order !== undefined && pagesOf(r.extent_order) === undefined && r.nr_extents !== 0n;
-      return beyond ? undefined : pagesOfExtents(facts.extents(r));
-    });
+    const pages = facts.reservations.map((r) => pagesOfExtents(facts.extents(r)));
     if (pages.includes(undefined)) {
       // Too many to follow.
       this.missed();
       return answers;
     }
     if (!isRefused(judgement) && !facts.reservations.every((r) => facts.isListed(r))) {
-      // It did something to pages that were not captured.
+      // It did something to pages that were not captured, or to more than can be told.
       this.missed();
       return answers;
     }

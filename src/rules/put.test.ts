@@ -80,6 +80,8 @@ describe('op 27', () => {
       'unknown: the p2m was not observed',
     ],
     ['put-keeps-pages', 'pages too many to follow', { ...put, ...kept, in: { list: [0x50n], order: 15 } }, 'unknown: not captured'],
+    ['put-in-untouched', 'the list not captured after', { ...put, more: { after: structOnly(put).after } }, 'unknown: not captured'],
+    ['put-in-untouched', 'the list not captured before', { ...put, more: { before: structOnly(put).before } }, 'unknown: not captured'],
     ['put-in-untouched', 'nothing captured after', { ...put, more: { after: unknownMemory } }, 'unknown: not captured'],
     ['put-in-untouched', 'the list not captured', { ...put, more: structOnly(put) }, 'unknown: not captured'],
     ['put-keeps-pages', 'mappings as before', { ...put, ...kept }, 'holds'],
