@@ -252,6 +252,24 @@ describe('what is told and what is pinned', () => {
     expect(beyond(none)).toEqual([0, 0, 0]);
   });
 
+  it('may be told to others, instead or too', () => {
+    const domains = [1, 2, 3].map((domid) => ({ domid, privileged: false, ram: [{ gfn: 0x40000n, pages: 64 }] }));
+    const toldTo = (writesInto: Decisions['writesInto']): boolean[] => {
+      const s = taking({ writesInto }, { domains });
+      expect(s.get({ in: [data], out: [holes] }).rc).toBe(0);
+      const frame = s.mfn(holes);
+      return [1, 2, 3].map((domid) => {
+        const bytes = s.hypervisor.read(domid, outListAddress, 8) as Uint8Array;
+        return new DataView(bytes.buffer).getUint32(0, true) === frame;
+      });
+    };
+    expect([toldTo('caller'), toldTo('others'), toldTo('all')]).toEqual([
+      [true, false, false],
+      [false, true, true],
+      [true, true, true],
+    ]);
+  });
+
   it('may spoil entries of inputs that are gone, and of outputs that failed', () => {
     const s = taking({ inputEntry: (gfn) => gfn + 0x1000 });
     s.get(eight);

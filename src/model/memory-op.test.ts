@@ -10,6 +10,35 @@ describe('the door', () => {
     expect(scene().hypervisor.call(1, op, structAddress)).toBe(-errno.ENOSYS);
   });
 
+  it('has nothing behind it for what is let through and not implemented', () => {
+    expect(scene({ decisions: { refuses: () => 0 } }).hypervisor.call(1, 5, structAddress)).toBe(-errno.ENOSYS);
+    expect(scene({ decisions: { refuses: (op) => op } }).put([data], 0, { cmd: 27 })).toBe(-27);
+    expect(
+      scene({ decisions: { answer: (rc, op) => 100 * op + rc, refuses: (op) => (op === 5 ? 7 : 0) } }).hypervisor.call(1, 5, structAddress),
+    ).toBe(493);
+  });
+
+  it('minds start_extent in the cmd of 11, 26 and 27, or not', () => {
+    const one = { in: [data], out: [data] };
+    const codes = (strayStart: number): number[] => {
+      const s = scene({ decisions: { strayStart } });
+      return [s.get({ ...one, op: 26 | 64 }).rc, s.put([data], 0, { cmd: 27 | 64 }), s.get({ ...one, op: 11 | 64 }).rc];
+    };
+    expect([codes(0), codes(errno.EINVAL), codes(errno.EXDEV)]).toEqual([
+      [0, 0, 0],
+      [-22, -22, -22],
+      [-18, -18, -18],
+    ]);
+  });
+
+  it('may lose the pins of all pages by an op, those that it makes not', () => {
+    const s = scene({ decisions: { keepsPins: (event) => event !== 26 } });
+    const pins = (): number[] => [...(s.hypervisor.state.domains.get(1)?.pins ?? [])];
+    expect([s.get({ in: [data], out: [data] }).rc, pins()]).toEqual([0, [data]]);
+    expect([s.get({ in: [data + 1], out: [data + 1] }).rc, pins()]).toEqual([0, [data + 1]]);
+    expect([s.put([data + 9], 0, { cmd: 1 }), pins()]).toEqual([1, [data + 1]]);
+  });
+
   it('knows only the domains of its world', () => {
     const { hypervisor } = scene();
     expect(() => hypervisor.call(9, 26, 0n)).toThrow(new RangeError('no domain 9 in this world'));
@@ -42,7 +71,25 @@ describe('what has shipped', () => {
     const old = scene({ profile: 'xen-4.4' });
     expect([old.get(one).rc, old.put([data])]).toEqual([-errno.ENOSYS, -errno.ENOSYS]);
     const now = scene({ profile: 'xen-now' });
-    expect([now.get(one).rc, now.put([data])]).toEqual([-errno.EINVAL, -errno.EINVAL]);
+    expect([now.get(one).rc, now.put([data]), now.put([])]).toEqual([-errno.EINVAL, -errno.EINVAL, -errno.EINVAL]);
+    expect(old.put([])).toBe(-errno.ENOSYS);
+  });
+
+  it('exchanges on x86, tells the frames there, and pins nothing', () => {
+    for (const profile of ['xen-4.4', 'xen-now'] as const) {
+      const x86 = scene({ profile, arch: 'x86_64' });
+      const { rc, out } = x86.get({ in: [data], out: [data], op: 11 });
+      expect([rc, out]).toEqual([0, [x86.mfn(data)]]);
+      expect(x86.stays(data)).toBe(false);
+      const refused = profile === 'xen-now' ? -95 : -22;
+      for (const arch of ['arm32', 'arm64'] as const)
+        expect(scene({ profile, arch }).get({ in: [data], out: [data], op: 11 }).rc).toBe(refused);
+    }
+  });
+
+  it('drops the upper half of a list entry on arm32', () => {
+    const dropped = (arch: 'arm32' | 'arm64' | 'x86_64') => scene({ profile: 'xen-now', arch }).put([2 ** 32 + data], 0, { cmd: 1 });
+    expect([dropped('arm32'), dropped('arm64'), dropped('x86_64')]).toEqual([1, 0, 0]);
   });
 
   it('cannot exchange on Arm, and rounds nr_exchanged down to whole output chunks', () => {
