@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { unknownMemory } from '../guest/memory.ts';
-import { type Stage, said } from './call.stage.ts';
+import { ARG, IN, OUT, only, type Stage, said, saidOf, staged } from './call.stage.ts';
 import { after, afterHalf, before, big, bigButAfter, butAfter, butAfterHalf, done, half, pieces, refused } from './exchange.stage.ts';
 
 describe('what the p2m shows of op 26', () => {
@@ -73,6 +73,26 @@ describe('what the p2m shows of op 26', () => {
       'a page lost, and nothing exchanged',
       { ...refused, more: { pagesBefore: 64, pagesAfter: 63 } },
       'unknown: not exercised by this call',
+    ],
+    ['get-new-pages', 'pages counted only before', { ...done, more: { pagesBefore: 64 } }, 'holds'],
+    ['get-new-pages', 'pages counted only after', { ...done, more: { pagesAfter: 64 } }, 'holds'],
+    [
+      'get-new-pages',
+      'a hole where a hole was',
+      {
+        ...done,
+        p2m: [
+          [
+            [0x40n, null],
+            [0x41n, 1n],
+          ],
+          [
+            [0x50n, null],
+            [0x51n, 2n],
+          ],
+        ],
+      },
+      'holds',
     ],
     ['get-new-pages', 'as many pages as before', { ...done, more: { pagesBefore: 64, pagesAfter: 64 } }, 'holds'],
     [
@@ -153,6 +173,18 @@ describe('what the p2m shows of op 26', () => {
       { ...done, more: { translated: false } },
       'unknown: input lists hold machine frames here',
     ],
+    [
+      'get-inputs-released',
+      'a page kept that a later output names',
+      { ...half, out: { list: [0x50n, 0x40n] }, ...butAfterHalf([0x40n, 0x80n]) },
+      'violated: guest frame 0x40 of input extent 0 still has frame 0x80 behind it',
+    ],
+    [
+      'get-rest-untouched',
+      'a page not seen before',
+      { ...half, p2m: [before.filter(([gfn]) => gfn !== 0x41n), [...afterHalf, [0x41n, 9n]]] },
+      'holds',
+    ],
     ['get-inputs-released', 'nothing was exchanged', refused, 'unknown: not exercised by this call'],
     ['get-inputs-released', 'the count not captured', { ...done, more: { after: unknownMemory } }, 'unknown: not captured'],
     [
@@ -210,5 +242,22 @@ describe('what the p2m shows of op 26', () => {
     ['get-rest-untouched', 'the count not captured', { ...half, more: { after: unknownMemory } }, 'unknown: not captured'],
   ])('%s: %s', (id, _case, stage, expected) => {
     expect(said(id, stage)).toBe(expected);
+  });
+
+  it('is judged no further than the lists were captured', () => {
+    const part = (id: string, stage: Stage, ...ranges: [address: bigint, length: bigint][]): string =>
+      saidOf(id, only(staged(stage), { address: ARG, length: 72n }, ...ranges.map(([address, length]) => ({ address, length }))));
+    const unknown = 'unknown: not captured';
+    expect([part('get-inputs-released', done, [IN, 8n], [OUT, 16n]), part('get-inputs-released', done, [IN, 16n], [OUT, 16n])]).toEqual([
+      unknown,
+      'holds',
+    ]);
+    for (const id of ['get-populates-gpfns', 'get-contiguous', 'get-new-pages', 'get-aligned', 'get-mfns-returned']) {
+      expect([id, part(id, done, [IN, 16n], [OUT, 8n]), part(id, done, [IN, 16n], [OUT, 16n])]).toEqual([id, unknown, 'holds']);
+    }
+    // What an output that was not captured may have populated blames nobody.
+    const moved: Stage = { ...half, ...butAfterHalf([0x41n, 9n]) };
+    expect(part('get-rest-untouched', moved, [IN, 16n], [OUT + 8n, 8n])).toBe(unknown);
+    expect(part('get-rest-untouched', moved, [IN, 16n], [OUT, 8n])).toMatch('violated: guest frame 0x41, which the call did not reach');
   });
 });
