@@ -20,7 +20,6 @@ export default defineConfig({
       'conformance/golden/{judged,played}.test.ts',
     ],
     testTimeout: 60_000,
-    isolate: false,
     sequence: { sequencer: QuickFirst },
   },
 });

@@ -1,4 +1,4 @@
-import { DOMID, errnoName, internalErrnos, PAGE_SHIFT } from '../abi/constants.ts';
+import { DOMID, errnoName, PAGE_SHIFT } from '../abi/constants.ts';
 import { hex64 } from '../codec/hex.ts';
 import { knownEntries } from '../guest/handle.ts';
 import { type ByteRange, overlaps } from '../guest/memory.ts';
@@ -6,7 +6,7 @@ import { anyChange, describe, entriesRange, strayChange } from './changes.ts';
 import { inputsPerChunk, isMultiple, pagesOf, sameTotal } from './exact.ts';
 import { addressesOf, type Facts, nameDomid, placeOf } from './facts.ts';
 import { inputsReleased, mappedAtOutputs, newPages, populated, restUnmoved, returnedFrames } from './mappings.ts';
-import { type Answer, exchanges, holds, notCaptured, notExercised, type Rule, unknown, unless, violated } from './rule.ts';
+import { type Answer, checkRc, exchanges, holds, notCaptured, notExercised, type Rule, unknown, unless, violated } from './rule.ts';
 
 /** What op 26 promises; op 11, its parent, is held to the same sentences but for the pin. */
 export const getRules: readonly Rule[] = [
@@ -210,14 +210,6 @@ type Requirement = Pick<Rule, 'quote' | 'reading'> & Partial<Pick<Rule, 'ops' | 
 
 function requirement(id: string, level: Rule['level'], scope: Rule['scope'], rest: Requirement): Rule {
   return { id, blame: 'hypervisor', severity: 'error', level, scope, ops: exchanges, always: false, ...rest };
-}
-
-/** Is this return value one that the hypercall convention knows: zero, or the negative of a public errno? */
-export function checkRc(rc: number): Answer {
-  if (rc > 0) return violated(`rc is ${rc}: positive`);
-  if (rc === 0) return holds;
-  if (internalErrnos.has(-rc)) return violated(`rc is ${rc} (${errnoName(rc)}): internal to the hypervisor`);
-  return errnoName(rc) === undefined ? violated(`rc is ${rc}: no errno of Xen's public errno.h`) : holds;
 }
 
 /** Where the count is not known: does a changed range lie in a page that the call names, and so may have exchanged? */

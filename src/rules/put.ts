@@ -3,8 +3,7 @@ import type { JudgedOp } from '../abi/ops.ts';
 import { hex64 } from '../codec/hex.ts';
 import { bytes, describe, moved, strayChange } from './changes.ts';
 import { addressesOf, type Facts, pagesOfExtents } from './facts.ts';
-import { checkRc } from './get.ts';
-import { type Answer, holds, mappingUnseen, notCaptured, notExercised, type Rule, unless, violated } from './rule.ts';
+import { type Answer, checkRc, holds, mappingUnseen, notCaptured, notExercised, type Rule, unless, violated } from './rule.ts';
 
 const put: readonly JudgedOp[] = ['put_dma_buf'];
 

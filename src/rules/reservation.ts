@@ -3,8 +3,7 @@ import { knownEntries, readEntry } from '../guest/handle.ts';
 import type { ByteRange } from '../guest/memory.ts';
 import { describe, entriesRange, strayChange } from './changes.ts';
 import type { Facts } from './facts.ts';
-import { checkRc } from './get.ts';
-import { type Answer, holds, notCaptured, notExercised, type Rule, unknown, unless, violated } from './rule.ts';
+import { type Answer, checkRc, holds, notCaptured, notExercised, type Rule, unknown, unless, violated } from './rule.ts';
 
 const reservationOps: readonly JudgedOp[] = ['increase_reservation', 'decrease_reservation', 'populate_physmap'];
 

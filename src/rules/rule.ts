@@ -1,3 +1,4 @@
+import { errnoName, internalErrnos } from '../abi/constants.ts';
 import { argumentOf, type JudgedOp } from '../abi/ops.ts';
 import type { Facts } from './facts.ts';
 
@@ -69,4 +70,12 @@ export function violated(message: string, place: Omit<Violation, 'message'> = {}
 /** `violated` if there is any violation, else what the caller says the absence means. */
 export function unless(violations: readonly Violation[], otherwise: Answer = holds): Answer {
   return violations.length > 0 ? { answer: 'violated', violations } : otherwise;
+}
+
+/** Is this return value one that the hypercall convention knows: zero, or the negative of a public errno? */
+export function checkRc(rc: number): Answer {
+  if (rc > 0) return violated(`rc is ${rc}: positive`);
+  if (rc === 0) return holds;
+  if (internalErrnos.has(-rc)) return violated(`rc is ${rc} (${errnoName(rc)}): internal to the hypervisor`);
+  return errnoName(rc) === undefined ? violated(`rc is ${rc}: no errno of Xen's public errno.h`) : holds;
 }
