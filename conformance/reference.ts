@@ -23,7 +23,7 @@ export function referenceImplementation(decisions: Partial<Decisions> = {}, less
   return crashing({ hello: { ...hello, ...less }, answer: (requests) => requests.map((request) => answer(hypervisor, request)) });
 }
 
-function answer(hypervisor: Hypervisor, request: Request): Answer {
+export function answer(hypervisor: Hypervisor, request: Request): Answer {
   switch (request.op) {
     case 'reset':
       hypervisor.reset(request);

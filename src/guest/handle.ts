@@ -49,6 +49,20 @@ export function knownEntries(memory: GuestMemory, list: GuestList): { index: big
   return found;
 }
 
+/** The entries in bytes that hold nothing else, little-endian. */
+export function entriesIn(bytes: Uint8Array, stride: number): bigint[] {
+  return Array.from({ length: bytes.length / stride }, (_, i) => entryAt(bytes, i * stride, stride));
+}
+
+/** A number as the bytes of an entry, little-endian; what does not fit is cut off. */
+export function entryBytes(value: bigint, stride: number): Uint8Array {
+  const bytes = new Uint8Array(stride);
+  const view = new DataView(bytes.buffer);
+  if (stride === 8) view.setBigUint64(0, value, true);
+  else view.setUint32(0, Number(BigInt.asUintN(32, value)), true);
+  return bytes;
+}
+
 function entryAt(bytes: Uint8Array, at: number, stride: number): bigint {
   const view = new DataView(bytes.buffer, bytes.byteOffset + at, stride);
   return stride === 8 ? view.getBigUint64(0, true) : BigInt(view.getUint32(0, true));
