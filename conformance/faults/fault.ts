@@ -1,0 +1,47 @@
+import type { Hello } from '../implementation.ts';
+
+/** What kind of mistake a faulty hypervisor makes. */
+export type Family =
+  | 'progress accounting'
+  | 'list handling'
+  | 'pinning'
+  | 'allocation'
+  | 'validation'
+  | 'memory access'
+  | 'ABI'
+  | 'isolation'
+  | 'convention and neighbours';
+
+/** A change to a source file of the model: `find` occurs exactly once there, and `put` takes its place. */
+export type Edit = readonly [file: string, find: string, put: string];
+
+/** The model with other lines in it. */
+export interface Edited {
+  readonly name: string;
+  readonly edits: readonly Edit[];
+}
+
+/** A hypervisor with one mistake. */
+export interface Fault extends Edited {
+  readonly family: Family;
+  /** The requirements that it breaks, all of them: each shows in an ordinary run. */
+  readonly breaks: readonly string[];
+  /** What may follow from that in a longer run: a later call finds a world that should not be. Nothing else ever shows. */
+  readonly also: readonly string[];
+}
+
+/** A hypervisor that is unusual and right: it is never to be blamed. */
+export interface Legal extends Edited {
+  /** What of the specification allows it (docs/ambiguities.md). */
+  readonly freedom: string;
+  /** What it says of itself, where that is not what the reference model says. */
+  readonly hello?: Partial<Hello>;
+}
+
+/** A faulty hypervisor as one line of a table. */
+export type FaultLine = readonly [name: string, breaks: readonly string[], edits: readonly Edit[], also?: readonly string[]];
+
+/** The faulty hypervisors of one family. */
+export function family(family: Family, lines: readonly FaultLine[]): readonly Fault[] {
+  return lines.map(([name, breaks, edits, also = []]) => ({ name, family, breaks, also, edits }));
+}

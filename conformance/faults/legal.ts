@@ -1,0 +1,342 @@
+import { referenceImplementation } from '../reference.ts';
+import type { Edit, Legal } from './fault.ts';
+
+const { hello } = referenceImplementation();
+const { exchange: _, ...withoutExchange } = hello.commands;
+
+const get = 'get-dma-buf.ts';
+const put = 'put-dma-buf.ts';
+const freedoms = 'freedoms.ts';
+
+/** Another reading of an open point is the first one. */
+const reads = (id: string, was: string, is: string): Edit => [freedoms, `'${id}': [${was}]`, `'${id}': [${is}]`];
+
+/** Something is answered with another errno. */
+const answers = (file: string, guard: string, was: string, is: string): Edit => [file, `${guard} return ${was};`, `${guard} return ${is};`];
+
+/** The guards of get and put, in their order; together are those of which one has to come before another. */
+const getOrder = [
+  'if (done > given.nr_extents) return EINVAL; // get-partial-count',
+  `// "5. THIS FIELD MUST BE INITIALISED TO ZERO BY THE CALLER!"
+  if (fresh && done !== 0n && freedoms['count-not-zero'] === 'refused') return EINVAL; // caller-nr-exchanged-zero`,
+  `// "1. @in.domid == @out.domid", as raw numbers
+  if (given.domid !== wanted.domid) return EINVAL; // get-refuses-domid-mismatch`,
+  `if (order > max_order) return EINVAL; // bounded-work: before anything is shifted by it
+  if (given.nr_extents > max_extents || wanted.nr_extents > max_extents) return EINVAL; // bounded-work
+  // "2. @in.nr_extents << @in.extent_order == @out.nr_extents << @out.extent_order"
+  const isSameSize = given.nr_extents << BigInt(given.extent_order) === wanted.nr_extents << BigInt(wanted.extent_order);
+  if (!isSameSize) return EINVAL; // get-refuses-size-mismatch
+  // "3. @in.extent_start and @out.extent_start lists must not overlap": the caller's to keep (caller-lists-disjoint)`,
+  'if (isRefusedHandle(call, given) || isRefusedHandle(call, wanted)) return EFAULT; // caller-handle-high-zero',
+  'if (ins.wraps || outs.wraps) return EFAULT; // bad-address-fails',
+  'if (order > max_order_unprivileged && !caller.privileged) return EPERM; // bounded-work',
+  `if (!named) return ESRCH;
+  // "Unprivileged domains can specify only DOMID_SELF"
+  if (named !== caller && !caller.privileged) return EPERM; // get-refuses-foreign-domid`,
+  `const isLetter = freedoms['own-number'] === 'refused' && !caller.privileged;
+  if (isLetter && given.domid !== DOMID.SELF) return EPERM; // caller-self-only`,
+  `const looksAhead = freedoms['bad-list'] === 'up-front';
+  if (looksAhead && !(isReadable(call, ins) && isReadable(call, outs))) return EFAULT; // bad-address-fails`,
+];
+const laterInput = "if (freedoms['later-input'] === 'refused' && overlapsLaterInput(call, x)) return EINVAL; // caller-out-not-later-input";
+const putOrder = [
+  `if (extent_order > max_order) return EINVAL; // bounded-work
+  if (nr_extents > max_extents) return EINVAL; // bounded-work`,
+  'if (isRefusedHandle(call, asked)) return EFAULT; // caller-handle-high-zero',
+  'if (list.wraps) return EFAULT; // bad-address-fails',
+  'if (extent_order > max_order_unprivileged && !caller.privileged) return EPERM; // bounded-work',
+  `if (!named) return ESRCH;
+  // "Unprivileged domains can specify only DOMID_SELF"
+  if (named !== caller && !caller.privileged) return EPERM; // get-refuses-foreign-domid`,
+  `const isLetter = freedoms['own-number'] === 'refused' && !caller.privileged;
+  if (isLetter && domid !== DOMID.SELF) return EPERM; // caller-self-only`,
+];
+const putLast = "return freedoms['bad-list'] === 'up-front' && !isReadable(call, list) ? EFAULT : 0;";
+const putFirst = "if (freedoms['bad-list'] === 'up-front' && !isReadable(call, list)) return EFAULT;";
+
+const preemption = `export function preemptedAfter({ inject: { preempt = 0 } }: Call, unit = 1): number {
+  return preempt > 0 ? Math.ceil(preempt / unit) : Number.POSITIVE_INFINITY;`;
+const preemptedAfter = (what: string): Edit => [
+  'call.ts',
+  preemption,
+  `export function preemptedAfter(_call: Call, _unit = 1): number {\n  return ${what};`,
+];
+
+const overwritesOutputs = reads('populated-output', "'refused', 'overwritten'", "'overwritten', 'refused'");
+const resumes = reads('count-not-zero', "'refused', 'resumed'", "'resumed', 'refused'");
+
+/** Hypervisors that do what the specification leaves open in their own way. None of them is ever to be blamed. */
+export const legal: readonly Legal[] = [
+  {
+    name: 'takes memory from the bottom',
+    freedom: 'which frames the allocator picks',
+    edits: [
+      ['allocator.ts', 'zoneOf(candidate) > zoneOf(block)', 'candidate < block'],
+      [
+        'allocator.ts',
+        'const end = Math.min(block + 2 ** from, limit);\n  const piece = Math.floor((end - pages) / pages) * pages;',
+        'const piece = block;',
+      ],
+      [
+        'allocator.ts',
+        `/** Which power of two a frame number has reached: Xen's zones, one per bit of address width. */
+function zoneOf(frame: number): number {
+  return 31 - Math.clz32(frame);
+}
+
+/** The highest base`,
+        '/** The lowest base, if it is',
+      ],
+      [
+        'allocator.ts',
+        `const last = list[list.length - 1] as number;
+  if (last <= most) return last;
+  const at = position(list, Math.floor(most) + 1);
+  return at === 0 ? -1 : (list[at - 1] as number);`,
+        'const first = list[0] as number;\n  return first <= most ? first : -1;',
+      ],
+    ],
+  },
+  {
+    name: 'checks in the reverse order',
+    freedom: 'which errno comes first',
+    edits: [
+      [get, laterInput, ''],
+      [get, getOrder.join('\n  '), [laterInput.replace('if (', 'if (fresh && '), ...getOrder.toReversed()].join('\n  ')],
+      [put, [...putOrder, putLast].join('\n  '), [putFirst, ...putOrder.toReversed(), 'return 0;'].join('\n  ')],
+    ],
+  },
+  {
+    name: 'has an errno of its own for everything',
+    freedom: 'which errno a breach is answered with',
+    edits: [
+      reads('start-extent-bits', "'refused', 'unimplemented', 'ignored'", "'unimplemented', 'refused', 'ignored'"),
+      [
+        get,
+        'const { EFAULT, EINVAL, ENOMEM, EPERM, ERESTART, ESRCH } = errno;',
+        'const { E2BIG, EACCES, EBUSY, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM, EPERM, ERESTART, ESRCH, EXDEV } = errno;',
+      ],
+      answers(get, 'if (done > given.nr_extents)', 'EINVAL', 'ENOENT'),
+      answers(get, "freedoms['count-not-zero'] === 'refused')", 'EINVAL', 'EBUSY'),
+      answers(get, 'if (given.domid !== wanted.domid)', 'EINVAL', 'EXDEV'),
+      answers(get, 'if (order > max_order)', 'EINVAL', 'E2BIG'),
+      answers(get, 'wanted.nr_extents > max_extents)', 'EINVAL', 'E2BIG'),
+      answers(get, 'if (!isSameSize)', 'EINVAL', 'EXDEV'),
+      answers(get, 'if (ins.wraps || outs.wraps)', 'EFAULT', 'EINVAL'),
+      answers(get, 'if (order > max_order_unprivileged && !caller.privileged)', 'EPERM', 'EACCES'),
+      answers(get, 'if (!named)', 'ESRCH', 'ENOENT'),
+      answers(get, 'if (named !== caller && !caller.privileged)', 'EPERM', 'ESRCH'),
+      answers(get, 'isReadable(call, outs)))', 'EFAULT', 'EINVAL'),
+      answers(get, 'if (outputs.has(gfn))', 'EINVAL', 'EEXIST'),
+      answers(get, "if (freedoms['populated-output'] === 'refused')", 'EINVAL', 'EEXIST'),
+      answers(get, 'if (!p2m.has(gfn))', 'EINVAL', 'ENOENT'),
+      answers(get, 'if (inputs.has(gfn))', 'EINVAL', 'EBUSY'),
+      answers(get, 'if (!asked)', '-EFAULT', '-EINVAL'),
+      [put, 'const { EFAULT, EINVAL, EPERM, ESRCH } = errno;', 'const { E2BIG, EACCES, EFAULT, EINVAL, ENOENT, ESRCH } = errno;'],
+      answers(put, 'if (!asked)', '-EFAULT', '-EINVAL'),
+      answers(put, 'if (isPartly && isAllOrNothing)', '-EINVAL', '-ENOENT'),
+      answers(put, 'if (extent_order > max_order)', 'EINVAL', 'E2BIG'),
+      answers(put, 'if (nr_extents > max_extents)', 'EINVAL', 'E2BIG'),
+      answers(put, 'if (list.wraps)', 'EFAULT', 'EINVAL'),
+      answers(put, 'if (extent_order > max_order_unprivileged && !caller.privileged)', 'EPERM', 'EACCES'),
+      answers(put, 'if (!named)', 'ESRCH', 'ENOENT'),
+      answers(put, 'if (named !== caller && !caller.privileged)', 'EPERM', 'ESRCH'),
+      answers(put, 'if (isLetter && domid !== DOMID.SELF)', 'EPERM', 'EACCES'),
+      [put, '!isReadable(call, list) ? EFAULT : 0;', '!isReadable(call, list) ? EINVAL : 0;'],
+    ],
+  },
+  {
+    name: 'looks at all inputs first',
+    freedom: 'refusing up front instead of part-way',
+    edits: [reads('late-fault', "'part-way', 'up-front'", "'up-front', 'part-way'")],
+  },
+  { name: 'is preempted after every chunk', freedom: 'preemption points anywhere', edits: [preemptedAfter('1')] },
+  { name: 'is never preempted', freedom: 'preemption points anywhere', edits: [preemptedAfter('Number.POSITIVE_INFINITY')] },
+  {
+    name: 'goes no further than order 1, and says so',
+    freedom: 'extra limits, on the order',
+    edits: [
+      [freedoms, 'max_order: MAX_ORDER', 'max_order: 1'],
+      [freedoms, 'import { MAX_ORDER, MEMOP_MAX_EXTENTS }', 'import { MEMOP_MAX_EXTENTS }'],
+    ],
+    hello: { limits: { ...hello.limits, max_order: 1 } },
+  },
+  {
+    name: 'takes two extents at most, and says so',
+    freedom: 'extra limits, on nr_extents',
+    edits: [
+      [freedoms, 'max_extents: MEMOP_MAX_EXTENTS', 'max_extents: 2n'],
+      [freedoms, 'import { MAX_ORDER, MEMOP_MAX_EXTENTS }', 'import { MAX_ORDER }'],
+    ],
+    hello: { limits: { ...hello.limits, max_extents: 2n } },
+  },
+  {
+    name: 'refuses misaligned frames',
+    freedom: 'misaligned gfns: accepted or refused',
+    edits: [reads('misaligned-frame', "'accepted', 'refused'", "'refused', 'accepted'")],
+  },
+  {
+    name: 'overwrites outputs that are populated',
+    freedom: 'an out gfn already populated: overwritten or refused',
+    edits: [overwritesOutputs],
+  },
+  {
+    name: 'welcomes a put of pages that are not pinned',
+    freedom: 'put of a page that is not pinned: 0 or -errno',
+    edits: [reads('put-not-pinned', "'refused', 'accepted'", "'accepted', 'refused'")],
+  },
+  {
+    name: 'puts up to the first page that is not pinned',
+    freedom: 'a partly pinned list: all-or-nothing or prefix',
+    edits: [reads('put-partly-pinned', "'all-or-nothing', 'prefix'", "'prefix', 'all-or-nothing'")],
+  },
+  { name: 'resumes at a count that is not zero', freedom: 'nr_exchanged ≠ 0 on entry: resume or refuse', edits: [resumes] },
+  {
+    name: 'resumes, and has nothing left to do at the end',
+    freedom: 'nr_exchanged ≠ 0 on entry: resume or refuse',
+    edits: [
+      resumes,
+      [
+        get,
+        'if (refused !== 0) return ended(call, -refused, asked.nr_exchanged);',
+        'if (refused !== 0) return ended(call, -refused, asked.nr_exchanged);\n  if (asked.nr_exchanged === asked.in.nr_extents) return 0;',
+      ],
+    ],
+  },
+  {
+    name: 'ignores start_extent',
+    freedom: 'start_extent on 26, 27, 11: ignored or refused',
+    edits: [reads('start-extent-bits', "'refused', 'unimplemented', 'ignored'", "'ignored', 'refused', 'unimplemented'")],
+  },
+  {
+    name: 'has no op with a start_extent',
+    freedom: 'start_extent on 26, 27, 11: ignored or refused',
+    edits: [reads('start-extent-bits', "'refused', 'unimplemented', 'ignored'", "'unimplemented', 'refused', 'ignored'")],
+  },
+  {
+    name: 'faults on a dirty handle',
+    freedom: 'arm32 dirty handle: ignored or EFAULT',
+    edits: [reads('dirty-handle', "'ignored', 'refused'", "'refused', 'ignored'")],
+  },
+  {
+    name: 'reads the whole word of a dirty handle',
+    freedom: 'arm32 dirty handle: ignored or EFAULT',
+    edits: [
+      [
+        'call.ts',
+        `export function listOf({ state }: Call, { extent_start, nr_extents }: XenMemoryReservation): GuestList {
+  return listBehind(extent_start, nr_extents, state.arch);`,
+        `export function listOf(_call: Call, { extent_start, nr_extents }: XenMemoryReservation): GuestList {
+  return listBehind(extent_start, nr_extents, 'arm64');`,
+      ],
+    ],
+  },
+  {
+    name: 'lets a guest give a pinned page up',
+    freedom: 'guest-asked changes to a pinned page: exchange, get',
+    edits: [
+      [get, 'const { p2m, pins } = named as Domain;', 'const { p2m } = named as Domain;'],
+      [get, "if (pins.has(gfn) && call.freedoms['guest-changes-pinned'] === 'refused') return EINVAL; // get-pinned", ''],
+    ],
+  },
+  {
+    name: 'lets a guest populate over a pinned page',
+    freedom: 'guest-asked changes to a pinned page: get',
+    edits: [
+      [get, 'const { p2m, pins, dying } = x.named as Domain;', 'const { p2m, dying } = x.named as Domain;'],
+      [get, "if (pins.has(gfn) && freedoms['guest-changes-pinned'] === 'refused') return EINVAL; // get-pinned", ''],
+      overwritesOutputs,
+    ],
+  },
+  {
+    name: 'lets a guest decrease a pinned page',
+    freedom: 'guest-asked changes to a pinned page: decrease',
+    edits: [
+      ['reservation-ops.ts', "const isPinRefused = call.freedoms['guest-changes-pinned'] === 'refused';", ''],
+      ['reservation-ops.ts', 'if (!domain.p2m.has(gfn) || (isPinRefused && domain.pins.has(gfn)))', 'if (!domain.p2m.has(gfn))'],
+    ],
+  },
+  {
+    name: 'lets a guest do anything to a pinned page',
+    freedom: 'guest-asked changes to a pinned page: all of them',
+    edits: [reads('guest-changes-pinned', "'refused', 'accepted'", "'accepted', 'refused'"), overwritesOutputs],
+  },
+  {
+    name: 'writes all frames back at the end',
+    freedom: 'preemption points and order of the work',
+    edits: [
+      [get, 'let done = Math.floor(', 'const got: Chunk[] = [];\n  const first = Math.floor('],
+      [
+        get,
+        'for (let n = 1; done < chunks; n++) {',
+        `const over = (rc: number): number => {
+    const frames = got.flatMap((chunk) => chunk.frames);
+    const told = frames.map((mfn, k) => writeEntry(call, x.outs, first * x.outsPerChunk + k, mfn));
+    return ended(call, told.includes(false) ? -EFAULT : rc, count(first + got.length));
+  };
+  for (let done = first, n = 1; done < chunks; n++) {`,
+      ],
+      [
+        get,
+        "if (typeof chunk === 'number') return ended(call, -chunk, count(done));",
+        "if (typeof chunk === 'number') return over(-chunk);",
+      ],
+      [get, 'const told = commit(call, x, chunk, done, pins);', 'commit(call, x, chunk, pins);\n    got.push(chunk);'],
+      [get, 'if (!told) return ended(call, -EFAULT, count(done)); // done, though a list has gone with the pages: bad-address-fails', ''],
+      [
+        get,
+        'if (n === pause && done < chunks) return ended(call, -ERESTART, count(done));',
+        'if (n === pause && done < chunks) return over(-ERESTART);',
+      ],
+      [get, 'return ended(call, 0, count(done));', 'return over(0);'],
+      [
+        get,
+        '{ inputs, gpfns, frames }: Chunk, index: number, pins: boolean): boolean {',
+        '{ inputs, gpfns, frames }: Chunk, pins: boolean): void {',
+      ],
+      [get, '  let told = true;\n', ''],
+      [get, '    told = writeEntry(call, x.outs, index * x.outsPerChunk + k, mfn) && told;\n', ''],
+      [get, '  return told;\n', ''],
+    ],
+  },
+  {
+    name: 'does not look for later inputs among the outputs',
+    freedom: 'an error of the caller suspends',
+    edits: [reads('later-input', "'refused', 'accepted'", "'accepted', 'refused'")],
+  },
+  {
+    name: 'finds a bad list only when it gets there',
+    freedom: 'refusing up front instead of part-way',
+    edits: [reads('bad-list', "'up-front', 'part-way'", "'part-way', 'up-front'")],
+  },
+  {
+    name: 'moves no page at all',
+    freedom: 'no hypervisor has to move pages',
+    edits: [
+      [
+        'hypervisor.ts',
+        'churn(domid, gfn, pages) {\n      churn(state, domainOf(state, domid), Number(gfn), pages);',
+        'churn(domid) {\n      domainOf(state, domid);',
+      ],
+      ['hypervisor.ts', 'import { at, churn, readBytes, writeBytes }', 'import { at, readBytes, writeBytes }'],
+    ],
+  },
+  {
+    name: 'tells the guest its frames in ops 0 and 6',
+    freedom: 'ops 0 and 6: list entries [start, rc) may be written',
+    edits: [
+      ['reservation-ops.ts', 'readEntries, readStruct } from', 'readEntries, readStruct, writeEntry } from'],
+      [
+        'reservation-ops.ts',
+        'function increase(work: Work): boolean {\n  if (newExtent(work) === undefined) return false;',
+        'function increase(work: Work, index: number): boolean {\n  const mfn = newExtent(work);\n  if (mfn === undefined) return false;\n  writeEntry(work.call, work.list, index, mfn);',
+      ],
+      [
+        'reservation-ops.ts',
+        'if (domain.p2m.has(gpfn + j)) domain.unaddressed++;\n    mapPage(domain, gpfn + j, mfn + j);\n  }',
+        'if (domain.p2m.has(gpfn + j)) domain.unaddressed++;\n    mapPage(domain, gpfn + j, mfn + j);\n  }\n  writeEntry(call, list, index, mfn);',
+      ],
+    ],
+  },
+  { name: 'has no op 11', freedom: 'only what is declared is tested', edits: [], hello: { commands: withoutExchange } },
+];
