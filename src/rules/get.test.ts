@@ -149,6 +149,12 @@ describe('op 26', () => {
     ],
     ['get-address-limit', 'the frames that lie so low', { ...done, out: { bits: 13 }, returned: [0n, 1n] }, 'holds'],
     ['get-address-limit', 'two frames below 2^14', { ...done, out: { bits: 14 }, returned: [0n, 3n] }, 'holds'],
+    [
+      'get-address-limit',
+      'an extent of 2^64 pages, by a machine that does such',
+      { N: 1n, in: { list: [0x40n], order: 64 }, out: { list: [0x40n], order: 64, bits: 32 }, returned: [0n] },
+      'violated: output extent 0 at frame 0x0 does not end below 2^32 bytes',
+    ],
     ['get-address-limit', 'the largest limit', { ...big, out: { ...big.out!, bits: 255 } }, 'holds'],
     [
       'get-address-limit',

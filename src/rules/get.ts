@@ -112,8 +112,9 @@ export const getRules: readonly Rule[] = [
       if (bits === 0) return notExercised;
       if (bits > 0xff) return unknown('address_bits above 255 spills into node bits');
       const limit = (1n << BigInt(bits)) >> BigInt(PAGE_SHIFT);
+      const pages = pagesOf(facts.out.extent_order ?? 0); // none where an extent is larger than any address space
       return forReturned(facts, (frame, k) =>
-        frame + (pagesOf(facts.out.extent_order ?? 0) as bigint) <= limit
+        pages !== undefined && frame + pages <= limit
           ? undefined
           : `output extent ${k} at frame ${hex64(frame)} does not end below 2^${bits} bytes`,
       );

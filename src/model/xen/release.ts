@@ -1,0 +1,69 @@
+import type { Arch } from '../../abi/arch.ts';
+import { XENMEMF } from '../../abi/constants.ts';
+import type { XenMemoryReservation } from '../../abi/values.ts';
+import { type Call, listOf, readEntries } from '../call.ts';
+import type { Exchange } from '../exchange.ts';
+import { mapPage, mappableGfns } from '../p2m.ts';
+import type { Domain } from '../state.ts';
+
+// What the releases of Xen have in common and where they differ; xen/common/memory.c is what they are told after.
+
+/** Nothing is left to be exchanged: 0 at once, and nothing is written. */
+export const NOTHING_LEFT = -1;
+
+/** In what the releases of Xen differ, of what is told here. */
+export interface Release {
+  /** What ops 26 and 27 are answered with: no release has the calls of the patch. */
+  readonly unknownOp: number;
+  /** The highest order that a caller may use, by whether it is privileged. */
+  readonly maxOrder: (privileged: boolean, arch: Arch) => number;
+  /** The checks of memory_exchange before its loop, in its order: an errno, 0, or `NOTHING_LEFT`. */
+  readonly refusal: (call: Call, x: Exchange) => number;
+  /** What ends every exchange on Arm, where no page can be taken away: `steal_page` is a stub there. */
+  readonly cannotSteal: number;
+  /** D1: a fault after the commit ends the call, its chunk uncounted. D2: it goes on to the end, with rc -EFAULT. */
+  readonly lateFault: 'D1' | 'D2';
+  /** Ops 0, 1, 6 on another's pages: the extent to start from, as for any early failure, or an errno all the same. */
+  readonly foreign: (start: number) => number;
+}
+
+/** A call on its way through a release. */
+export interface Setting {
+  readonly call: Call;
+  readonly release: Release;
+  /** Does Xen keep the p2m of the guest? One that it does not (x86 PV) works with machine frames. */
+  readonly translated: boolean;
+}
+
+/** Is there such a node, of which these machines have one? Hints of an unprivileged domain are passed over, demands refused. */
+export function hasNode({ privileged }: Domain, flags: number): boolean {
+  const node = XENMEMF.node(flags);
+  if (node === undefined || (flags & XENMEMF.vnode) !== 0) return true;
+  return privileged ? node === 0 : (flags & XENMEMF.exact_node_request) === 0;
+}
+
+/** The entry of a list: a 32-bit Xen drops its upper half. */
+export function entry(call: Call, asked: XenMemoryReservation, index: number): number | undefined {
+  const [frame] = readEntries(call, listOf(call, asked), index, 1) ?? [];
+  return call.state.arch === 'arm32' && frame !== undefined ? frame % 2 ** 32 : frame;
+}
+
+/** guest_physmap_add_page: leads gfns to frames that the domain owns and none led to; false where the p2m has no room for them. */
+export function addPages({ state }: Call, domain: Domain, gpfn: number, mfn: number, pages: number): boolean {
+  if (gpfn + pages > mappableGfns(state.arch)) return false;
+  for (let page = 0; page < pages; page++) {
+    if (domain.p2m.get(gpfn + page) === mfn + page) continue;
+    if (!domain.p2m.has(gpfn + page)) domain.unaddressed--; // else the page that was there is what no gfn leads to any more
+    mapPage(domain, gpfn + page, mfn + page);
+  }
+  return true;
+}
+
+/** On Arm the first domain's memory lies where it would without a hypervisor: gfn = mfn. */
+export function isDirectMapped(call: Call, domain: Domain): boolean {
+  return isArm(call) && domain.domid === 0;
+}
+
+export function isArm({ state }: Call): boolean {
+  return state.arch === 'arm32' || state.arch === 'arm64';
+}

@@ -1,0 +1,35 @@
+import { errno } from '../../abi/constants.ts';
+import type { Call } from '../call.ts';
+import type { Exchange } from '../exchange.ts';
+import type { MemoryOpOf } from '../memory-op.ts';
+import { isSameSize } from './exchange.ts';
+import { xen } from './memory-op.ts';
+import { hasNode, NOTHING_LEFT, type Release } from './release.ts';
+
+const { EFAULT, EINVAL, EPERM, ESRCH, EOPNOTSUPP } = errno;
+
+const release: Release = {
+  unknownOp: EINVAL, // 26 and 27 are other calls, which refuse nearly every argument of the patch so
+  maxOrder: (privileged) => (privileged ? 18 : 9),
+  refusal,
+  cannotSteal: EOPNOTSUPP,
+  lateFault: 'D1',
+  foreign: (start) => start,
+};
+
+/** memory_op of Xen 4.17, with its departures D1, D3 and D5 (docs/xen-versions.md). */
+export function xen417(translated = true): MemoryOpOf {
+  return xen(release, translated);
+}
+
+function refusal(call: Call, x: Exchange): number {
+  const { caller, state } = call;
+  const { in: given, out: wanted, nr_exchanged: done, ins, outs, named } = x;
+  if (Math.max(given.extent_order, wanted.extent_order) > release.maxOrder(caller.privileged, state.arch)) return EPERM;
+  if (done > given.nr_extents || given.domid !== wanted.domid || !isSameSize(call, x)) return EINVAL;
+  if (done === given.nr_extents) return NOTHING_LEFT; // D5: before the domain is looked at
+  if (ins.wraps || outs.wraps) return EFAULT;
+  if (!hasNode(caller, wanted.address_bits)) return EINVAL;
+  if (!named) return ESRCH;
+  return named === caller || caller.privileged ? 0 : EPERM;
+}
