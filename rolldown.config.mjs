@@ -2,5 +2,6 @@
 export default {
   input: 'bin/xenmem.ts',
   platform: 'node',
+  external: ['rolldown'],
   output: { dir: 'dist/bin', format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name].js' },
 };

@@ -1,9 +1,18 @@
 import { defineConfig } from 'vitest/config';
 
+// What needs a compiler, a browser or a dissector; it is skipped where that is not installed.
+const tools = ['conformance/examples/**/*.test.ts', 'conformance/exports/**/*.test.ts', 'src/report/html/page.test.ts'];
+// What has a longer form.
+const long = [
+  'conformance/{exhaustive,suite}.test.ts',
+  'conformance/{faults,golden,prediction}/*.test.ts',
+  'conformance/client/mutated.test.ts',
+];
+// The command line and the implementations that it drives run as they were built.
+const built = { globalSetup: ['vitest.global.ts'] };
+
 export default defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'bin/**/*.test.ts', 'conformance/**/*.test.ts'],
-    globalSetup: ['vitest.global.ts'],
     testTimeout: 60_000,
     // By itself vitest leaves one of two cores idle.
     maxWorkers: 2,
@@ -12,5 +21,12 @@ export default defineConfig({
       exclude: ['**/*.d.ts', '**/*.test.ts', '**/*.stage.ts'],
       reporter: ['text-summary', 'json-summary'],
     },
+    projects: [
+      { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts'], exclude: tools } },
+      { extends: true, test: { name: 'suite', include: ['conformance/**/*.test.ts'], exclude: tools, ...built } },
+      { extends: true, test: { name: 'command', include: ['bin/**/*.test.ts'], ...built } },
+      { extends: true, test: { name: 'tools', include: tools, ...built } },
+      { extends: true, test: { name: 'long', include: long, env: { XENMEM_LONG: '1' } } },
+    ],
   },
 });

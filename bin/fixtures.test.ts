@@ -188,7 +188,8 @@ describe('conform --fixtures', () => {
     writeFileSync(
       at('silent.mjs'),
       `import { referenceImplementation } from ${JSON.stringify(join(root, 'dist/conformance/reference.js'))};
-export default () => referenceImplementation({ answer: (rc) => (rc === 0 ? 1 : rc) });\n`,
+const { hello, answer } = referenceImplementation();
+export default { hello, answer: (requests) => answer(requests).map((a) => (a.rc === 0 ? { rc: 1 } : a)) };\n`,
     );
     const { code, stdout } = xenmem(['conform', '--fixtures', '--iut', `module:${at('silent.mjs')}`]);
     expect(code).toBe(1);

@@ -1,4 +1,6 @@
 import type { Argv } from 'yargs';
+import type { Implementation } from '../conformance/implementation.ts';
+import { referenceFor, UnknownReferenceError } from '../conformance/reference.ts';
 import { type Arch, archNames } from '../src/abi/arch.ts';
 import { argumentOf, type JudgedOp, judgedOp, opName, opNumber, type Profile, profileNames } from '../src/abi/ops.ts';
 import { isStructName, type StructName, structNames } from '../src/abi/structs.ts';
@@ -102,4 +104,14 @@ export function asked({ struct, cmd, profile = 'dma-buf' }: StructOptions): { st
 /** An op that takes this struct, for judging a struct whose op is not known. */
 export function opFor(struct: StructName): JudgedOp {
   return (Object.keys(argumentOf) as JudgedOp[]).findLast((op) => argumentOf[op] === struct) as JudgedOp;
+}
+
+/** The reference that the words of `--reference` name; a wrong one is the user's mistake, told with what is known. */
+export function referenceNamed(words: readonly string[] = []): Implementation {
+  try {
+    return referenceFor(words);
+  } catch (error) {
+    if (!(error instanceof UnknownReferenceError)) throw error;
+    throw new UsageError(`--reference: ${error.message}${closest(error.word, error.known)} (known: ${error.known.join(', ')})`);
+  }
 }

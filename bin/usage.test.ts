@@ -76,7 +76,7 @@ describe('help and version', () => {
     expect(options('decode')).toEqual(['help', 'version', ...capture, 'json']);
     expect(options('encode')).toEqual(['help', 'version', 'struct', 'cmd', 'arch', 'profile', 'hex', 'out', 'force']);
     expect(options('layout')).toEqual(['help', 'version', 'arch', 'emit', 'compare', 'json']);
-    expect(options('explain')).toEqual(['help', 'version', 'json']);
+    expect(options('explain')).toEqual(['help', 'version', 'reference', 'json']);
   });
 
   it('help COMMAND is COMMAND --help', () => {

@@ -1,11 +1,11 @@
 import { judgedOp } from '../src/abi/ops.ts';
 import type { Judgement } from '../src/rules/judge.ts';
 import { violated } from '../src/rules/rule.ts';
-import { judgePair, type Outcome } from '../src/rules/works.ts';
+import { judgePair, type Outcome, pairRequirement } from '../src/rules/works.ts';
 import type { Answer, Hello, Implementation, Request } from './implementation.ts';
 import { type Given, ScenarioJudge } from './judge.ts';
 import { type Event, observe, type Play, SetupError } from './observe.ts';
-import { Prediction } from './prediction/prediction.ts';
+import { type Caller, Prediction } from './prediction/prediction.ts';
 import type { CallStep, Scenario } from './scenario.ts';
 
 /** One call of a scenario with what the rules said of it. */
@@ -58,7 +58,7 @@ export function* check(scenario: Scenario, hello: Hello, seen: Checked = nothing
     seen.events.push(event);
     const taken = judge.take(event);
     seen.given.push(...taken.given);
-    const said = prediction?.take(event, taken.judgement);
+    const said = prediction?.take(event, taken.judgement && callerIn(taken.judgement));
     if (said?.agrees === true) seen.agreed.add(event.step);
     if (said?.agrees === false) seen.disputes.push({ step: event.step, message: said.message });
     if (event.kind === 'call' && taken.judgement) {
@@ -68,8 +68,13 @@ export function* check(scenario: Scenario, hello: Hello, seen: Checked = nothing
   });
   const skipped = seen.events.some((event) => event.kind === 'skipped');
   const first = scenario.pair && !skipped ? outcomes[scenario.pair.step] : undefined;
-  if (scenario.pair && first) seen.given.push(...(yield* pair(scenario, scenario.pair, first, hello)));
+  const ends = first && (yield* pairEnds(scenario, hello));
+  if (first && ends) seen.given.push(...givenByPair(scenario, first, ends));
   return seen;
+}
+
+function callerIn({ callerErred, findings }: Judgement): Caller {
+  return { erred: callerErred, isTidy: !findings.some((f) => f.blame === 'caller') };
 }
 
 /** The same in this process. */
@@ -129,29 +134,34 @@ export function crashing(implementation: Implementation): Implementation {
   };
 }
 
-/** The call of the pair once more as it is, and once with other `address_bits` in its first reservation. */
-function* pair(scenario: Scenario, { step, addressBits }: NonNullable<Scenario['pair']>, first: Outcome, hello: Hello): Play<Given[]> {
-  const call = scenario.steps[step] as CallStep;
-  const [given, ...rest] = call.reservations;
-  const op = judgedOp(call.cmd, 'dma-buf');
-  if (!given || given.address_bits === addressBits || (op !== 'get_dma_buf' && op !== 'exchange' && op !== 'put_dma_buf')) return [];
-  const before = scenario.steps.slice(0, step);
-  const varied: CallStep = { ...call, reservations: [{ ...given, address_bits: addressBits }, ...rest] };
-  const outcomes: Outcome[] = [];
+/** How the two further runs of a scenario's pair end: its call once more as it is, and once with other `address_bits`. */
+export function* pairEnds({ world, steps, pair }: Scenario, hello: Hello): Play<readonly [Outcome, Outcome] | undefined> {
+  const call = pair && (steps[pair.step] as CallStep);
+  const [given, ...rest] = call?.reservations ?? [];
+  if (!pair || !call || !given || given.address_bits === pair.addressBits) return undefined;
+  const before = steps.slice(0, pair.step);
+  const varied: CallStep = { ...call, reservations: [{ ...given, address_bits: pair.addressBits }, ...rest] };
+  const ends: Outcome[] = [];
   for (const last of [call, varied]) {
+    const scenario = { world, steps: [...before, last] };
     const judge = new ScenarioJudge(scenario, hello);
-    let outcome: Outcome | undefined;
+    let end: Outcome | undefined;
     let skipped = false;
-    yield* observe({ world: scenario.world, steps: [...before, last] }, hello, (event) => {
+    yield* observe(scenario, hello, (event) => {
       const { judgement } = judge.take(event);
       skipped ||= event.kind === 'skipped';
-      if (event.kind === 'call' && event.step === step && judgement) outcome = { rc: event.call.rc, N: judgement.facts.N };
+      if (event.kind === 'call' && event.step === pair.step && judgement) end = { rc: event.call.rc, N: judgement.facts.N };
     });
     // A step that one run has and the other has not leaves another world behind.
-    if (!outcome || skipped) return [];
-    outcomes.push(outcome);
+    if (!end || skipped) return undefined;
+    ends.push(end);
   }
-  const [again, other] = outcomes as [Outcome, Outcome];
-  const id = op === 'put_dma_buf' ? 'put-ignores-address-bits' : 'get-ignores-in-address-bits';
-  return [{ step, id, answer: judgePair(first, again, other) }];
+  return ends as [Outcome, Outcome];
+}
+
+/** What the three runs of a scenario's pair show together. */
+export function givenByPair({ steps, pair }: Scenario, first: Outcome, [again, varied]: readonly [Outcome, Outcome]): Given[] {
+  const op = pair && judgedOp((steps[pair.step] as CallStep).cmd, 'dma-buf');
+  const id = op && pairRequirement(op);
+  return pair && id !== undefined ? [{ step: pair.step, id, answer: judgePair(first, again, varied) }] : [];
 }

@@ -1,9 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import type { Decisions } from '../src/model/decisions.ts';
-import { canonicalKey, exactKey } from '../src/model/state.ts';
+import type { Freedoms } from '../src/model/freedoms.ts';
+import { createHypervisor } from '../src/model/hypervisor.ts';
+import { modelWith } from '../src/model/memory-op.ts';
 import { rules } from '../src/rules/table.ts';
+import { canonicalKey, exactKey } from './exhaustive/keys.ts';
 import { keyOf, scopes } from './exhaustive/scope.ts';
 import { exhaust, exhaustiveText, type ScopeName } from './exhaustive.ts';
+import type { Edited } from './faults/fault.ts';
+import { faults } from './faults/faults.ts';
+import { type Create, load } from './faults/load.ts';
 
 /** All that a search found to hold, or to be taken. */
 function agreed(name: ScopeName): ReturnType<typeof exhaust> {
@@ -56,37 +61,41 @@ describe('states that differ in the names of frames', () => {
 });
 
 describe('another reading where the texts are open', () => {
-  it.each<[string, Partial<Decisions>]>([
-    ['a put goes as far as it can', { putAllOrNothing: false }],
-    ['a count that is not zero is resumed, a page that is not pinned may be put', { countNotZero: 0, strayStart: 0, putUnpinned: 0 }],
+  it.each<[string, Partial<Freedoms>]>([
+    ['a put goes as far as it can', { 'put-partly-pinned': 'prefix' }],
+    [
+      'a count that is not zero is resumed, a page that is not pinned may be put',
+      { 'count-not-zero': 'resumed', 'start-extent-bits': 'ignored', 'put-not-pinned': 'accepted' },
+    ],
     [
       'a guest changes its own pinned pages, a populated output is overwritten',
-      { pinRefuses: () => 0, outputPopulated: 0, outputTwice: 0 },
+      { 'guest-changes-pinned': 'accepted', 'populated-output': 'overwritten' },
     ],
-  ])('is no disagreement: %s', (_, decisions) => {
-    expect(exhaust('tiny', { decisions }).disagreements).toEqual([]);
+  ])('is no disagreement: %s', (_, freedoms) => {
+    expect(exhaust('tiny', { hypervisor: createHypervisor(modelWith(freedoms)) }).disagreements).toEqual([]);
   });
 });
 
-const crash = (): never => {
-  throw new RangeError('out of bounds');
-};
+/** What the search can only see in the model's own state, and what ends it at once. */
+const own: readonly Edited[] = [
+  {
+    name: 'crashes',
+    edits: [['get-dma-buf.ts', '  let told = true;\n', "  let told = true;\n  if (told) throw new RangeError('out of bounds');\n"]],
+  },
+];
+const creates = await load([...faults, ...own]);
+const faulty = (name: string) => (creates.get(name) as Create)();
 
 describe('a faulty hypervisor', () => {
-  it.each<[string, Partial<Decisions>, string, number]>([
-    ['returns 0 when it has done a part', { failureRc: () => 0 }, 'get-complete-count', 0],
-    ['unpins the neighbour of what is put', { putReach: (pages) => [0, pages + 1] }, 'put-only-listed', 1],
-    [
-      'takes a limit for the first frame beyond it',
-      { limitFrame: (bits) => (bits === 0 ? 2 ** 52 : 2 ** (bits - 12) + 1) },
-      'get-address-limit',
-      0,
-    ],
-    ['moves pinned pages', { churnSkips: () => false }, 'get-pinned', 1],
-    ['loses the frames of a chunk that failed', { failedFrames: 'lost' }, 'model: frames are conserved', 0],
-    ['crashes', { outputEntry: crash }, 'survives', 0],
-  ])('that %s is found', (_, decisions, id, length) => {
-    const found = exhaust('small', { decisions, most: 1 });
+  it.each([
+    ['returns 0 for what it did not finish', 'get-complete-count', 0],
+    ['puts the page after as well', 'put-only-listed', 1],
+    ['lets one frame lie at the limit', 'get-address-limit', 0],
+    ['moves pinned pages', 'get-pinned', 1],
+    ['loses what a failed chunk got', 'model: frames are conserved', 0],
+    ['crashes', 'survives', 0],
+  ] as const)('that %s is found', (name, id, length) => {
+    const found = exhaust('small', { hypervisor: faulty(name), most: 1 });
     const [first] = found.disagreements;
     expect([first?.id, first?.path.length]).toEqual([id, length]);
     expect(found.complete).toBe(false);
@@ -103,8 +112,8 @@ it('is shown as TLC shows it', () => {
   ]);
   expect(sound).toContainEqual(expect.stringMatching(/^get 0→0: done +\d+ +\d+$/));
   expect(sound.at(-1)).toMatch(/^✓ model and rules agree/);
-  const faulty = exhaustiveText(exhaust('tiny', { decisions: { putReach: (pages) => [0, pages + 1] }, most: 1 }));
-  expect(faulty.slice(-4)).toMatchInlineSnapshot(`
+  const found = exhaustiveText(exhaust('tiny', { hypervisor: faulty('puts the page after as well'), most: 1 }));
+  expect(found.slice(-4)).toMatchInlineSnapshot(`
     [
       "✗ put-only-listed: guest frame 1: not pinned any more",
       "  in 0→l0! 1→h1!, after get 0→0, two chunks (cmd 26) [0 1]→[0 1]",

@@ -1,10 +1,10 @@
-import type { Decisions } from '../src/model/decisions.ts';
-import { createHypervisor } from '../src/model/hypervisor.ts';
-import { canonicalKey, type State, typeInvariant } from '../src/model/state.ts';
+import { createHypervisor, type Hypervisor } from '../src/model/hypervisor.ts';
+import { type State, typeInvariant } from '../src/model/state.ts';
 import type { ObservedCall } from '../src/trace/call.ts';
 import type { TraceRecord } from '../src/trace/record.ts';
 import { recordOf } from '../src/trace/write.ts';
 import { CrashError } from './check.ts';
+import { canonicalKey } from './exhaustive/keys.ts';
 import type { Ending, Move } from './exhaustive/move.ts';
 import { movesOf } from './exhaustive/moves.ts';
 import { firstState, isBeyond, keyOf, type Renaming, type ScopeName, scopes, stateText } from './exhaustive/scope.ts';
@@ -53,8 +53,8 @@ export interface ExhaustiveResult {
 }
 
 export interface ExhaustOptions {
-  /** A hypervisor that takes these decisions otherwise: what is wrong with it is found if the scope has room for it. */
-  readonly decisions?: Partial<Decisions>;
+  /** Another hypervisor than the strict model: what is wrong with it is found if the scope has room for it. */
+  readonly hypervisor?: Hypervisor;
   readonly onProgress?: (progress: { readonly states: number; readonly searched: number; readonly transitions: number }) => void;
   /** So many disagreements are enough, one for each requirement and kind of move; 20 unless given. */
   readonly most?: number;
@@ -80,11 +80,10 @@ interface Found {
  * without that, every gfn stays mapped, for an exchange gives as many pages as it takes.
  */
 export function exhaust(name: ScopeName, options: ExhaustOptions = {}): ExhaustiveResult {
-  const { decisions = {}, onProgress, onState, most = 20, renaming = 'buddies' } = options;
+  const { hypervisor = createHypervisor(), onProgress, onState, most = 20, renaming = 'buddies' } = options;
   const scope = scopes[name];
-  const hypervisor = createHypervisor(decisions);
   const stage = new Stage(scope, hypervisor);
-  const judge = new Judge(stage, hypervisor);
+  const judge = new Judge(stage);
   const moves = movesOf(scope);
   const actions: Record<string, ActionCount> = {};
   const disagreements = new Map<string, Disagreement>();

@@ -3,13 +3,12 @@ import { fingerprintOf } from '../src/report/outcome.ts';
 import type { ConformanceResult } from '../src/report/result.ts';
 import { playerHere } from './client/player.ts';
 import { expecting, readExpectations, updatedExpectations } from './expect.ts';
-import { faulty } from './mutants/faulty.ts';
-import { faultyHypervisor } from './mutants/kill.ts';
+import { named } from './faults/named.stage.ts';
 import { runSuite } from './run.ts';
 
-const mutant = faulty.find((m) => m.breaks.join() === 'get-refuses-domid-mismatch' && m.also.length === 0);
+const known = await named("takes it that one's own number is DOMID_SELF");
 const run = (seed: number): Promise<ConformanceResult> =>
-  runSuite({ player: playerHere(faultyHypervisor(mutant!)), arch: ['arm64'], seed, runs: 300 });
+  runSuite({ player: playerHere(known.of("takes it that one's own number is DOMID_SELF")), arch: ['arm64'], seed, runs: 300 });
 const file = (...entries: object[]): string => JSON.stringify({ 'xenmem-expect': 1, entries });
 
 describe('a violation that is expected', async () => {

@@ -1,34 +1,11 @@
 import type { Arch } from '../src/abi/arch.ts';
+import { MAX_ORDER } from '../src/abi/constants.ts';
 import type { JudgedOp } from '../src/abi/ops.ts';
+import type { ChangedRange, Inject, World } from '../src/guest/world.ts';
+
+export type { ChangedRange, DomainPlan, Inject, PageRun, World } from '../src/guest/world.ts';
 
 // The implementation protocol, in process: the same requests and answers as over a pipe, with numbers and bytes as they are.
-
-export interface PageRun {
-  readonly gfn: bigint;
-  readonly pages: number;
-}
-
-/** A guest to build: zeroed RAM, and unmapped gfns that calls may populate. */
-export interface DomainPlan {
-  readonly domid: number;
-  readonly privileged: boolean;
-  readonly ram: readonly PageRun[];
-  readonly holes: readonly PageRun[];
-}
-
-/** What `reset` builds: forget everything, then this. */
-export interface World {
-  readonly arch: Arch;
-  readonly domains: readonly DomainPlan[];
-  /** Frames left to allocate below and above 4 GiB. */
-  readonly free: { readonly low: number; readonly high: number };
-}
-
-/** Faults on demand: output extent `fail_alloc` finds no memory; preempted and continued after each `preempt` input extents. */
-export interface Inject {
-  readonly fail_alloc?: number;
-  readonly preempt?: number;
-}
 
 export type Request =
   | ({ readonly op: 'reset' } & World)
@@ -37,12 +14,6 @@ export type Request =
   | { readonly op: 'call'; readonly domid: number; readonly cmd: number; readonly arg: bigint; readonly inject?: Inject }
   | { readonly op: 'translate' | 'churn'; readonly domid: number; readonly gfn: bigint; readonly pages: number }
   | { readonly op: 'pages' | 'changes'; readonly domid: number };
-
-/** A range that may have changed. `length` in bytes. */
-export interface ChangedRange {
-  readonly address: bigint;
-  readonly length: number;
-}
 
 /** One answer; which keys it has depends on the request. `error` is not a refusal by the hypervisor. */
 export interface Answer {
@@ -90,3 +61,6 @@ export function levelOf({ capabilities }: Hello): 0 | 1 | 2 {
   if (!capabilities.has('translate')) return 0;
   return capabilities.has('churn') ? 2 : 1;
 }
+
+/** The highest order that an implementation which declares none is taken to have: one above it has to be refused. */
+export const presumedMaxOrder: number = MAX_ORDER + 2;

@@ -2,8 +2,8 @@ import { pagesOfExtents } from '../src/rules/facts.ts';
 import { type Judgement, judge, withWider } from '../src/rules/judge.ts';
 import { namedDomain, PinWatch } from '../src/rules/pins.ts';
 import { type Answer, holds, violated } from '../src/rules/rule.ts';
-import { judgeBoundedWork, judgeGetWorks, judgePutWorks, type LiveContext, presumedMaxOrder } from '../src/rules/works.ts';
-import { type Hello, levelOf } from './implementation.ts';
+import { judgeBoundedWork, judgeGetWorks, judgePutWorks, type LiveContext } from '../src/rules/works.ts';
+import { type Hello, levelOf, presumedMaxOrder } from './implementation.ts';
 import type { Event } from './observe.ts';
 import type { Scenario } from './scenario.ts';
 

@@ -2,10 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { conformanceJson } from '../src/report/conformance.ts';
 import type { ConformanceResult } from '../src/report/result.ts';
 import { playerHere } from './client/player.ts';
+import { named } from './faults/named.stage.ts';
 import type { Implementation } from './implementation.ts';
 import { mergeResults } from './merge.ts';
-import { faulty } from './mutants/faulty.ts';
-import { faultyHypervisor } from './mutants/kill.ts';
 import { readResult } from './read-result.ts';
 import { referenceImplementation } from './reference.ts';
 import { runSuite } from './run.ts';
@@ -25,11 +24,14 @@ function countsWhatItDoesNotDo(): Implementation {
   };
 }
 
+const backwards = 'maps the pages behind the first one backwards';
+const known = await named(backwards);
+
 describe('four shards', () => {
   it.each<[string, Implementation]>([
     ['the reference model', referenceImplementation()],
     ['one that the two oracles disagree about', countsWhatItDoesNotDo()],
-    ['a faulty one', faultyHypervisor(faulty.find((m) => m.breaks.join() === 'get-contiguous')!)],
+    ['a faulty one', known.of(backwards)],
   ])('of %s merge to the bytes of one run', async (_name, implementation) => {
     const whole = await run(implementation);
     const shards = await Promise.all([3, 1, 4, 2].map((index) => run(implementation, { index, of: 4 })));

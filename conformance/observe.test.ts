@@ -3,7 +3,7 @@ import { XENMEM } from '../src/abi/ops.ts';
 import { checkHere } from './check.ts';
 import { scenarioFrom } from './generate.ts';
 import type { Answer, Implementation, Request } from './implementation.ts';
-import { samples } from './mutants/kill.ts';
+import { samples } from './numbers.ts';
 import { SetupError } from './observe.ts';
 import { referenceImplementation } from './reference.ts';
 import type { CallStep, ChurnStep, Scenario } from './scenario.ts';

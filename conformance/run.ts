@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import type { Arch } from '../src/abi/arch.ts';
 import { judgedOp } from '../src/abi/ops.ts';
 import { hex64 } from '../src/codec/hex.ts';
@@ -9,11 +8,11 @@ import { broken, type Checked, type CrashError, check, nothingSeen } from './che
 import { type Player, UndrivenError } from './client/player.ts';
 import { scenarioFrom } from './generate.ts';
 import { type Hello, levelOf } from './implementation.ts';
-import { scenarioNumbers, wholeNumbers } from './numbers.ts';
+import { drawEach, type Drawn as Made, shrunk } from './numbers.ts';
 import { SetupError } from './observe.ts';
 import { disputeOf } from './prediction/dispute.ts';
 import { readers } from './readings.ts';
-import { type Scenario, type Step, toJson, tokenOf } from './scenario.ts';
+import { type Scenario, type Step, sizeOf, toJson, tokenOf } from './scenario.ts';
 import { storyOf } from './story.ts';
 import { type Counts, mostDisputed, requirementIds, summarise } from './summary.ts';
 
@@ -52,7 +51,7 @@ interface Drawn {
   readonly index: number;
   readonly scenario: Scenario;
   /** What it was made from, and smaller ones can be; absent where it was given as it is. */
-  readonly made?: { readonly numbers: number[]; readonly arch: Arch };
+  readonly made?: Made;
 }
 
 /** A scenario that broke a requirement, as it was first seen. */
@@ -76,7 +75,6 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
     arch.length > 0
       ? undefined
       : `nothing was played: it does ${hello.arch.join(' and ') || 'no architecture that is known'}, which was not asked for`;
-  let bug: { readonly error: unknown } | undefined;
   const one = async (drawn: () => Omit<Drawn, 'index'> | undefined): Promise<boolean> => {
     const mine = drawn();
     const at = index++;
@@ -87,21 +85,16 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
     if (index % signalPause === 0) await new Promise((resolve) => setImmediate(resolve));
     return ended === undefined;
   };
-  // To fast-check what ends a run is a failing example, of which it is not to make smaller ones.
-  const draw = (numbers: number[]): Omit<Drawn, 'index'> | undefined => {
+  const draw = (numbers: readonly number[]): Omit<Drawn, 'index'> | undefined => {
     const made = { numbers, arch: arch[index % arch.length] as Arch };
     const mine = !shard || hashOf(numbers) % shard.of === shard.index - 1;
     return mine ? { scenario: scenarioFrom(numbers, made.arch, hello), made } : undefined;
   };
-  const property = fc.asyncProperty(wholeNumbers, (numbers) =>
-    one(() => draw(numbers)).catch((error: unknown) => {
-      bug = { error };
-      return false;
-    }),
-  );
-  if (scenarios) for (const scenario of scenarios) if (!(await one(() => ({ scenario })))) break;
-  if (!scenarios) await fc.check(property, { seed, numRuns: arch.length > 0 ? runs : 0, endOnFailure: true });
-  if (bug) throw bug.error;
+  if (scenarios) {
+    for (const scenario of scenarios) if (!(await one(() => ({ scenario })))) break;
+  } else if (arch.length > 0) {
+    await drawEach(seed, runs, (numbers) => one(() => draw(numbers)));
+  }
   const counterexamples = new Map<string, Counterexample>();
   for (const [id, found] of suite.found) {
     if (!options.stopped?.()) counterexamples.set(id, await suite.smallest(id, found));
@@ -250,16 +243,17 @@ class Suite {
     for (const [incident, drawn] of this.#disputed) {
       if (incident.requirement === undefined && this.found.size > 0) continue; // it will not be listed
       let crashed = false;
-      let { message } = incident;
+      const messages = new Map<string, string>();
       const scenario = await this.#least(drawn, shrinkBudget.disputed, async (smaller) => {
-        if (crashed || stopped()) return false;
+        if (crashed || stopped()) return undefined;
         const checked = await this.#playedAgain(smaller, drawn);
         crashed = checked?.crash !== undefined;
         const dispute = checked && disputeOf(checked);
-        if (!dispute || dispute.requirement !== incident.requirement) return false;
-        message = dispute.message; // the last that shows it is the least
-        return true;
+        if (!dispute || dispute.requirement !== incident.requirement) return undefined;
+        messages.set(tokenOf(smaller), dispute.message);
+        return smaller.steps.length - 1;
       });
+      const message = messages.get(tokenOf(scenario)) ?? incident.message;
       this.incidents[this.incidents.indexOf(incident)] = { ...incident, message, replay: tokenOf(trim(scenario)) };
     }
   }
@@ -277,17 +271,17 @@ class Suite {
     }
   }
 
-  /** The scenario of the smallest list of numbers that still shows it, as far as so many plays go. */
-  async #least({ scenario, made }: Drawn, budget: number, shows: (scenario: Scenario) => Promise<boolean>): Promise<Scenario> {
+  /** The smallest scenario that still shows it, as far as so many plays go. `shows`: the step of a scenario that does, if one does. */
+  async #least({ scenario, made }: Drawn, budget: number, shows: (scenario: Scenario) => Promise<number | undefined>): Promise<Scenario> {
     if (!made) return scenario;
     const { hello } = this.#player;
-    const { numbers, arch } = made;
-    let left = budget;
-    const { counterexample } = await fc.check(
-      fc.asyncProperty(scenarioNumbers, async (list) => left-- <= 0 || !(await shows(scenarioFrom(list, arch, hello)))),
-      { examples: [[numbers]], numRuns: 1, seed: 0 },
-    );
-    return scenarioFrom((counterexample?.[0] as number[] | undefined) ?? numbers, arch, hello);
+    const scenarioOf = (list: readonly number[]): Scenario => scenarioFrom(list, made.arch, hello);
+    const size = async (list: readonly number[]): Promise<number | undefined> => {
+      const smaller = scenarioOf(list);
+      const step = await shows(smaller);
+      return step === undefined ? undefined : sizeOf(upTo(smaller, step));
+    };
+    return scenarioOf(await shrunk(made.numbers, budget, size));
   }
 
   /**
@@ -303,12 +297,12 @@ class Suite {
       const checked = await this.#playedAgain(scenario, drawn);
       return checked && { checked, given: checked.given.find((g) => g.id === id && g.answer.answer === 'violated') };
     };
-    const least = await this.#least(drawn, budget, async (scenario) => (await show(scenario))?.given !== undefined);
+    const least = await this.#least(drawn, budget, async (scenario) => (await show(scenario))?.given?.step);
     const seen = await show(trim(least));
     const scenario = trim(least);
     const given = seen?.given;
     const step = given?.step ?? scenario.steps.length - 1;
-    const shown = given && scenario.pair === undefined ? { ...scenario, steps: scenario.steps.slice(0, step + 1) } : scenario;
+    const shown = given ? upTo(scenario, step) : scenario;
     const evidence = (seen?.checked.crash ?? crash)?.evidence;
     return {
       replay: tokenOf(shown),
@@ -351,6 +345,11 @@ function hashOf(numbers: readonly number[]): number {
   let hash = 0x811c9dc5;
   for (const number of numbers) hash = Math.imul(hash ^ number, 0x0100_0193);
   return hash >>> 0;
+}
+
+/** Without the steps behind one, unless a second run of it needs them. */
+function upTo(scenario: Scenario, step: number): Scenario {
+  return scenario.pair ? trim(scenario) : { ...scenario, steps: scenario.steps.slice(0, step + 1) };
 }
 
 function trim(scenario: Scenario): Scenario {

@@ -158,3 +158,8 @@ function isScenario(value: unknown): value is Scenario {
         value['steps'][pair['step'] as number].do === 'call'))
   );
 }
+
+/** What it takes to show something: calls, moves of pages, and failures asked for. */
+export function sizeOf({ steps }: Pick<Scenario, 'steps'>): number {
+  return steps.reduce((size, step) => size + (step.do === 'call' && step.inject ? 2 : 1), 0);
+}

@@ -1,18 +1,22 @@
 import { deflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { createHypervisor } from '../src/model/hypervisor.ts';
 import { conformanceJson, conformanceText } from '../src/report/conformance.ts';
 import type { ConformanceResult } from '../src/report/result.ts';
 import { check, checkHere, playHere } from './check.ts';
 import { playerHere } from './client/player.ts';
+import { named } from './faults/named.stage.ts';
 import { scenarioFrom } from './generate.ts';
 import type { Capability, Implementation } from './implementation.ts';
 import { scenarioNumbers } from './numbers.ts';
-import { referenceImplementation } from './reference.ts';
+import { implementationOf, referenceImplementation } from './reference.ts';
 import { runSuite } from './run.ts';
 import { type CallStep, type Scenario, scenarioOf, tokenOf } from './scenario.ts';
 import { floor } from './summary.ts';
 
+const [fromBelow, nothingWrong] = ['takes memory from the bottom', 'returns 0 for what it did not finish'];
+const edited = await named(fromBelow, nothingWrong);
 const model = referenceImplementation();
 const numbers = scenarioNumbers;
 
@@ -75,7 +79,7 @@ describe('what cannot be seen is unknown', () => {
 });
 
 it('an allocator that moves pages to all the low frames may have none left for a get under 4 GiB', () => {
-  const lowFirst = referenceImplementation({ prefers: 'low' });
+  const lowFirst = edited.of(fromBelow);
   const simplest = scenarioFrom([], 'arm64', lowFirst.hello);
   const get = simplest.steps[0] as CallStep;
   const [given, wanted] = get.reservations as [CallStep['reservations'][0], CallStep['reservations'][0]];
@@ -91,7 +95,7 @@ it('an allocator that moves pages to all the low frames may have none left for a
 
 describe('a faulty hypervisor', () => {
   it('is found, and its counterexample is small and can be played again', async () => {
-    const faulty = referenceImplementation({ failureRc: () => 0 });
+    const faulty = edited.of(nothingWrong);
     const result = await suite(faulty, 1, 200);
     const broken = result.requirements.find((r) => r.id === 'get-incomplete-nonzero');
     expect([result.verdict, broken?.verdict]).toEqual(['nonconformant', 'violated']);
@@ -102,12 +106,10 @@ describe('a faulty hypervisor', () => {
   });
 
   it('that throws has crashed', () => {
-    const crashing = referenceImplementation({
-      answer: () => {
-        throw new Error('page fault');
-      },
-    });
-    const checked = checkHere(scenarioFrom([], 'arm64', crashing.hello), crashing);
+    const answers = (): never => {
+      throw new Error('page fault');
+    };
+    const checked = checkHere(scenarioFrom([], 'arm64', model.hello), implementationOf(createHypervisor(answers)));
     expect(checked.given.map((g) => [g.id, g.answer])).toEqual([
       ['survives', { answer: 'violated', violations: [{ message: 'the implementation broke by throwing: page fault' }] }],
     ]);
@@ -246,7 +248,7 @@ describe('metamorphic: no oracle is needed to say that these agree', () => {
   });
 
   it('which frames the allocator prefers changes no outcome where memory is plenty', () => {
-    const other = referenceImplementation({ prefers: 'low' });
+    const other = edited.of(fromBelow);
     const plenty = (s: Scenario): Scenario => ({ ...s, world: { ...s.world, free: { low: 256, high: 256 } } });
     const rcs = (s: Scenario, on: Implementation): unknown => checkHere(plenty(s), on).calls.map((c) => c.event.call.rc);
     fc.assert(fc.property(scenarios, (s) => void expect(rcs(s, other)).toEqual(rcs(s, model))));

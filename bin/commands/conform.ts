@@ -7,13 +7,12 @@ import { asJob, inJobs, JobError } from '../../conformance/client/jobs.ts';
 import { type Player, playerHere, UndrivenError } from '../../conformance/client/player.ts';
 import { probe, probeText } from '../../conformance/client/probes.ts';
 import { exhaust, exhaustiveText, type ScopeName } from '../../conformance/exhaustive.ts';
+import type { Strength as Measured } from '../../conformance/faults/strength.ts';
 import { FolderError } from '../../conformance/golden/folder.ts';
 import { goldenScenarios, playable } from '../../conformance/golden/scenarios.ts';
 import { extras, type Hello, levelOf } from '../../conformance/implementation.ts';
-import type { Strength as Measured } from '../../conformance/mutants/strength.ts';
 import { SetupError } from '../../conformance/observe.ts';
 import { disputeOf } from '../../conformance/prediction/dispute.ts';
-import { referenceImplementation } from '../../conformance/reference.ts';
 import { played, runSuite } from '../../conformance/run.ts';
 import { type Scenario, scenarioOf } from '../../conformance/scenario.ts';
 import { scenarioText } from '../../conformance/scenario-text.ts';
@@ -23,10 +22,12 @@ import { printable } from '../../src/report/style.ts';
 import { type Delivery, delivery, deliveryOptions } from '../deliver.ts';
 import { exit, UnreadableError, UsageError } from '../exit.ts';
 import { line, note, outcome, styleFor } from '../io.ts';
+import { referenceNamed } from '../options.ts';
 import { progress } from '../progress.ts';
 
 interface Options extends Delivery {
   readonly iut?: string;
+  readonly reference?: readonly string[];
   readonly check?: boolean;
   readonly jobs: string;
   readonly shard?: string;
@@ -48,6 +49,12 @@ const most = { seed: 0x7fff_ffff, runs: 10_000_000, jobs: 256, shards: 10_000 } 
 export function options(args: Argv): Argv {
   const own = args
     .option('iut', { type: 'string', describe: 'the implementation under test: a command, or module:FILE', requiresArg: true })
+    .option('reference', {
+      type: 'string',
+      array: true,
+      nargs: 1,
+      describe: 'what to play instead of --iut: strict, xen-4.17, xen-4.4, or FREEDOM=READING (any number of them)',
+    })
     .option('check', { type: 'boolean', describe: 'probe the implementation, and say what to fix first' })
     .option('arch', {
       choices: ['all', ...archNames.filter((a) => a.startsWith('arm'))],
@@ -99,7 +106,7 @@ export async function run(options: Options): Promise<Iterable<number>> {
   }
   bar.end();
   await deliver(result);
-  if (options.iut === undefined && result.verdict === 'nonconformant') {
+  if (isModel(options) && result.verdict === 'nonconformant') {
     // Here the implementation is the model itself, so its two oracles disagree: that is a bug of ours.
     note('the reference model breaks a rule: the two oracles disagree');
     outcome.codes.add(exit.internal);
@@ -111,11 +118,12 @@ export async function run(options: Options): Promise<Iterable<number>> {
 function alone(options: Options): void {
   const given = (name: keyof Options): boolean => options[name] !== undefined && options[name] !== false;
   const others = ['exhaustive', 'check', 'replay', 'fixtures'] as const;
+  if (given('iut') && given('reference')) throw new UsageError('--iut and --reference do not go together: one of them is played');
   const [mode, second] = others.filter(given);
   if (mode === undefined) return;
   const meaningless = {
-    exhaustive: ['iut', 'level', 'shard', 'expect', 'update-expect', 'report'],
-    check: ['level', 'shard', 'expect', 'update-expect', 'report', 'json'],
+    exhaustive: ['iut', 'reference', 'level', 'shard', 'expect', 'update-expect', 'report'],
+    check: ['reference', 'level', 'shard', 'expect', 'update-expect', 'report', 'json'],
     replay: ['level', 'shard', 'expect', 'update-expect', 'report'],
     fixtures: ['shard'],
   } as const;
@@ -125,8 +133,9 @@ function alone(options: Options): void {
 
 type Run = Pick<Parameters<typeof runSuite>[0], 'seed' | 'runs' | 'shard' | 'onProgress'>;
 
-async function inOne({ iut, level, fixtures }: Options, wanted: readonly Arch[], scale: number, run: Run): Promise<ConformanceResult> {
-  const player = await playerOf(iut, wanted[0] as Arch, scale);
+async function inOne(options: Options, wanted: readonly Arch[], scale: number, run: Run): Promise<ConformanceResult> {
+  const { level, fixtures } = options;
+  const player = await playerOf(options, wanted[0] as Arch, scale);
   let stopped = false;
   const stop = (): void => {
     stopped = true;
@@ -168,7 +177,8 @@ function goldenFor(hello: Hello, arch: readonly Arch[]): Scenario[] {
 /** The same in several processes: this command once more, for a shard each. */
 async function divided(options: Options, jobs: number, { shard, onProgress = () => {} }: Run): Promise<ConformanceResult> {
   const passed = ['iut', 'arch', 'seed', 'runs', 'level', 'timeout-scale'] as const;
-  const args = passed.flatMap((name) => (options[name] === undefined ? [] : [`--${name}=${options[name]}`]));
+  const words = (options.reference ?? []).map((word) => `--reference=${word}`);
+  const args = [...passed.flatMap((name) => (options[name] === undefined ? [] : [`--${name}=${options[name]}`])), ...words];
   const onStart = (stop: () => void): void => {
     outcome.stop = stop;
   };
@@ -180,8 +190,15 @@ async function divided(options: Options, jobs: number, { shard, onProgress = () 
   }
 }
 
-async function playerOf(iut: string | undefined, arch: Arch, scale: number): Promise<Player> {
-  return iut === undefined ? playerHere(referenceImplementation()) : { ...(await playerFor(commandWords(iut), arch, scale)), iut };
+async function playerOf(options: Options, arch: Arch, scale: number): Promise<Player> {
+  const { iut } = options;
+  if (iut !== undefined) return { ...(await playerFor(commandWords(iut), arch, scale)), iut };
+  return playerHere(referenceNamed(options.reference));
+}
+
+/** Is it the model itself that is played, in some reading? A rule that it breaks is a bug of ours: the two oracles disagree. */
+function isModel(options: Options): boolean {
+  return options.iut === undefined && (options.reference ?? []).every((word) => word === 'strict' || word.includes('='));
 }
 
 function commandWords(iut: string): readonly string[] {
@@ -205,7 +222,7 @@ function failed(error: unknown): Iterable<number> {
 function strengthFor(hello: Hello): Strength {
   const level = levelOf(hello);
   const all = extras.every((capability) => hello.capabilities.has(capability));
-  const file = new URL('../../conformance/mutants/strength.json', import.meta.url);
+  const file = new URL('../../conformance/faults/strength.json', import.meta.url);
   const { seed, budget, mutants } = JSON.parse(readFileSync(file, 'utf8')) as Measured;
   const names = (found: boolean): string[] =>
     mutants.filter((m) => ((all ? m.levels : m.bare)[level] !== null) === found).map((m) => m.name);
@@ -221,7 +238,7 @@ async function checkImplementation({ iut }: Options, arch: Arch, scale: number):
   return outcome.codes;
 }
 
-async function replay({ iut, json }: Options, token: string, scale: number): Promise<Iterable<number>> {
+async function replay(options: Options, token: string, scale: number): Promise<Iterable<number>> {
   let scenario: Scenario;
   try {
     scenario = scenarioOf(token);
@@ -230,7 +247,7 @@ async function replay({ iut, json }: Options, token: string, scale: number): Pro
   }
   let checked: Checked;
   try {
-    const player = await playerOf(iut, scenario.world.arch, scale);
+    const player = await playerOf(options, scenario.world.arch, scale);
     try {
       checked = await played(player, scenario);
     } finally {
@@ -241,11 +258,11 @@ async function replay({ iut, json }: Options, token: string, scale: number): Pro
   }
   const violated = checked.given.filter(({ answer }) => answer.answer === 'violated');
   const dispute = disputeOf(checked);
-  if (json) {
+  if (options.json) {
     await line(JSON.stringify({ violated: violated.map(({ id, step, answer }) => ({ id, step, answer })), ...(dispute && { dispute }) }));
   } else for (const text of scenarioText(scenario, checked, styleFor())) await line(text);
   // Where it is the model that was judged, a violation means that the two oracles disagree.
-  if (violated.length > 0) outcome.codes.add(iut === undefined ? exit.internal : exit.failed);
+  if (violated.length > 0) outcome.codes.add(isModel(options) ? exit.internal : exit.failed);
   if (dispute) {
     note(`the two oracles disagree: ${dispute.message}`);
     outcome.codes.add(exit.internal);

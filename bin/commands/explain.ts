@@ -1,13 +1,16 @@
 import type { Argv } from 'yargs';
+import { references } from '../../conformance/reference.ts';
 import { ambiguityLine, ambiguityText, explanation, ruleLine } from '../../src/report/explain-text.ts';
 import { ambiguities, ambiguityOf } from '../../src/rules/ambiguities.ts';
 import { ruleOf, rules } from '../../src/rules/table.ts';
 import { closest } from '../closest.ts';
 import { UsageError } from '../exit.ts';
 import { line, styleFor } from '../io.ts';
+import { referenceNamed } from '../options.ts';
 
 interface Options {
   readonly id?: readonly string[];
+  readonly reference?: readonly string[];
   readonly json?: boolean;
 }
 
@@ -19,11 +22,24 @@ export function options(args: Argv): Argv {
       describe: 'ids of rules, or of points that the texts leave open',
       defaultDescription: 'all, in a line each',
     })
+    .option('reference', {
+      type: 'string',
+      array: true,
+      nargs: 1,
+      describe: 'what conform --reference plays by that name, or by that reading of an open point, FREEDOM=READING',
+    })
     .option('json', { type: 'boolean', describe: 'one JSON object per id' });
 }
 
-export async function run({ id = [], json }: Options): Promise<number[]> {
-  const wanted = id.map((name) => {
+export async function run({ id = [], reference = [], json }: Options): Promise<number[]> {
+  for (const word of reference) {
+    const { hello } = referenceNamed([word]);
+    const about = references[word]?.about ?? `${hello.name}: ${JSON.stringify(word.split('=')[1])} is one reading of the point below`;
+    await line(json ? JSON.stringify({ reference: word, about }) : `${word}: ${about}`);
+  }
+  const points = reference.filter((word) => word.includes('=')).map((word) => word.split('=')[0] as string);
+  if (reference.length > 0 && id.length + points.length === 0) return [];
+  const wanted = [...id, ...points].map((name) => {
     const entry = ruleOf(name) ?? ambiguityOf(name);
     const ids = [...rules, ...ambiguities].map((known) => known.id);
     if (!entry) throw new UsageError(`unknown rule ${JSON.stringify(name)}${closest(name, ids)} (xenmem explain lists them)`);

@@ -56,4 +56,4 @@ process.stdout.write(table('rules', 'ns per call', measure(await judging(), 20))
 process.stdout.write(table('the suite in process', 'ns per judged call', measure(suiteCases(), 8)));
 process.stdout.write(await pipeFigures(root));
 process.stdout.write(coldStart(15));
-process.stdout.write(suiteFigures());
+process.stdout.write(await suiteFigures());

@@ -2,7 +2,7 @@ import { DOMID, PAGE_SHIFT } from '../../src/abi/constants.ts';
 import { XENMEM } from '../../src/abi/ops.ts';
 import type { XenMemoryReservation } from '../../src/abi/values.ts';
 import { codecFor } from '../../src/codec/codec.ts';
-import type { Inject } from '../../src/model/request.ts';
+import type { Inject } from '../../src/guest/world.ts';
 import { controlGfn, firstGfn } from './scope.ts';
 import { type Window, Windows } from './windows.ts';
 

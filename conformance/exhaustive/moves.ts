@@ -1,5 +1,5 @@
 import { XENMEM } from '../../src/abi/ops.ts';
-import type { Inject } from '../../src/model/request.ts';
+import type { Inject } from '../../src/guest/world.ts';
 import { callMove, type Ending, endOfPage, inFirstPage, type Move, nowhere, usual, type Wish } from './move.ts';
 import { bystander, caller, firstFrame, firstGfn, type Scope, type Shape } from './scope.ts';
 

@@ -1,10 +1,17 @@
-import { errnoName } from '../../src/abi/constants.ts';
-import type { Hypervisor } from '../../src/model/hypervisor.ts';
+import { errnoName, MEMOP_MAX_EXTENTS } from '../../src/abi/constants.ts';
 import { Facts } from '../../src/rules/facts.ts';
 import { findingOf, type Judgement, judge } from '../../src/rules/judge.ts';
 import type { Answer } from '../../src/rules/rule.ts';
 import { ruleOf } from '../../src/rules/table.ts';
-import { judgeBoundedWork, judgeGetWorks, judgePair, judgePutWorks, type LiveContext, type Outcome } from '../../src/rules/works.ts';
+import {
+  judgeBoundedWork,
+  judgeGetWorks,
+  judgePair,
+  judgePutWorks,
+  type LiveContext,
+  type Outcome,
+  pairRequirement,
+} from '../../src/rules/works.ts';
 import type { ObservedCall } from '../../src/trace/call.ts';
 import type { CallMove, ChurnMove, Ending, Move } from './move.ts';
 import { caller, firstGfn } from './scope.ts';
@@ -36,7 +43,7 @@ export class Judge {
   readonly #live: LiveContext;
   #failureInjected = false;
 
-  constructor(stage: Stage, { decisions }: Hypervisor) {
+  constructor(stage: Stage) {
     this.#stage = stage;
     const judge = this;
     this.#live = {
@@ -55,7 +62,7 @@ export class Judge {
         return bits === 0 ? BigInt(below + above) : bits === 32 ? BigInt(below) : undefined;
       },
       maxOrder,
-      maxExtents: decisions.maxExtents,
+      maxExtents: MEMOP_MAX_EXTENTS,
       maxGfn: (1n << 52n) - 1n,
     };
   }
@@ -87,8 +94,7 @@ export class Judge {
       // The state just seen is a copy of its own, which another call from the same sight does not touch
       const { call: other } = this.#stage.call(sight, move.varied);
       const { N } = new Facts(other, judged.op);
-      const id = judged.op === 'put_dma_buf' ? 'put-ignores-address-bits' : 'get-ignores-in-address-bits';
-      this.#note(id, judgePair(outcome, outcome, { rc: other.rc, N }), breaches);
+      this.#note(pairRequirement(judged.op) as string, judgePair(outcome, outcome, { rc: other.rc, N }), breaches);
     }
     return { ending, seen, breaches, call };
   }

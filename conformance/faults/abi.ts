@@ -23,8 +23,8 @@ const reads = (field: string, so: string): Edit[] => [
 const rewrites = (so: string): Edit[] => [
   [
     door,
-    "import { judgedOp, startExtent } from '../../abi/ops.ts';",
-    "import { argumentOf, type JudgedOp, judgedOp, startExtent } from '../../abi/ops.ts';\nimport { codecFor } from '../../codec/codec.ts';",
+    "import { judgedOp, startExtent } from '../abi/ops.ts';",
+    "import { argumentOf, type JudgedOp, judgedOp, startExtent } from '../abi/ops.ts';\nimport { codecFor } from '../codec/codec.ts';",
   ],
   [door, 'import { putDmaBuf }', "import { at, readBytes, storeBytes } from './p2m.ts';\nimport { putDmaBuf }"],
   [

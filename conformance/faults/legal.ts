@@ -30,7 +30,7 @@ const getOrder = [
   'if (isRefusedHandle(call, given) || isRefusedHandle(call, wanted)) return EFAULT; // caller-handle-high-zero',
   'if (ins.wraps || outs.wraps) return EFAULT; // bad-address-fails',
   'if (order > max_order_unprivileged && !caller.privileged) return EPERM; // bounded-work',
-  `if (!named) return ESRCH;
+  `if (!named) return ESRCH; // get-refuses-foreign-domid: a domain that does not exist is nobody's own
   // "Unprivileged domains can specify only DOMID_SELF"
   if (named !== caller && !caller.privileged) return EPERM; // get-refuses-foreign-domid`,
   `const isLetter = freedoms['own-number'] === 'refused' && !caller.privileged;
@@ -45,7 +45,7 @@ const putOrder = [
   'if (isRefusedHandle(call, asked)) return EFAULT; // caller-handle-high-zero',
   'if (list.wraps) return EFAULT; // bad-address-fails',
   'if (extent_order > max_order_unprivileged && !caller.privileged) return EPERM; // bounded-work',
-  `if (!named) return ESRCH;
+  `if (!named) return ESRCH; // get-refuses-foreign-domid: a domain that does not exist is nobody's own
   // "Unprivileged domains can specify only DOMID_SELF"
   if (named !== caller && !caller.privileged) return EPERM; // get-refuses-foreign-domid`,
   `const isLetter = freedoms['own-number'] === 'refused' && !caller.privileged;

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import type { createHypervisor } from '../../src/model/new/hypervisor.ts';
+import type { createHypervisor } from '../../src/model/hypervisor.ts';
 import type { Edited } from './fault.ts';
 
 /** Makes a hypervisor of an edited model. */
@@ -21,7 +21,7 @@ export class NoCloneError extends Error {
   }
 }
 
-const room = 'src/model/new';
+const room = 'src/model';
 const door = 'hypervisor.ts';
 
 /**
@@ -39,6 +39,7 @@ export async function load(edited: readonly Edited[]): Promise<ReadonlyMap<strin
   const bundle = await bundler.rolldown({
     input: 'entry',
     platform: 'node',
+    tsconfig: false,
     plugins: [
       {
         name: 'edited model',

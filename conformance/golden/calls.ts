@@ -2,13 +2,10 @@ import { PAGE_SHIFT } from '../../src/abi/constants.ts';
 import { hex64 } from '../../src/codec/hex.ts';
 import { rules } from '../../src/rules/table.ts';
 import { type Checked, checkHere } from '../check.ts';
-import type { Hello, Implementation } from '../implementation.ts';
-import { faulty } from '../mutants/faulty.ts';
-import { faultyHypervisor } from '../mutants/kill.ts';
-import { referenceImplementation } from '../reference.ts';
+import type { Implementation } from '../implementation.ts';
 import { type Scenario, toJson } from '../scenario.ts';
 import { type Allowed, allowedOf, type Work, workOf } from './allowed.ts';
-import { type CallCase, canonicalJson, type Origin, type Role } from './case.ts';
+import type { CallCase, Origin, Role } from './case.ts';
 import { edgeNames, edgesOf } from './edges.ts';
 import { headerFor, judgedSteps, judgeRun, judgeTrace, observedOf, pairOutcomes } from './observed.ts';
 
@@ -97,24 +94,3 @@ export function expectations(scenario: Scenario, { calls, given }: Checked): Req
   }
   return { work, allowed, dont_care: dontCare };
 }
-
-const killsOf = new Map<string, readonly string[]>();
-
-/** The faulty hypervisors that a scenario finds out, by name. */
-export function killedBy(scenario: Scenario): readonly string[] {
-  const key = canonicalJson(toJson(scenario));
-  let killed = killsOf.get(key);
-  if (!killed) {
-    killed = faulty.filter((mutant) => kills(scenario, mutant.patch)).map((mutant) => mutant.name);
-    killsOf.set(key, killed);
-  }
-  return killed;
-}
-
-/** Does playing a scenario show that a hypervisor with these decisions is faulty? */
-export function kills(scenario: Scenario, patch: Parameters<typeof referenceImplementation>[0] & object): boolean {
-  return checkHere(scenario, faultyHypervisor({ patch })).given.some(({ answer }) => answer.answer === 'violated');
-}
-
-/** What the reference model says of itself, which cases are judged as. */
-export const referenceHello: Hello = referenceImplementation().hello;

@@ -3,7 +3,7 @@ import { type Checked, checkHere } from '../check.ts';
 import { scenarioFrom } from '../generate.ts';
 import type { DomainPlan, Implementation } from '../implementation.ts';
 import type { Given } from '../judge.ts';
-import { samples } from '../mutants/kill.ts';
+import { samples } from '../numbers.ts';
 import { type Scenario, type Step, toJson } from '../scenario.ts';
 import { canonicalJson } from './case.ts';
 import { type EdgeName, edgeNames, edgesOf } from './edges.ts';

@@ -1,42 +1,26 @@
 import { join } from 'node:path';
-import type { Arch } from '../../src/abi/arch.ts';
-import type { StructName } from '../../src/abi/structs.ts';
 import { checkHere } from '../check.ts';
+import type { Fault } from '../faults/fault.ts';
+import { faults } from '../faults/faults.ts';
+import { type Create, load } from '../faults/load.ts';
+import { seenAt, violatedIn } from '../faults/play.ts';
 import { scenarioFrom } from '../generate.ts';
-import { faulty } from '../mutants/faulty.ts';
-import { faultyHypervisor, samples } from '../mutants/kill.ts';
-import type { Mutant } from '../mutants/mutant.ts';
+import type { Implementation } from '../implementation.ts';
+import { samples } from '../numbers.ts';
 import { referenceImplementation } from '../reference.ts';
 import { type Scenario, scenarioIn, toJson } from '../scenario.ts';
 import { requirementIds } from '../summary.ts';
-import { callCase, type Given, killedBy } from './calls.ts';
+import { callCase, type Given } from './calls.ts';
 import { cannot, least } from './cannot.ts';
 import { captureCases } from './captures.ts';
 import { type CallCase, canonicalJson, type GoldenCase, idOf, type Role } from './case.ts';
 import { atEdges, type Candidate, candidatesIn, diverse, draw, holdsAt, shrink, upTo, violatedAt } from './choose.ts';
+import { type Filter, matches, run } from './filter.ts';
 import { structCases } from './structs.ts';
 
 const generator = 'conformance/generate.ts';
-/** The run that cases are chosen from, and how far a faulty hypervisor is followed into it. */
-export const run = { seed: 1, scenarios: 800, perMutant: 250, untilKilled: 1500 } as const;
 /** Faulty hypervisors that are looked at for the negative cases of one requirement. */
 const mostMutants = 8;
-
-/** Which cases are wanted; all of them where nothing is said. */
-export interface Filter {
-  readonly struct?: StructName;
-  readonly arch?: Arch;
-  readonly requirement?: string;
-}
-
-/** Does a case match a filter? */
-export function matches(golden: GoldenCase, { struct, arch, requirement }: Filter): boolean {
-  if (arch !== undefined && golden.arch !== arch) return false;
-  if (golden.case === 'struct') return requirement === undefined && (struct === undefined || golden.struct === struct);
-  return (
-    struct === undefined && (requirement === undefined || golden.requirement === requirement || golden.requirements.includes(requirement))
-  );
-}
 
 /** The folder of the package that the sources of cases lie in: `layout` and `captures`. */
 export interface Sources {
@@ -46,16 +30,46 @@ export interface Sources {
   readonly onProgress?: (done: string) => void;
 }
 
-/** Makes the cases anew. The same sources give the same cases, on every machine. */
-export function generateCases({ fixtures, promoted, onProgress = () => {} }: Sources, filter: Filter = {}): GoldenCase[] {
+/** The faulty hypervisors, each made anew for every play. */
+class Known {
+  readonly #creates: ReadonlyMap<string, Create>;
+  readonly #kills = new Map<string, readonly string[]>();
+
+  constructor(creates: ReadonlyMap<string, Create>) {
+    this.#creates = creates;
+  }
+
+  of({ name }: Fault): Implementation {
+    return seenAt(this.#creates.get(name) as Create);
+  }
+
+  /** The names of those that a scenario finds out. */
+  killedBy(scenario: Scenario): readonly string[] {
+    const key = canonicalJson(toJson(scenario));
+    const killed =
+      this.#kills.get(key) ?? faults.filter((fault) => violatedIn(checkHere(scenario, this.of(fault))).size > 0).map((f) => f.name);
+    this.#kills.set(key, killed);
+    return killed;
+  }
+}
+
+/** Makes the cases anew. The same sources give the same cases, on every machine. `NoCloneError` where there are no faults to load. */
+export async function generateCases({ fixtures, promoted, onProgress = () => {} }: Sources, filter: Filter = {}): Promise<GoldenCase[]> {
+  const known = new Known(await load(faults));
   const structs = filter.requirement === undefined ? structCases(join(fixtures, 'layout')) : [];
   const again = promoted.map(promotedAgain);
-  const calls = filter.struct === undefined ? generateCalls(fixtures, again, filter, onProgress) : [];
+  const calls = filter.struct === undefined ? generateCalls(fixtures, again, filter, onProgress, known) : [];
   const made = [...structs, ...calls].filter((golden) => filter.requirement !== undefined || matches(golden, filter));
   return distinct([...made, ...again]);
 }
 
-function generateCalls(fixtures: string, promoted: readonly CallCase[], filter: Filter, onProgress: (done: string) => void): CallCase[] {
+function generateCalls(
+  fixtures: string,
+  promoted: readonly CallCase[],
+  filter: Filter,
+  onProgress: (done: string) => void,
+  known: Known,
+): CallCase[] {
   const wanted = requirementIds.filter((id) => filter.requirement === undefined || filter.requirement === id);
   onProgress('drawing scenarios');
   const candidates = candidatesIn(draw(run.seed, run.scenarios, referenceImplementation()));
@@ -63,15 +77,15 @@ function generateCalls(fixtures: string, promoted: readonly CallCase[], filter: 
   for (const id of wanted) {
     onProgress(id);
     const own = candidates.get(id) ?? [];
-    cases.push(...kept(id, 'boundary', atEdges(own)), ...kept(id, 'positive', diverse(own)), ...negatives(id));
+    cases.push(...kept(id, 'boundary', atEdges(own), known), ...kept(id, 'positive', diverse(own), known), ...negatives(id, known));
   }
   cases.push(...captureCases(join(fixtures, 'captures')).filter(({ requirement }) => wanted.includes(requirement)));
-  if (filter.requirement === undefined) cases.push(...forTheRest([...cases, ...promoted], onProgress));
+  if (filter.requirement === undefined) cases.push(...forTheRest([...cases, ...promoted], onProgress, known));
   return cases;
 }
 
 /** So many cases of a requirement that holds in the model, of the first candidates that differ. */
-function kept(requirement: string, role: Role, candidates: readonly Candidate[]): CallCase[] {
+function kept(requirement: string, role: Role, candidates: readonly Candidate[], known: Known): CallCase[] {
   const model = referenceImplementation();
   const found: CallCase[] = [];
   const seen = new Set<string>();
@@ -92,29 +106,29 @@ function kept(requirement: string, role: Role, candidates: readonly Candidate[])
     if (seen.has(text)) continue;
     seen.add(text);
     const origin = { kind: 'generated', generator, seed: run.seed, index: drawn.index, shrunk: true } as const;
-    const golden = finished({ role, requirement, scenario, origin });
+    const golden = finished({ role, requirement, scenario, origin }, known);
     if (golden) found.push(golden);
   }
   return found;
 }
 
 /** Cases that break a requirement, and as little else as can be found: of different faulty hypervisors if there are so many. */
-function negatives(requirement: string): CallCase[] {
+function negatives(requirement: string, known: Known): CallCase[] {
   if (cannot[requirement]?.negative !== undefined) return [];
-  const breaking = faulty.filter((mutant) => mutant.breaks.includes(requirement));
+  const breaking = faults.filter((fault) => fault.breaks.includes(requirement));
   const order = breaking.sort((a, b) => a.breaks.length - b.breaks.length).slice(0, mostMutants);
   const found: { golden: CallCase; also: number }[] = [];
-  for (const mutant of order) {
+  for (const fault of order) {
     if (found.filter(({ also }) => also === 0).length === least.negative) break;
-    const golden = negative(requirement, mutant, run.perMutant);
+    const golden = negative(requirement, fault, known, run.perMutant);
     if (golden) found.push({ golden, also: brokenIn(golden).length - 1 });
   }
   // Where too few hypervisors break it, more scenarios of those that do.
   for (let before = -1; before < found.length && found.length < least.negative; ) {
     before = found.length;
-    for (const mutant of order) {
-      const known = found.map((f) => f.golden);
-      const golden = found.length < least.negative ? negative(requirement, mutant, run.untilKilled, known) : undefined;
+    for (const fault of order) {
+      const others = found.map((f) => f.golden);
+      const golden = found.length < least.negative ? negative(requirement, fault, known, run.untilKilled, others) : undefined;
       if (golden) found.push({ golden, also: brokenIn(golden).length - 1 });
     }
   }
@@ -129,11 +143,11 @@ function brokenIn({ judged, observed }: Pick<CallCase, 'judged' | 'observed'>): 
   return judged.find(({ step }) => step === observed.length - 1)?.violated ?? [];
 }
 
-function negative(requirement: string, mutant: Mutant, scenarios: number, but: readonly CallCase[] = []): CallCase | undefined {
-  const hypervisor = faultyHypervisor(mutant);
+function negative(requirement: string, fault: Fault, known: Known, scenarios: number, but: readonly CallCase[] = []): CallCase | undefined {
+  const hypervisor = known.of(fault);
   let best: { scenario: Scenario; index: number; broken: readonly string[] } | undefined;
   for (const [index, { numbers, arch }] of samples(run.seed, scenarios).entries()) {
-    if (but.some(({ origin }) => origin.kind === 'shrunk counterexample' && origin.index === index && origin.mutant === mutant.name))
+    if (but.some(({ origin }) => origin.kind === 'shrunk counterexample' && origin.index === index && origin.mutant === fault.name))
       continue;
     const scenario = scenarioFrom(numbers, arch, hypervisor.hello);
     const { given } = checkHere(scenario, hypervisor);
@@ -155,33 +169,34 @@ function negative(requirement: string, mutant: Mutant, scenarios: number, but: r
     broken = now;
     return true;
   });
-  const origin = { kind: 'shrunk counterexample', mutant: mutant.name, generator, seed: run.seed, index } as const;
-  return finished({ role: 'negative', requirement, scenario, origin }, hypervisor);
+  const origin = { kind: 'shrunk counterexample', mutant: fault.name, generator, seed: run.seed, index } as const;
+  return finished({ role: 'negative', requirement, scenario, origin }, known, hypervisor);
 }
 
 /** A case with the faulty hypervisors that it finds out. Two plays of a scenario must show the same, so the model is made anew. */
-export function finished(given: Given, implementation = referenceImplementation()): CallCase | undefined {
+function finished(given: Given, known: Known, implementation = referenceImplementation()): CallCase | undefined {
   const golden = callCase(given, implementation);
   if (!golden) return undefined;
   const { origin, ...rest } = golden;
-  return { ...rest, kills: killedBy(given.scenario), origin };
+  return { ...rest, kills: known.killedBy(given.scenario), origin };
 }
 
+/** A promoted case does not say what it finds out: promoting needs no faulty hypervisor, and its name is made of what it says. */
 function promotedAgain({ requirement, scenario, origin }: CallCase): CallCase {
   const again = scenarioIn(scenario);
-  const golden = again && finished({ role: 'positive', requirement, scenario: again, origin });
+  const golden = again && callCase({ role: 'positive', requirement, scenario: again, origin }, referenceImplementation());
   if (!golden) throw new Error(`a promoted case of ${requirement} cannot be played any more`);
   return golden;
 }
 
 /** A counterexample of each faulty hypervisor that no case so far finds out, if the run has one. */
-function forTheRest(cases: readonly CallCase[], onProgress: (done: string) => void): CallCase[] {
+function forTheRest(cases: readonly CallCase[], onProgress: (done: string) => void, known: Known): CallCase[] {
   const killed = new Set(cases.flatMap(({ kills = [] }) => kills));
   const found: CallCase[] = [];
-  for (const mutant of faulty) {
-    if (killed.has(mutant.name)) continue;
-    onProgress(mutant.name);
-    const golden = counterexample(mutant);
+  for (const fault of faults) {
+    if (killed.has(fault.name)) continue;
+    onProgress(fault.name);
+    const golden = counterexample(fault, known);
     if (!golden) continue;
     found.push(golden);
     for (const name of golden.kills ?? []) killed.add(name);
@@ -189,8 +204,8 @@ function forTheRest(cases: readonly CallCase[], onProgress: (done: string) => vo
   return found;
 }
 
-function counterexample(mutant: Mutant): CallCase | undefined {
-  const hypervisor = faultyHypervisor(mutant);
+function counterexample(fault: Fault, known: Known): CallCase | undefined {
+  const hypervisor = known.of(fault);
   for (const [index, { numbers, arch }] of samples(run.seed, run.untilKilled).entries()) {
     const scenario = scenarioFrom(numbers, arch, hypervisor.hello);
     const first = checkHere(scenario, hypervisor).given.find((g) => g.answer.answer === 'violated');
@@ -203,9 +218,9 @@ function counterexample(mutant: Mutant): CallCase | undefined {
       );
     };
     const whole = upTo(scenario, first.step);
-    const origin = { kind: 'shrunk counterexample', mutant: mutant.name, generator, seed: run.seed, index } as const;
+    const origin = { kind: 'shrunk counterexample', mutant: fault.name, generator, seed: run.seed, index } as const;
     const small = shows(whole) ? shrink(whole, shows) : whole;
-    return finished({ role: 'negative', requirement: first.id, scenario: small, origin }, hypervisor);
+    return finished({ role: 'negative', requirement: first.id, scenario: small, origin }, known, hypervisor);
   }
   return undefined;
 }

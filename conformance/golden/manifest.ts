@@ -1,10 +1,10 @@
 import type { Rule } from '../../src/rules/rule.ts';
 import { rules } from '../../src/rules/table.ts';
-import { faulty } from '../mutants/faulty.ts';
+import { faults } from '../faults/faults.ts';
 import { cannot } from './cannot.ts';
 import { type CallCase, fileText, type GoldenCase, pathOf, type Role, sha256 } from './case.ts';
+import { type Filter, run } from './filter.ts';
 import { manifestName } from './folder.ts';
-import { type Filter, run } from './generate.ts';
 
 /** What the cases of one requirement are, and the text they were made for. */
 export interface RequirementEntry {
@@ -60,9 +60,9 @@ function manifestOf(cases: readonly GoldenCase[], files: ReadonlyMap<string, str
     ...(isPart && { only: filter }),
     requirements: Object.fromEntries(requirementsOf(rules).map((rule) => [rule.id, entryOf(rule, calls)])),
     mutants: {
-      total: faulty.length,
+      total: faults.length,
       killed: killed.size,
-      needs_random_suite: faulty.map(({ name }) => name).filter((name) => !killed.has(name)),
+      needs_random_suite: faults.map(({ name }) => name).filter((name) => !killed.has(name)),
     },
     files: Object.fromEntries([...files].map(([file, text]) => [file, sha256(text)])),
   };

@@ -1,15 +1,14 @@
 import { hex64 } from '../../src/codec/hex.ts';
-import { judge } from '../../src/rules/judge.ts';
 import { traceJudge } from '../../src/rules/trace.ts';
-import { judgePair, type Outcome } from '../../src/rules/works.ts';
+import type { Outcome } from '../../src/rules/works.ts';
 import { defaultSetting, type ObservedCall, type P2m, type Setting } from '../../src/trace/call.ts';
 import { readRecord, type TraceRecord } from '../../src/trace/record.ts';
 import { headerOf, recordOf } from '../../src/trace/write.ts';
-import { type Checked, checkHere } from '../check.ts';
+import { type Checked, givenByPair, pairEnds, playHere } from '../check.ts';
 import type { Hello, Implementation } from '../implementation.ts';
 import { type Given, ScenarioJudge } from '../judge.ts';
 import type { Event } from '../observe.ts';
-import type { CallStep, Scenario } from '../scenario.ts';
+import type { Scenario } from '../scenario.ts';
 import type { CallCase, JudgedStep } from './case.ts';
 
 type Frames = readonly (readonly [gfn: string, mfn: string | null])[];
@@ -115,11 +114,7 @@ export function judgeRun(scenario: Scenario, hello: Hello, golden: Pick<CallCase
   }
   const [again, varied] = golden.pair ?? [];
   const first = scenario.pair && outcomes.get(scenario.pair.step);
-  if (scenario.pair && first && again && varied) {
-    const put = (scenario.steps[scenario.pair.step] as CallStep).reservations.length === 1;
-    const id = put ? 'put-ignores-address-bits' : 'get-ignores-in-address-bits';
-    given.push({ step: scenario.pair.step, id, answer: judgePair(first, outcomeIn(again), outcomeIn(varied)) });
-  }
+  if (first && again && varied) given.push(...givenByPair(scenario, first, [outcomeIn(again), outcomeIn(varied)]));
   return judgedSteps(given);
 }
 
@@ -151,18 +146,8 @@ export function judgedSteps(given: readonly Given[]): JudgedStep[] {
 
 /** How the two further runs of a scenario's pair end on an implementation; `undefined` where it has none. */
 export function pairOutcomes(scenario: Scenario, implementation: Implementation): PairOutcome[] | undefined {
-  const { pair, world, steps } = scenario;
-  const call = pair && (steps[pair.step] as CallStep);
-  const [given, ...rest] = call?.reservations ?? [];
-  if (!pair || !call || !given || given.address_bits === pair.addressBits) return undefined;
-  const varied: CallStep = { ...call, reservations: [{ ...given, address_bits: pair.addressBits }, ...rest] };
-  const ends = [call, varied].map((last) => {
-    const { calls } = checkHere({ world, steps: [...steps.slice(0, pair.step), last] }, implementation);
-    const end = calls.find(({ step }) => step === pair.step);
-    const N = end && judge(end.event.call)?.facts.N;
-    return end?.event.call.rc === undefined ? undefined : { rc: end.event.call.rc, nr_exchanged: N === undefined ? null : hex64(N) };
-  });
-  return ends.every((end) => end !== undefined) ? ends : undefined;
+  const ends = playHere(pairEnds(scenario, implementation.hello), implementation);
+  return ends?.map(({ rc, N }) => ({ rc: rc as number, nr_exchanged: N === undefined ? null : hex64(N) }));
 }
 
 function outcomeIn({ rc, nr_exchanged }: PairOutcome): Outcome {

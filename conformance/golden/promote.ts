@@ -2,9 +2,9 @@ import { checkHere } from '../check.ts';
 import { referenceImplementation } from '../reference.ts';
 import { scenarioOf } from '../scenario.ts';
 import { requirementIds } from '../summary.ts';
+import { callCase } from './calls.ts';
 import { type CallCase, pathOf } from './case.ts';
 import { casesIn, companionsIn, manifestIn, writeFolder } from './folder.ts';
-import { finished } from './generate.ts';
 import { filesOf } from './manifest.ts';
 
 /** A scenario that makes no case: nothing in it is judged, or it cannot be played to its end. */
@@ -35,10 +35,9 @@ export function promote(token: string, folder: string, requirement?: string): st
   const casesOf = (id: string): number => old.filter((golden) => golden.case === 'call' && golden.requirement === id).length;
   const [rarest] = requirementIds.filter((id) => judged.has(id)).sort((a, b) => casesOf(a) - casesOf(b));
   const shown = requirement ?? rarest;
+  const origin = { kind: 'promoted', from: 'replay token' } as const;
   const golden: CallCase | undefined =
-    shown === undefined
-      ? undefined
-      : finished({ role: 'positive', requirement: shown, scenario, origin: { kind: 'promoted', from: 'replay token' } });
+    shown === undefined ? undefined : callCase({ role: 'positive', requirement: shown, scenario, origin }, referenceImplementation());
   if (!golden) throw new PromoteError('nothing is judged at its last step, or a step of it cannot be played');
   const file = pathOf(golden);
   if (old.some((other) => pathOf(other) === file)) throw new PromoteError(`it is a case already: ${file}`);

@@ -1,9 +1,7 @@
-import { errnoName, internalErrnos } from '../../src/abi/constants.ts';
-import { startExtent } from '../../src/abi/ops.ts';
+import { errno, errnoName, internalErrnos } from '../../src/abi/constants.ts';
+import { judgedOp, startExtent } from '../../src/abi/ops.ts';
 import { hex64 } from '../../src/codec/hex.ts';
 import { mappableGfns } from '../../src/model/p2m.ts';
-import type { Judgement } from '../../src/rules/judge.ts';
-import { isForMemory } from '../../src/rules/works.ts';
 import type { ObservedCall } from '../../src/trace/call.ts';
 import type { Hello, World } from '../implementation.ts';
 import type { Event } from '../observe.ts';
@@ -15,6 +13,12 @@ type CallEvent = Event & { readonly kind: 'call' };
 
 /** What the model says of a step: that it could have ended it so, or in one sentence why never. Nothing, where it cannot tell. */
 export type Said = { readonly agrees: true } | { readonly agrees: false; readonly message: string } | undefined;
+
+/** What is known of a caller, by the other oracle: did it break a duty that makes the call undefined, or any at all? */
+export interface Caller {
+  readonly erred: boolean;
+  readonly isTidy: boolean;
+}
 
 /**
  * The second oracle. It follows a scenario on a twin of the implementation, and of each call says whether the model could have
@@ -38,21 +42,22 @@ export class Prediction {
     this.#maxGfn = hello.limits.max_gfn ?? 1n << 52n;
   }
 
-  take(event: Event, judgement: Judgement | undefined): Said {
+  take(event: Event, caller: Caller | undefined): Said {
     const twin = this.#twin;
     if (this.#lost || !twin) return undefined;
-    const said = event.kind === 'call' ? this.#called(twin, event, judgement) : event.kind === 'churn' ? churned(twin, event) : undefined;
+    const said = event.kind === 'call' ? this.#called(twin, event, caller) : event.kind === 'churn' ? churned(twin, event) : undefined;
     if (said?.agrees === false || (event.kind === 'skipped' && event.half)) this.#lost = true;
     return said;
   }
 
-  #called(twin: Twin, { call, inject }: CallEvent, judgement: Judgement | undefined): Said {
+  #called(twin: Twin, { call, inject }: CallEvent, caller: Caller | undefined): Said {
     const { rc } = call;
-    const asked = judgement && twin.ask(call, judgement.op, inject?.fail_alloc);
-    if (!asked || rc === undefined) return this.#lose();
-    const N = isExchange(asked) ? judgement.facts.N : undefined;
-    if (judgement.callerErred || asked.isTooMuch || this.#isOpen(call, asked)) return this.#unpredicted(twin, call, asked, N);
-    const isTidy = !judgement.findings.some((f) => f.blame === 'caller') && this.#isPlain(twin, asked);
+    const op = judgedOp(call.cmd, 'dma-buf');
+    const asked = op && twin.ask(call, op, inject?.fail_alloc);
+    if (!asked || !caller || rc === undefined) return this.#lose();
+    const N = asked.value && twin.nrExchanged(call, asked);
+    if (caller.erred || asked.isTooMuch || this.#isOpen(call, asked)) return this.#unpredicted(twin, call, asked, N);
+    const isTidy = caller.isTidy && this.#isPlain(twin, asked);
     const wrong = wrongEnd(twin, asked, rc, N, isTidy);
     if (wrong !== undefined) return never(wrong);
     const done = doneBy(asked, rc, N);
@@ -155,6 +160,11 @@ function doneBy(asked: Asked, rc: number, N: bigint | undefined): bigint | undef
   if (isExchange(asked)) return N;
   if (rc < 0) return undefined;
   return rc <= startExtent(asked.cmd) ? 0n : BigInt(rc);
+}
+
+/** May an exchange be refused so for want of memory? A limit below 4 GiB, where hardly any machine has some, may be called invalid. */
+function isForMemory(rc: number, addressBits: number): boolean {
+  return rc === -errno.ENOMEM || (rc === -errno.EINVAL && addressBits !== 0 && addressBits < 32);
 }
 
 function never(message: string): Said {

@@ -1,18 +1,17 @@
 import { MAX_ORDER, PAGE_SIZE } from '../../src/abi/constants.ts';
+import { fieldOf } from '../../src/abi/layout.ts';
 import { argumentOf, type JudgedOp } from '../../src/abi/ops.ts';
 import type { XenGetDmaBuf, XenMemoryReservation } from '../../src/abi/values.ts';
 import { codecFor, type StructCodec } from '../../src/codec/codec.ts';
-import { type GuestList, knownEntries, listBehind } from '../../src/guest/handle.ts';
+import { entriesIn, type GuestList, knownEntries, listBehind } from '../../src/guest/handle.ts';
 import type { ByteRange } from '../../src/guest/memory.ts';
-import type { Decisions } from '../../src/model/decisions.ts';
+import { type Freedoms, strict } from '../../src/model/freedoms.ts';
 import { memoryOp } from '../../src/model/memory-op.ts';
 import { at, readBytes, writeBytes } from '../../src/model/p2m.ts';
 import { cloneState, type Domain, domainOf, type State } from '../../src/model/state.ts';
-import { strict } from '../../src/model/strict.ts';
 import { buildWorld } from '../../src/model/world.ts';
-import { presumedMaxOrder } from '../../src/rules/works.ts';
 import type { ObservedCall } from '../../src/trace/call.ts';
-import type { Hello, World } from '../implementation.ts';
+import { type Hello, presumedMaxOrder, type World } from '../implementation.ts';
 import { framesOf } from '../scenario.ts';
 
 /** Frames free in the twin's machine on either side of 4 GiB: more than any call that is followed asks for. */
@@ -35,6 +34,8 @@ export interface Asked {
   readonly gfns: readonly (readonly bigint[])[];
   readonly isTooMuch: boolean;
   readonly codec: StructCodec<'xen_get_dma_buf'>;
+  /** The struct of an exchange. */
+  readonly value: XenGetDmaBuf | undefined;
   readonly struct: Uint8Array;
   readonly failAlloc: number | undefined;
 }
@@ -52,8 +53,8 @@ export interface Ended {
  * of its own. It knows how far a call can be carried out at most, and which calls must be.
  */
 export class Twin {
-  readonly #willing: Decisions;
-  readonly #strict: Decisions;
+  readonly #willing: Freedoms;
+  readonly #least: Freedoms;
   #state: State;
   /** Pages that may be pinned, by domain; those in the state surely are. */
   readonly #maybePinned: Map<number, Set<number>>;
@@ -63,22 +64,22 @@ export class Twin {
     for (const [domid, domain] of state.domains) state.domains.set(domid, { ...domain, allowance: Number.POSITIVE_INFINITY });
     this.#state = state;
     this.#maybePinned = new Map([...state.domains.keys()].map((domid) => [domid, new Set()]));
-    const maxOrder = limits.max_order ?? presumedMaxOrder;
-    this.#strict = { ...strict, maxOrder: () => Math.min(maxOrder, MAX_ORDER), maxExtents: limits.max_extents ?? strict.maxExtents };
-    // Each freedom of the specification's section 6 taken towards doing what was asked. Whether there is memory under a limit
-    // is each machine's own affair: that the frames keep it is looked at by what they are.
+    const order = limits.max_order ?? presumedMaxOrder;
+    const { max_order_unprivileged, max_extents } = strict['more-limits'];
+    this.#least = {
+      ...strict,
+      'more-limits': { max_order: Math.min(order, MAX_ORDER), max_order_unprivileged, max_extents: limits.max_extents ?? max_extents },
+    };
+    // Each freedom of the specification taken towards doing what was asked.
     this.#willing = {
       ...strict,
-      maxOrder: () => maxOrder,
-      callerMaxOrder: () => maxOrder,
-      limitBits: () => 0,
-      strayStart: 0,
-      listUnmapped: 0,
-      laterInput: 0,
-      outputPopulated: 0,
-      pinRefuses: () => 0,
-      putUnpinned: 0,
-      putTwice: 0,
+      'more-limits': { max_order: order, max_order_unprivileged: order, max_extents },
+      'start-extent-bits': 'ignored',
+      'bad-list': 'part-way',
+      'later-input': 'accepted',
+      'populated-output': 'overwritten',
+      'guest-changes-pinned': 'accepted',
+      'put-not-pinned': 'accepted',
     };
   }
 
@@ -95,7 +96,17 @@ export class Twin {
     if (!this.#takeOver(call, caller, { address: arg, length: BigInt(codec.size) })) return undefined;
     const struct = before.read(arg, codec.size);
     const common = { op, cmd, arg, caller: domid, codec, failAlloc };
-    if (!struct) return { ...common, owner: domid, reservations: [], lists: [], gfns: [], isTooMuch: false, struct: new Uint8Array(0) };
+    if (!struct)
+      return {
+        ...common,
+        owner: domid,
+        reservations: [],
+        lists: [],
+        gfns: [],
+        isTooMuch: false,
+        value: undefined,
+        struct: new Uint8Array(0),
+      };
     const value = codec.decode(struct);
     const reservations =
       op === 'get_dma_buf' || op === 'exchange' ? [value.in, value.out] : [value.in ?? (value as unknown as XenMemoryReservation)];
@@ -108,7 +119,14 @@ export class Twin {
     const gfns = isTooMuch ? [] : extents.map(({ bases, order }) => framesOf(bases, order));
     const id = reservations[0]?.domid;
     const owner = id !== undefined && this.#state.domains.has(id) ? id : domid; // DOMID_SELF is the number of no domain
-    return { ...common, owner, reservations, lists, gfns, isTooMuch, struct };
+    return { ...common, owner, reservations, lists, gfns, isTooMuch, value: reservations.length > 1 ? value : undefined, struct };
+  }
+
+  /** nr_exchanged as the call left it; `undefined` where that was not seen. */
+  nrExchanged({ after }: ObservedCall, { arg, codec }: Asked): bigint | undefined {
+    const { offset, size } = fieldOf(codec.layout, 'nr_exchanged');
+    const bytes = after.read(arg + BigInt(offset), size);
+    return bytes && entriesIn(bytes, size)[0];
   }
 
   /** The bytes of a range as the guest had them; false if there are any in its RAM that were not seen. */
@@ -133,14 +151,16 @@ export class Twin {
 
   /** The call as the most willing hypervisor carries it out. */
   atMost(asked: Asked): Ended {
-    return this.#run(asked, this.#willing, cloneState(this.#state));
+    const state = cloneState(this.#state);
+    if (asked.value) writeStruct(state, asked, unlimited(asked.value));
+    return this.#run(asked, this.#willing, state);
   }
 
   /** The call as the least willing hypervisor that is still right: where this one succeeds, everyone must. */
   atLeast(asked: Asked): Ended {
     const state = cloneState(this.#state);
     for (const [domid, domain] of state.domains) for (const gfn of this.#maybePinned.get(domid) ?? []) domain.pins.add(gfn);
-    return this.#run(asked, this.#strict, state);
+    return this.#run(asked, this.#least, state);
   }
 
   /**
@@ -154,22 +174,28 @@ export class Twin {
       changed.pieces = [];
     }
     if (extents === 0n) return { rc: 0, N: 0n, state };
-    const caller = domainOf(state, asked.caller);
-    const { codec, reservations, op } = asked;
+    const { reservations, op, value } = asked;
     const [given, wanted] = reservations as readonly [XenMemoryReservation, XenMemoryReservation?];
-    const fewer = wanted
-      ? { in: { ...given, nr_extents: extents }, out: { ...wanted, nr_extents: covered(given, wanted, extents) }, nr_exchanged: 0n }
-      : { ...given, nr_extents: extents };
-    const bytes = codec.encode((op === 'put_dma_buf' ? { in: fewer } : fewer) as XenGetDmaBuf);
-    if (!writeBytes(state, caller, at(asked.arg), bytes)) return undefined;
+    const less = { ...given, nr_extents: extents };
+    const fewer =
+      wanted && value
+        ? unlimited({ ...value, in: less, out: { ...wanted, nr_extents: covered(given, wanted, extents) }, nr_exchanged: 0n })
+        : op === 'put_dma_buf'
+          ? { in: less }
+          : less;
+    if (!writeStruct(state, asked, fewer)) return undefined;
     const ended = this.#run(asked, this.#willing, state);
     if (wanted ? ended.rc !== 0 || ended.N !== extents : op !== 'put_dma_buf' && ended.rc !== Number(extents)) return undefined;
-    writeBytes(state, caller, at(asked.arg), asked.struct);
+    writeBytes(state, domainOf(state, asked.caller), at(asked.arg), asked.struct);
     return ended;
   }
 
-  #run({ caller, cmd, arg, failAlloc, codec, reservations }: Asked, d: Decisions, state: State): Ended {
-    const rc = memoryOp(state, { domid: caller, cmd, arg, ...(failAlloc !== undefined && { inject: { fail_alloc: failAlloc } }) }, d);
+  #run({ caller, cmd, arg, failAlloc, codec, reservations }: Asked, freedoms: Freedoms, state: State): Ended {
+    const rc = memoryOp(
+      state,
+      { domid: caller, cmd, arg, ...(failAlloc !== undefined && { inject: { fail_alloc: failAlloc } }) },
+      freedoms,
+    );
     const after = reservations.length > 1 ? readBytes(state, domainOf(state, caller), at(arg), codec.size) : undefined;
     return { rc, N: after ? codec.decode(after).nr_exchanged : 0n, state };
   }
@@ -201,6 +227,19 @@ export class Twin {
   perhapsUnpinned(domid: number, gfns: Iterable<number>): void {
     for (const gfn of gfns) this.domain(domid).pins.delete(gfn);
   }
+}
+
+/**
+ * An exchange without a limit on addresses. Whether there is memory under one is each machine's own affair: that the frames keep it
+ * is looked at by what they are.
+ */
+function unlimited(value: XenGetDmaBuf): XenGetDmaBuf {
+  return { ...value, out: { ...value.out, address_bits: 0 } };
+}
+
+/** Puts another struct where the guest's own was; false where that is no memory. */
+function writeStruct(state: State, { caller, arg, codec }: Asked, value: object): boolean {
+  return writeBytes(state, domainOf(state, caller), at(arg), codec.encode(value as XenGetDmaBuf));
 }
 
 /** The output extents that so many input extents are exchanged for; one too many where that is not a whole number. */

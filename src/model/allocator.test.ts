@@ -8,6 +8,7 @@ const freeRun = (first: number, frames: number): FreeLists => {
   return free;
 };
 const unlimited = Number.POSITIVE_INFINITY;
+const taking = (free: FreeLists) => (order: number) => take(free, order, unlimited);
 
 describe('the buddy allocator', () => {
   it('holds a run as the largest aligned blocks', () => {
@@ -24,29 +25,16 @@ describe('the buddy allocator', () => {
   it('cuts from the end of the highest zone, so that singles come in descending order', () => {
     const free = freeRun(0x100000, 4);
     releaseRun(free, 0x80000, 4);
-    expect([0, 0, 1, 0, 2].map((order) => take(free, order, unlimited, 'high'))).toEqual([
-      0x100003,
-      0x100002,
-      0x100000,
-      0x80003,
-      undefined,
-    ]);
-  });
-
-  it('cuts from the bottom of memory if that is preferred', () => {
-    const free = freeRun(0x80000, 8);
-    releaseRun(free, 0x100000, 8);
-    expect([0, 1, 0, 3].map((order) => take(free, order, unlimited, 'low'))).toEqual([0x80000, 0x80002, 0x80001, 0x100000]);
+    expect([0, 0, 1, 0, 2].map((order) => take(free, order, unlimited))).toEqual([0x100003, 0x100002, 0x100000, 0x80003, undefined]);
   });
 
   it('base + 2^order <= limit, exactly', () => {
-    expect(take(freeRun(16, 16), 2, 32, 'high')).toBe(28);
-    expect(take(freeRun(16, 16), 2, 31, 'high')).toBe(24);
-    expect(take(freeRun(16, 16), 2, 20, 'high')).toBe(16);
-    expect(take(freeRun(16, 16), 2, 19, 'high')).toBe(undefined);
-    expect(take(freeRun(16, 16), 0, 17, 'low')).toBe(16);
-    expect(take(freeRun(16, 16), 0, 16, 'low')).toBe(undefined);
-    expect(take(freeRun(0, 16), 0, 0.5, 'high')).toBe(undefined);
+    expect(take(freeRun(16, 16), 2, 32)).toBe(28);
+    expect(take(freeRun(16, 16), 2, 31)).toBe(24);
+    expect(take(freeRun(16, 16), 2, 20)).toBe(16);
+    expect(take(freeRun(16, 16), 2, 19)).toBe(undefined);
+    expect([17, 16].map((limit) => take(freeRun(16, 16), 0, limit))).toEqual([16, undefined]);
+    expect(take(freeRun(0, 16), 0, 0.5)).toBe(undefined);
   });
 
   it('merges what is freed with its buddy, in any order', () => {
@@ -69,51 +57,35 @@ describe('the buddy allocator', () => {
   it('has no block above order 18, and those that are not merged', () => {
     const free = freeRun(0, 2 ** 20);
     expect([...blocksOf(free)]).toEqual([0, 1, 2, 3].map((n) => [n * 2 ** 18, 18]));
-    expect(take(free, 18, unlimited, 'high')).toBe(3 * 2 ** 18);
+    expect(take(free, 18, unlimited)).toBe(3 * 2 ** 18);
     release(free, 3 * 2 ** 18, 18);
     expect([...blocksOf(free)]).toEqual([0, 1, 2, 3].map((n) => [n * 2 ** 18, 18]));
-    expect(take(freeRun(0, 2 ** 18), 17, unlimited, 'low')).toBe(0);
   });
 
   it('takes frame 0 like any other', () => {
-    for (const prefers of ['high', 'low'] as const) {
-      const free = freeRun(0, 2);
-      expect([0, 0, 0].map((order) => take(free, order, unlimited, prefers))).toEqual(
-        prefers === 'high' ? [1, 0, undefined] : [0, 1, undefined],
-      );
-      const one = freeRun(0, 1);
-      releaseRun(one, 4, 4);
-      expect([0, 2, 0].map((order) => take(one, order, unlimited, 'low'))).toEqual([0, 4, undefined]);
-    }
+    expect([0, 0, 0].map(taking(freeRun(0, 2)))).toEqual([1, 0, undefined]);
+    const one = freeRun(0, 1);
+    releaseRun(one, 4, 4);
+    expect([2, 0, 0].map(taking(one))).toEqual([4, 0, undefined]);
   });
 
   it('prefers the highest zone, in it the smallest block that is large enough', () => {
     const free = freeRun(0x40, 1);
     releaseRun(free, 0x60, 8);
     releaseRun(free, 0x20, 1);
-    expect([0, 0, 3].map((order) => take(free, order, unlimited, 'high'))).toEqual([0x40, 0x67, undefined]);
+    expect([0, 0, 3].map((order) => take(free, order, unlimited))).toEqual([0x40, 0x67, undefined]);
     const low = freeRun(0x20, 1);
     releaseRun(low, 0x40, 8);
-    expect(take(low, 0, unlimited, 'high')).toBe(0x47); // a larger block of a higher zone
-    expect(take(low, 0, 0x43, 'high')).toBe(0x42);
-    expect(take(low, 0, 0x41, 'high')).toBe(0x40);
-    expect(take(low, 0, 0x40, 'high')).toBe(0x20);
-  });
-
-  it('takes the lowest block that fits, whatever its size', () => {
-    const free = freeRun(0x20, 8);
-    releaseRun(free, 0x40, 1);
-    expect([0, 0].map((order) => take(free, order, unlimited, 'low'))).toEqual([0x20, 0x21]);
-    const single = freeRun(0x10, 1);
-    releaseRun(single, 0x20, 8);
-    expect([1, 0, 0].map((order) => take(single, order, unlimited, 'low'))).toEqual([0x20, 0x10, 0x22]);
+    expect(take(low, 0, unlimited)).toBe(0x47); // a larger block of a higher zone
+    expect(take(low, 0, 0x43)).toBe(0x42);
+    expect(take(low, 0, 0x41)).toBe(0x40);
+    expect(take(low, 0, 0x40)).toBe(0x20);
   });
 
   it('agrees with a set of frames, whatever is taken and freed', () => {
     const step = fc.record({
       order: fc.integer({ min: 0, max: 3 }),
       limit: fc.constantFrom(unlimited, 100, 64, 37, 8),
-      prefers: fc.constantFrom('high' as const, 'low' as const),
       give: fc.nat(),
     });
     fc.assert(
@@ -121,8 +93,8 @@ describe('the buddy allocator', () => {
         const free = freeRun(5, 90);
         const frames = new Set(Array.from({ length: 90 }, (_, i) => i + 5));
         const taken: [number, number][] = [];
-        for (const { order, limit, prefers, give } of steps) {
-          const base = take(free, order, limit, prefers);
+        for (const { order, limit, give } of steps) {
+          const base = take(free, order, limit);
           const candidates = Array.from({ length: 128 >> order }, (_, i) => i << order).filter(
             (b) => b + 2 ** order <= limit && Array.from({ length: 2 ** order }, (_, j) => b + j).every((f) => frames.has(f)),
           );

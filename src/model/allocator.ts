@@ -6,9 +6,6 @@ export type FreeLists = number[][];
 /** The first machine frame above 4 GiB: "contiguous and under 4G if so requested". */
 export const FRAMES_BELOW_4G: number = 2 ** 20;
 
-/** How to choose among free blocks that fit: from the top of memory as Xen does, or from its bottom. */
-export type Preference = 'high' | 'low';
-
 /** Free lists with nothing free. */
 export function emptyFreeLists(): FreeLists {
   return Array.from({ length: MAX_ORDER + 1 }, () => []);
@@ -42,17 +39,17 @@ export function release(free: FreeLists, base: number, order = 0): void {
 
 /**
  * Takes 2^order contiguous frames, aligned to their number, with `base + 2^order <= limit`; `undefined` if there are none.
- * `high` looks in the highest power-of-two zone first, there for the smallest block that is large enough, and cuts from its
- * end; so frames taken one after another never happen to be contiguous in ascending order.
+ * It looks in the highest power-of-two zone first, as Xen does, there for the smallest block that is large enough, and cuts
+ * from its end; so frames taken one after another never happen to be contiguous in ascending order.
  */
-export function take(free: FreeLists, order: number, limit: number, prefers: Preference): number | undefined {
+export function take(free: FreeLists, order: number, limit: number): number | undefined {
   const pages = 2 ** order;
   let from = -1;
   let block = -1;
   for (let size = order; size <= MAX_ORDER; size++) {
-    const candidate = fitting(free[size] as number[], limit - pages, prefers);
+    const candidate = fitting(free[size] as number[], limit - pages);
     if (candidate < 0) continue;
-    if (block < 0 || (prefers === 'high' ? zoneOf(candidate) > zoneOf(block) : candidate < block)) {
+    if (block < 0 || zoneOf(candidate) > zoneOf(block)) {
       from = size;
       block = candidate;
     }
@@ -61,7 +58,7 @@ export function take(free: FreeLists, order: number, limit: number, prefers: Pre
   const list = free[from] as number[];
   list.splice(position(list, block), 1);
   const end = Math.min(block + 2 ** from, limit);
-  const piece = prefers === 'high' ? Math.floor((end - pages) / pages) * pages : block;
+  const piece = Math.floor((end - pages) / pages) * pages;
   for (let size = from - 1; size >= order; size--) {
     const half = block + 2 ** size;
     insert(free[size] as number[], piece >= half ? block : half);
@@ -94,10 +91,9 @@ function zoneOf(frame: number): number {
   return 31 - Math.clz32(frame);
 }
 
-/** The highest (or the lowest) base not above `most`; -1 for none. */
-function fitting(list: number[], most: number, prefers: Preference): number {
+/** The highest base not above `most`; -1 for none. */
+function fitting(list: number[], most: number): number {
   if (list.length === 0) return -1;
-  if (prefers === 'low') return (list[0] as number) <= most ? (list[0] as number) : -1;
   const last = list[list.length - 1] as number;
   if (last <= most) return last;
   const at = position(list, Math.floor(most) + 1);

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { errno } from '../abi/constants.ts';
-import type { Decisions } from './decisions.ts';
-import { data, type Exchange, holes, inListAddress, outListAddress, ram, type Scene, scene, structAddress } from './scene.stage.ts';
+import { data, holes, inListAddress, outListAddress, ram, type Scene, scene, structAddress } from './scene.stage.ts';
 import { typeInvariant } from './state.ts';
 
 const run = (gfn: number, pages: number): number[] => Array.from({ length: pages }, (_, i) => gfn + i);
@@ -149,73 +148,64 @@ describe('a get that succeeds in part', () => {
   });
 });
 
-describe('a get that is decided otherwise', () => {
-  const eight = { in: run(data, 8), out: [holes, holes + 4], outOrder: 2 };
-  const failing = { ...eight, inject: { fail_alloc: 1 } };
-  const bytesAt = (s: Scene, address: bigint, length: number): number[] => [...(s.hypervisor.read(1, address, length) ?? [])];
-
-  it('may return what it has done, and report it from all that it knows', () => {
-    expect(scene({ decisions: { failureRc: (_errno, done) => done } }).get(failing).rc).toBe(4);
-    const all: Decisions['reportedCount'] = (done, { op, rc, nrIn, nrOut, inOrder, outOrder }) =>
-      [done, nrIn, nrOut, BigInt(inOrder), BigInt(outOrder), BigInt(op), BigInt(-rc)].reduce((sum, n) => 100n * sum + n);
-    expect(scene({ decisions: { reportedCount: all } }).get(failing).nr_exchanged).toBe(4080200022612n);
-    const wide = scene({ decisions: { reportedCount: () => 0x0102_0304_0506_0708n } });
-    wide.get(eight);
-    expect(bytesAt(wide, structAddress + 64n, 9)).toEqual([8, 7, 6, 5, 4, 3, 2, 1, 0]);
-  });
-
-  it('may write the count elsewhere, in more bytes or fewer, or not at all', () => {
-    const counted = (countField: Decisions['countField']): number[] => {
-      const s = scene({ decisions: { countField, reportedCount: () => 0x0102_0304_0506_0708n } });
-      s.hypervisor.write(1, structAddress + 72n, Uint8Array.of(9, 9, 9, 9));
-      s.get(eight);
-      return bytesAt(s, structAddress + 60n, 16);
-    };
-    expect(counted((offset) => [offset, 4])).toEqual([0, 0, 0, 0, 8, 7, 6, 5, 0, 0, 0, 0, 9, 9, 9, 9]);
-    expect(counted((offset) => [offset - 4, 8])).toEqual([8, 7, 6, 5, 4, 3, 2, 1, 0, 0, 0, 0, 9, 9, 9, 9]);
-    expect(counted((offset) => [offset, 12])).toEqual([0, 0, 0, 0, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0, 0, 0]);
-    const onSuccess = { writesCount: (rc: number) => rc === 0 };
-    expect([scene({ decisions: onSuccess }).get(eight), scene({ decisions: onSuccess }).get(failing)].map((r) => r.nr_exchanged)).toEqual([
-      8n,
-      0n,
-    ]);
-  });
-
-  it('writes the count where the struct goes on in the next page', () => {
+describe('what is written back', () => {
+  it('is the count, also where the struct goes on in the next page', () => {
     const s = scene();
     s.get({ in: [data], out: [holes] }); // places lists and struct
     s.list(inListAddress, [data + 1]);
     s.list(outListAddress, [holes + 1]);
     const struct = s.hypervisor.read(1, structAddress, 64) as Uint8Array;
     s.hypervisor.write(1, 0x40003fc0n, struct);
-    expect([s.hypervisor.call(1, 26, 0x40003fc0n), bytesAt(s, 0x40004000n, 2), s.mfn(data + 1)]).toEqual([0, [1, 0], null]);
+    expect(s.hypervisor.call(1, 26, 0x40003fc0n)).toBe(0);
+    expect(s.hypervisor.read(1, 0x40004000n, 2)).toEqual(Uint8Array.of(1, 0));
+    expect(s.mfn(data + 1)).toBe(null);
   });
 
-  it('may lose pins by a failure, and by nothing else', () => {
-    const decisions: Partial<Decisions> = { keepsPins: (event) => event !== 'failure' };
-    const s = scene({ decisions });
-    const pins = (): number | undefined => s.hypervisor.state.domains.get(1)?.pins.size;
-    expect([s.get(eight).rc, pins()]).toEqual([0, 8]);
-    expect([s.get({ in: [data + 10], out: [holes + 10], inject: { fail_alloc: 0 } }).rc, pins()]).toEqual([-errno.ENOMEM, 0]);
+  it('is a fault where the list of outputs lies in a page that is given away: its chunk is done and counted', () => {
+    const s = scene();
+    const listPage = Number(outListAddress >> 12n);
+    expect(s.get({ in: [listPage], out: [holes] })).toMatchObject({ rc: -errno.EFAULT, nr_exchanged: 1n });
+    expect([s.mfn(listPage), s.mfn(holes) !== null, typeInvariant(s.hypervisor.state)]).toEqual([null, true, []]);
+    const two = scene();
+    expect(two.get({ in: [listPage - 1], out: [holes, holes + 1], inOrder: 1 })).toMatchObject({ rc: -errno.EFAULT, nr_exchanged: 1n });
+    expect([two.mfn(holes) !== null, two.mfn(holes + 1) !== null]).toEqual([true, true]);
+  });
+});
+
+describe('a chunk', () => {
+  it('need not begin at a multiple of its size', () => {
+    const s = scene();
+    expect(s.get({ in: [data + 1], out: [holes + 1], inOrder: 1, outOrder: 1 }).rc).toBe(0);
+    expect([s.mfn(data + 1), s.mfn(data + 2), s.mfn(holes + 3)]).toEqual([null, null, null]);
+    expect((s.mfn(holes + 2) as number) - (s.mfn(holes + 1) as number)).toBe(1);
   });
 
-  it('may write its struct back, where it still is', () => {
-    const decisions: Partial<Decisions> = { structRewritten: (bytes) => bytes.fill(9, 26, 28) };
-    const s = scene({ decisions });
-    expect([s.get(eight).rc, bytesAt(s, structAddress + 24n, 6)]).toEqual([0, [0xf0, 0x7f, 9, 9, 0, 0]]);
-    expect(scene({ decisions }).get({ in: [ram], out: [holes] }).rc).toBe(-errno.EFAULT);
+  it('has no output beyond the last frame that can be mapped: 40-bit addresses on arm32', () => {
+    const last = 2 ** 28;
+    const arm32 = (out: number, order = 0) => scene({ arch: 'arm32' }).get({ in: [data], out: [out], inOrder: order, outOrder: order }).rc;
+    expect([arm32(last - 1), arm32(last), arm32(last - 2, 1), arm32(last - 1, 1)]).toEqual([0, -errno.EINVAL, 0, -errno.EINVAL]);
   });
 
-  it('may go on after a chunk that failed', () => {
-    const s = scene({ decisions: { afterFailure: 'skip' } });
-    const { rc, nr_exchanged } = s.get({ in: [data, holes + 9, data + 1], out: run(holes, 3) });
-    expect([rc, nr_exchanged, s.mfn(data), s.mfn(data + 1), s.mfn(holes + 1)]).toEqual([0, 2n, null, null, null]);
+  it('has no output that overlaps another of its own, however they are ordered', () => {
+    const outs = (...out: number[]) => scene().get({ in: [data], out, inOrder: 2, outOrder: 1 }).rc;
+    expect([outs(holes, holes + 2), outs(holes + 2, holes)]).toEqual([0, 0]);
+    expect([outs(holes + 1, holes), outs(holes, holes + 1)]).toEqual([-errno.EINVAL, -errno.EINVAL]);
+    const across = scene().get({ in: [data, data + 2], out: [holes, holes + 1], inOrder: 1, outOrder: 1 });
+    expect(across).toMatchObject({ rc: -errno.EINVAL, nr_exchanged: 1n }); // the first chunk has populated a page of it by then
   });
 
-  it('may do what it refuses, once', () => {
-    const s = scene({ decisions: { effectBeforeRefusal: true } });
-    expect(s.get({ ...eight, struct: { out: { domid: 1 } } })).toMatchObject({ rc: -errno.EINVAL, nr_exchanged: 8n });
-    expect([s.mfn(data), s.mfn(holes) !== null]).toEqual([null, true]);
+  it('of a domain that is being torn down is refused, with nothing changed', () => {
+    const s = scene();
+    (s.hypervisor.state.domains.get(1) as { dying: boolean }).dying = true;
+    const out = [holes, holes + 1];
+    expect(s.get({ in: [data, data + 1], out })).toEqual({ rc: -errno.EINVAL, nr_exchanged: 0n, out });
+    expect([s.mfn(data) !== null, typeInvariant(s.hypervisor.state)]).toEqual([true, []]);
+  });
+
+  it('that finds memory for some of its outputs gives it back', () => {
+    const s = scene({ free: { low: 0, high: 3 } });
+    expect(s.get({ in: [data], out: [holes, holes + 2], inOrder: 2, outOrder: 1 })).toMatchObject({ rc: -errno.ENOMEM, nr_exchanged: 0n });
+    expect([s.hypervisor.pages(1), typeInvariant(s.hypervisor.state)]).toEqual([64, []]);
   });
 });
 
@@ -244,32 +234,9 @@ describe('preemption', () => {
     expect({ rc, nr_exchanged }).toEqual({ rc: -errno.ENOMEM, nr_exchanged: 2n });
   });
 
-  it('loses the tail of the pins where the continuation is issued as the plain exchange', () => {
-    const s = scene({ decisions: { continuationOp: () => 11 } });
-    expect(s.get({ in: run(data, 3), out: run(data, 3), inject: { preempt: 1 } }).rc).toBe(0);
-    expect(run(data, 3).map((g) => s.stays(g))).toEqual([true, false, false]);
-  });
-
-  const losing = (preempt: number, exchange: Exchange): number[] => {
-    const s = scene({ decisions: { keepsPins: (event) => event !== 'preemption' } });
-    expect(s.get({ ...exchange, inject: { preempt } }).rc).toBe(0);
-    return [...(s.hypervisor.state.domains.get(1)?.pins ?? [])].sort();
-  };
-
-  it('comes between chunks, and not after the last', () => {
-    const singles = { in: run(data, 4), out: run(holes, 4) };
-    expect([1, 2, 3, 4, 5].map((preempt) => losing(preempt, singles).length)).toEqual([1, 2, 1, 4, 4]);
-    const fours = { in: run(data, 12), out: [holes, holes + 4, holes + 8], outOrder: 2 };
-    expect([1, 4, 5, 8, 9].map((preempt) => losing(preempt, fours).length)).toEqual([4, 4, 4, 4, 12]);
-    expect(losing(1, fours)).toEqual(run(holes + 8, 4));
-  });
-
-  it('is over some time, also where each continuation begins again', () => {
-    const decisions: Partial<Decisions> = { resumesAt: () => 0, inputUnmapped: 0, outputPopulated: 0, pinRefuses: () => 0 };
-    const s = scene({ decisions });
-    const again = { in: run(data, 4), out: run(holes, 4), inject: { preempt: 1 } };
-    expect(s.get(again)).toMatchObject({ rc: 0, nr_exchanged: 4n });
-    expect(typeInvariant(s.hypervisor.state)).toEqual([]);
+  it.each([0, -1])('after each %i input extents is none', (preempt) => {
+    const s = scene();
+    expect(s.get({ in: run(data, 4), out: run(holes, 4), inject: { preempt } })).toMatchObject({ rc: 0, nr_exchanged: 4n });
   });
 
   it('faults where the struct lies in a page that was given away', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DOMID, errno } from '../abi/constants.ts';
-import { data, type Exchange, holes, inListAddress, outListAddress, type Setting, scene, structAddress } from './scene.stage.ts';
-import { exactKey } from './state.ts';
+import { strict } from './freedoms.ts';
+import { data, type Exchange, holes, inListAddress, machineOf, outListAddress, type Setting, scene, structAddress } from './scene.stage.ts';
 
 const one = { in: [data], out: [data] };
 const u64 = 2n ** 64n;
@@ -9,10 +9,10 @@ const u64 = 2n ** 64n;
 /** A refusal leaves machine and memory as they were; what the struct's nr_exchanged held included. */
 function expectRefusal(exchange: Exchange, rc: number, setting: Setting = {}): void {
   const s = scene(setting);
-  const before = exactKey(s.hypervisor.state);
+  const before = machineOf(s.hypervisor.state);
   const result = s.get(exchange);
   expect(result).toEqual({ rc, nr_exchanged: exchange.struct?.nr_exchanged ?? 0n, out: exchange.out });
-  expect(exactKey(s.hypervisor.state)).toBe(before);
+  expect(machineOf(s.hypervisor.state)).toEqual(before);
 }
 
 describe('a get is refused', () => {
@@ -38,7 +38,9 @@ describe('a get is refused', () => {
     // equal modulo 2^64 is not equal
     const wrapped = { in: { nr_extents: u64 / 2n, extent_order: 1 }, out: { nr_extents: 0n } };
     expectRefusal({ in: [], out: [], struct: wrapped }, -errno.EINVAL);
-    expectRefusal({ in: [], out: [], struct: wrapped }, -errno.EINVAL, { decisions: { maxExtents: u64 } });
+    expectRefusal({ in: [], out: [], struct: wrapped }, -errno.EINVAL, {
+      freedoms: { 'more-limits': { ...strict['more-limits'], max_extents: u64 } },
+    });
     // nor is equal modulo 2^32
     const narrow = { in: { nr_extents: 2n ** 23n, extent_order: 9 }, out: { nr_extents: 0n } };
     expectRefusal({ in: [], out: [], struct: narrow }, -errno.EINVAL);
@@ -68,7 +70,7 @@ describe('a get is refused', () => {
     expectRefusal({ in: [data, data + 1], out: [data, data + 1], struct: { nr_exchanged: 1n } }, -errno.EINVAL);
     expectRefusal({ ...one, struct: { nr_exchanged: 2n } }, -errno.EINVAL);
     expectRefusal({ ...one, struct: { nr_exchanged: u64 - 1n } }, -errno.EINVAL);
-    const resuming = scene({ decisions: { countNotZero: 0 } });
+    const resuming = scene({ freedoms: { 'count-not-zero': 'resumed' } });
     const { rc, nr_exchanged, out } = resuming.get({ in: [data, data + 1], out: [7, data + 1], struct: { nr_exchanged: 1n } });
     expect([rc, nr_exchanged, out]).toEqual([0, 2n, [7, resuming.mfn(data + 1)]]);
   });
@@ -129,7 +131,7 @@ describe('memory that is not there', () => {
       nr_exchanged: 0n,
       out: [holes, holes + 1],
     });
-    const later = scene({ decisions: { listUnmapped: 0 } });
+    const later = scene({ freedoms: { 'bad-list': 'part-way' } });
     later.list(lastEntry, [data]);
     const cut = later.get({ in: [data, data + 1], out: [holes, holes + 1], struct: { in: { extent_start: lastEntry } } });
     expect(cut).toEqual({ rc: -errno.EFAULT, nr_exchanged: 1n, out: [later.mfn(holes), holes + 1] });
@@ -151,7 +153,7 @@ describe('memory that is not there', () => {
   it('is not meant by the upper half of a handle on arm32, or faults', () => {
     const dirty = { in: { extent_start: inListAddress + (0xdeadn << 32n) }, out: { extent_start: outListAddress + (1n << 32n) } };
     expect(scene({ arch: 'arm32' }).get({ ...one, struct: dirty }).rc).toBe(0);
-    expectRefusal({ ...one, struct: dirty }, -errno.EFAULT, { arch: 'arm32', decisions: { dirtyHandle: errno.EFAULT } });
+    expectRefusal({ ...one, struct: dirty }, -errno.EFAULT, { arch: 'arm32', freedoms: { 'dirty-handle': 'refused' } });
     expectRefusal({ ...one, struct: dirty }, -errno.EFAULT, { arch: 'arm64' });
   });
 

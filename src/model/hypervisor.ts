@@ -1,23 +1,14 @@
-import type { Decisions } from './decisions.ts';
-import { memoryOp } from './memory-op.ts';
+import type { ChangedRange, Inject, World } from '../guest/world.ts';
+import { type MemoryOpOf, memoryOp } from './memory-op.ts';
 import { at, churn, readBytes, writeBytes } from './p2m.ts';
-import { type ProfileName, profiles } from './profiles.ts';
-import type { Inject } from './request.ts';
 import { domainOf, type State } from './state.ts';
-import { buildWorld, type World } from './world.ts';
-
-/** A range of guest-physical addresses, `length` in bytes. */
-export interface ChangedRange {
-  readonly address: bigint;
-  readonly length: number;
-}
+import { buildWorld } from './world.ts';
 
 /**
  * An implementation under test, in process: the operations of the implementation protocol, section 1. A domid or a world that
  * does not exist is a `RangeError`; a hypercall is only ever refused by its negative return code.
  */
 export interface Hypervisor {
-  readonly decisions: Decisions;
   /** The machine as it stands; assigning one (a clone, say) goes on from there. */
   state: State;
   /** Forgets everything and builds this world. */
@@ -40,12 +31,10 @@ export interface Hypervisor {
 
 const emptyWorld: World = { arch: 'arm64', domains: [], free: { low: 0, high: 0 } };
 
-/** A hypervisor that takes these decisions, and for the rest those of the profile. It starts with an empty world. */
-export function createHypervisor(decisions: Partial<Decisions> = {}, profile: ProfileName = 'strict'): Hypervisor {
-  const d: Decisions = { ...profiles[profile], ...decisions };
+/** A hypervisor that answers memory_op so; the strict model unless another is given. It starts with an empty world. */
+export function createHypervisor(answer: MemoryOpOf = memoryOp): Hypervisor {
   let state = buildWorld(emptyWorld);
   return {
-    decisions: d,
     get state() {
       return state;
     },
@@ -55,17 +44,9 @@ export function createHypervisor(decisions: Partial<Decisions> = {}, profile: Pr
     reset(world) {
       state = buildWorld(world);
     },
-    write(domid, address, bytes) {
-      const domain = domainOf(state, domid);
-      const to = at(address);
-      const written = writeBytes(state, domain, to, bytes);
-      if (written && !d.keepsPins('write')) {
-        for (let page = 0; page * 4096 < to.offset + bytes.length; page++) domain.pins.delete(to.page + page);
-      }
-      return written;
-    },
+    write: (domid, address, bytes) => writeBytes(state, domainOf(state, domid), at(address), bytes),
     read: (domid, address, length) => readBytes(state, domainOf(state, domid), at(address), length)?.slice(),
-    call: (domid, cmd, arg, inject) => memoryOp(state, { domid, cmd, arg, inject }, d),
+    call: (domid, cmd, arg, inject) => answer(state, { domid, cmd, arg, inject }),
     translate(domid, gfn, pages) {
       const { p2m } = domainOf(state, domid);
       const mfns: (bigint | null)[] = [];
@@ -76,7 +57,7 @@ export function createHypervisor(decisions: Partial<Decisions> = {}, profile: Pr
       return mfns;
     },
     churn(domid, gfn, pages) {
-      churn(state, domainOf(state, domid), Number(gfn), pages, d);
+      churn(state, domainOf(state, domid), Number(gfn), pages);
     },
     pages: (domid) => domainOf(state, domid).owned.size,
     changes(domid) {

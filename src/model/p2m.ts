@@ -1,8 +1,7 @@
-import { type Arch, arches } from '../abi/arch.ts';
+import type { Arch } from '../abi/arch.ts';
 import { PAGE_SIZE } from '../abi/constants.ts';
 import { newPage } from '../guest/page.ts';
 import { release, take } from './allocator.ts';
-import type { Decisions } from './decisions.ts';
 import type { Domain, State } from './state.ts';
 
 /** A guest address, split so that every part is an exact number. */
@@ -19,11 +18,6 @@ export function at(address: bigint): At {
   word.setBigUint64(0, BigInt.asUintN(64, address), true);
   const low = word.getUint32(0, true);
   return { page: word.getUint32(4, true) * 2 ** 20 + (low >>> 12), offset: low & 0xfff };
-}
-
-/** Pages that a pointer of this architecture can reach; from there on addresses wrap. */
-export function pagesReached(arch: Arch): number {
-  return arches[arch].pointer === 4 ? 2 ** 20 : 2 ** 52;
 }
 
 /** The gfns that can be mapped: 40-bit guest-physical addresses under LPAE, 36-bit under PAE, whatever 64 bits hold elsewhere. */
@@ -46,44 +40,36 @@ export function unmapPage(domain: Domain, gfn: number): void {
 }
 
 /** Gives a frame back to the allocator, cleared. */
-export function releaseFrame(state: State, mfn: number, d: Decisions): void {
-  if (d.scrubs) state.content.delete(mfn);
+export function releaseFrame(state: State, mfn: number): void {
+  state.content.delete(mfn);
   release(state.free, mfn);
 }
 
 /**
  * What sharing, paging and migration do: each mapped page gets another frame with the same content if there is a free one.
- * "it's guaranteed that their p2m mapping won't be changed until explicitly unpinned": a pinned page is left alone.
+ * "it's guaranteed that their p2m mapping won't be changed until explicitly "unpinned"": a pinned page is left alone.
  */
-export function churn(state: State, domain: Domain, gfn: number, pages: number, d: Decisions): void {
-  if (!d.keepsPins('churn')) domain.pins.clear();
-  const move = (page: number, old: number): void => {
-    if (d.churnSkips(domain.pins.has(page))) return;
-    const found = take(state.free, 0, Number.POSITIVE_INFINITY, d.prefers);
-    if (found === undefined) return;
-    movePage(state, domain, page, old, found, d);
-  };
-  if (pages > domain.p2m.size) {
-    const inRange = [...domain.p2m].filter(([page]) => page >= gfn && page - gfn < pages);
-    for (const [page, old] of inRange) move(page, old);
-    return;
-  }
-  for (let page = gfn; page < gfn + pages; page++) {
+export function churn(state: State, domain: Domain, gfn: number, pages: number): void {
+  const isFew = pages <= domain.p2m.size;
+  const inRange = isFew
+    ? Array.from({ length: pages }, (_, i) => gfn + i)
+    : [...domain.p2m.keys()].filter((page) => page >= gfn && page - gfn < pages);
+  for (const page of inRange) {
     const old = domain.p2m.get(page);
-    if (old !== undefined) move(page, old);
+    if (old === undefined || domain.pins.has(page)) continue; // get-pinned
+    const found = take(state.free, 0, Number.POSITIVE_INFINITY);
+    if (found !== undefined) movePage(state, domain, page, old, found);
   }
 }
 
 /** Puts a page on another frame, which was just taken from the allocator, and frees the old one. */
-export function movePage(state: State, domain: Domain, gfn: number, from: number, to: number, d: Decisions): void {
+function movePage(state: State, domain: Domain, gfn: number, from: number, to: number): void {
   const bytes = state.content.get(from);
   domain.p2m.set(gfn, to);
   domain.owned.delete(from);
   domain.owned.add(to);
-  if (!d.churnKeepsContent) domain.changed.pages.add(gfn);
-  else if (bytes) state.content.set(to, d.scrubs ? bytes : bytes.slice());
-  else state.content.delete(to);
-  releaseFrame(state, from, d);
+  if (bytes) state.content.set(to, bytes); // put-keeps-pages
+  releaseFrame(state, from);
 }
 
 /**
@@ -92,12 +78,11 @@ export function movePage(state: State, domain: Domain, gfn: number, from: number
  */
 export function readBytes(state: State, domain: Domain, from: At, length: number): Uint8Array | undefined {
   if (from.offset + length <= PAGE_SIZE) return pageBytes(state, domain, from.page)?.subarray(from.offset, from.offset + length);
+  if (!isMapped(domain, from, length)) return undefined;
   const bytes = new Uint8Array(length);
   for (let done = 0, { page, offset } = from; done < length; page++, offset = 0) {
-    const held = pageBytes(state, domain, page);
-    if (!held) return undefined;
     const part = Math.min(PAGE_SIZE - offset, length - done);
-    bytes.set(held.subarray(offset, offset + part), done);
+    bytes.set((pageBytes(state, domain, page) as Uint8Array).subarray(offset, offset + part), done);
     done += part;
   }
   return bytes;
@@ -152,7 +137,8 @@ function frameBytes(state: State, mfn: number): Uint8Array {
   return bytes;
 }
 
-function isMapped(domain: Domain, from: At, length: number): boolean {
+/** Does a range of addresses lie wholly in guest memory? */
+export function isMapped(domain: Domain, from: At, length: number): boolean {
   const pages = Math.ceil((from.offset + length) / PAGE_SIZE);
   for (let i = 0; i < pages; i++) if (!domain.p2m.has(from.page + i)) return false;
   return true;

@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { DOMID, errno } from '../abi/constants.ts';
-import type { Decisions } from './decisions.ts';
-import { data, holes, inListAddress, ram, type Scene, type Setting, scene, structAddress } from './scene.stage.ts';
-import { exactKey, typeInvariant } from './state.ts';
+import { data, holes, inListAddress, machineOf, ram, type Scene, type Setting, scene } from './scene.stage.ts';
+import { typeInvariant } from './state.ts';
 
 const run = (gfn: number, pages: number): number[] => Array.from({ length: pages }, (_, i) => gfn + i);
 
@@ -59,9 +58,9 @@ describe('a put', () => {
   ])('that lists %s changes nothing', (_, gfns) => {
     const s = pinnedScene();
     const listed = gfns(s);
-    const before = exactKey(s.hypervisor.state);
+    const before = machineOf(s.hypervisor.state);
     expect(s.put(listed, 2)).toBe(-errno.EINVAL);
-    expect(exactKey(s.hypervisor.state)).toBe(before);
+    expect(machineOf(s.hypervisor.state)).toEqual(before);
   });
 
   it('is over for good: the second one finds nothing pinned', () => {
@@ -109,137 +108,6 @@ describe('a put', () => {
     expect(s.put([data], 0, { domid: 2 })).toBe(0);
     expect(s.put([data], 0, { domid: 1, from: 2 })).toBe(-errno.EPERM);
   });
-
-  it('with variants: a page that is not pinned is welcome; a prefix is put', () => {
-    const welcome = pinnedScene({ decisions: { putUnpinned: 0, putTwice: 0 } });
-    expect(welcome.put([holes, data, holes], 2)).toBe(0);
-    expect(welcome.put([holes + 20], 9)).toBe(0);
-    const prefix = pinnedScene({ decisions: { putAllOrNothing: false } });
-    expect(prefix.put([holes, data], 2)).toBe(-errno.EINVAL);
-    expect(staying(prefix).slice(0, 5)).toEqual([false, false, false, false, true]);
-  });
-});
-
-describe('a put that is decided otherwise', () => {
-  const pinned = (s: Scene): number[] => [...(s.hypervisor.state.domains.get(1)?.pins ?? [])].map((g) => g - holes).sort((a, b) => a - b);
-  const left = (decisions: Partial<Decisions>, gfns: number[], order = 0, other: Parameters<Scene['put']>[2] = {}): [number, number[]] => {
-    const s = pinnedScene({ decisions });
-    return [s.put(gfns, order, other), pinned(s)];
-  };
-  const { EXDEV, ENOENT, EFAULT, EINVAL } = errno;
-  const whole = run(0, 8);
-
-  it('may mind where an extent begins', () => {
-    expect(left({}, [holes + 1], 1)).toEqual([0, [0, 3, 4, 5, 6, 7]]);
-    expect(left({ misaligned: EXDEV }, [holes + 1], 1)).toEqual([-EXDEV, whole]);
-    expect(left({ misaligned: EXDEV }, [holes + 2, holes + 5], 1)).toEqual([-EXDEV, whole]);
-    expect(left({ misaligned: EXDEV }, [holes + 2], 1)).toEqual([0, [0, 1, 4, 5, 6, 7]]);
-    expect(left({ misaligned: EXDEV, putAllOrNothing: false }, [holes + 2, holes + 5, holes], 1)).toEqual([-EXDEV, [0, 1, 4, 5, 6, 7]]);
-  });
-
-  it('says which page it minds: one that is not pinned, or one listed twice', () => {
-    const decisions: Partial<Decisions> = { putUnpinned: EXDEV, putTwice: ENOENT };
-    expect(left(decisions, [holes, data])).toEqual([-EXDEV, whole]);
-    expect(left(decisions, [holes, holes + 1, holes])).toEqual([-ENOENT, whole]);
-    expect(left({ putUnpinned: 0 }, [holes, data, holes + 7])).toEqual([0, [1, 2, 3, 4, 5, 6]]);
-    expect(left({ putTwice: 0 }, [holes, holes, holes + 7])).toEqual([0, [1, 2, 3, 4, 5, 6]]);
-    expect(left({ putTwice: 0 }, [holes, data])).toEqual([-EINVAL, whole]);
-    expect(left({ putUnpinned: 0 }, [holes + 6], 4)).toEqual([0, run(0, 6)]); // RAM ends in the midst of it
-  });
-
-  it('may stop half-way', () => {
-    expect(left({ putAllOrNothing: false }, [holes, holes + 3, data, holes + 5])).toEqual([-EINVAL, [1, 2, 4, 5, 6, 7]]);
-    const cut = { extent_start: 0x4003fff8n, nr_extents: 2n }; // RAM ends behind the first entry
-    for (const [putAllOrNothing, pins] of [
-      [true, whole],
-      [false, run(1, 7)],
-    ] as const) {
-      const s = pinnedScene({ decisions: { putAllOrNothing, listUnmapped: 0 } });
-      s.list(0x4003fff8n, [holes]);
-      expect([s.put([], 0, cut), pinned(s)]).toEqual([-EFAULT, pins]);
-      s.list(0x4003fff8n, [data]); // what comes first is said
-      expect([s.put([], 0, cut), pinned(s)]).toEqual([-EINVAL, pins]);
-    }
-  });
-
-  it('may reach too far, or not far enough', () => {
-    const reach = (from: number, to: number, order = 1) => left({ putReach: () => [from, to] }, [holes + 2], order);
-    expect(reach(0, 2)).toEqual([0, [0, 1, 4, 5, 6, 7]]);
-    expect(reach(0, 3)).toEqual([0, [0, 1, 5, 6, 7]]);
-    expect(reach(-1, 2)).toEqual([0, [0, 4, 5, 6, 7]]);
-    expect(reach(-2, 4)).toEqual([0, [6, 7]]);
-    expect(reach(1, 2)).toEqual([0, [0, 1, 2, 4, 5, 6, 7]]);
-    expect(reach(0, 1)).toEqual([0, [0, 1, 3, 4, 5, 6, 7]]);
-    expect(reach(1, 3, 2)).toEqual([0, [0, 1, 2, 5, 6, 7]]);
-    expect(reach(2, 2)).toEqual([0, whole]);
-    const beside = pinnedScene({ decisions: { putReach: (pages) => [0, pages === 1 ? 1 : 0] } });
-    expect([beside.put([holes + 4]), beside.put([holes + 2], 1), pinned(beside)]).toEqual([0, 0, [0, 1, 2, 3, 5, 6, 7]]);
-    expect(left({ putReach: () => [0, 1], putUnpinned: 0 }, [holes + 6], 2)).toEqual([0, [0, 1, 2, 3, 4, 5, 7]]); // no pin on a hole
-  });
-
-  it('may take an entry for a machine frame', () => {
-    const s = pinnedScene({ decisions: { putTarget: (entry, gfnOfFrame) => gfnOfFrame() ?? entry } });
-    const [frame] = s.frames as [number];
-    expect([s.put([frame + 1, holes + 3]), pinned(s)]).toEqual([0, [0, 2, 4, 5, 6, 7]]);
-  });
-
-  it('may unmap, free, move or clear the pages', () => {
-    const outcome = (putEffect: Decisions['putEffect']) => {
-      const s = pinnedScene({ decisions: { putEffect } });
-      for (const g of run(holes, 4)) s.mark(g, 7);
-      const old = run(holes, 4).map((g) => s.mfn(g));
-      s.hypervisor.changes(1);
-      expect(s.put([holes + 1], 1)).toBe(0);
-      const now = run(holes, 4).map((g, i) => (s.mfn(g) === null ? 'gone' : s.mfn(g) === old[i] ? 'stayed' : 'moved'));
-      return [
-        now,
-        s.hypervisor.pages(1),
-        run(holes, 4).map((g) => s.marked(g)),
-        s.hypervisor.changes(1).length,
-        typeInvariant(s.hypervisor.state),
-      ];
-    };
-    const stayed = ['stayed', 'stayed', 'stayed', 'stayed'];
-    expect(outcome('nothing')).toEqual([stayed, 64, [7, 7, 7, 7], 0, []]);
-    expect(outcome('unmaps')).toEqual([['stayed', 'gone', 'gone', 'stayed'], 64, [7, undefined, undefined, 7], 2, []]);
-    expect(outcome('frees')).toEqual([['stayed', 'gone', 'gone', 'stayed'], 62, [7, undefined, undefined, 7], 2, []]);
-    expect(outcome('moves')).toEqual([['stayed', 'moved', 'moved', 'stayed'], 64, [7, 7, 7, 7], 0, []]);
-    expect(outcome('clears')).toEqual([stayed, 64, [7, 0, 0, 7], 2, []]);
-    for (const putEffect of ['unmaps', 'frees', 'moves', 'clears'] as const) {
-      const s = pinnedScene({ decisions: { putEffect, putUnpinned: 0 } });
-      expect([s.put([holes + 20, holes + 7], 1), typeInvariant(s.hypervisor.state)]).toEqual([0, []]);
-      const two = pinnedScene({ decisions: { putEffect } });
-      expect([two.put([holes + 3, holes], 0, { inject: { preempt: 1 } }), pinned(two)]).toEqual([0, [1, 2, 4, 5, 6, 7]]);
-    }
-    const full = pinnedScene({ decisions: { putEffect: 'moves' }, free: { low: 8, high: 0 } });
-    for (const block of full.hypervisor.state.free) block.length = 0;
-    expect([full.put([holes]), full.mfn(holes)]).toEqual([0, full.frames[0]]);
-  });
-
-  it('may go on elsewhere after a preemption, or lose pins by it', () => {
-    const singles = run(holes, 5);
-    const preempted = (decisions: Partial<Decisions>, preempt: number) => left(decisions, singles, 0, { inject: { preempt } });
-    expect([1, 2, 4, 5, 6].map((preempt) => preempted({}, preempt))).toEqual(Array(5).fill([0, [5, 6, 7]]));
-    expect(preempted({ resumesAt: (cursor, op) => (op === 27 ? cursor + 1 : cursor) }, 2)).toEqual([0, [2, 5, 6, 7]]);
-    expect(preempted({ resumesAt: (cursor, op) => (op === 27 ? 99 : cursor) }, 2)).toEqual([0, [2, 3, 4, 5, 6, 7]]);
-    expect(preempted({ resumesAt: () => 0 }, 2)).toEqual([0, [5, 6, 7]]); // never back
-    const loses: Partial<Decisions> = { keepsPins: (event) => event !== 'preemption', putUnpinned: 0 };
-    expect([preempted(loses, 4), preempted(loses, 5)]).toEqual([
-      [0, []],
-      [0, [5, 6, 7]],
-    ]);
-    expect(preempted({ preemptsAfter: () => 0, ...loses }, 1)).toEqual([0, [5, 6, 7]]);
-    expect(preempted({ preemptsAfter: () => 1.5, ...loses }, 1)).toEqual([0, []]);
-  });
-
-  it('may write its struct back', () => {
-    const s = pinnedScene({ decisions: { structRewritten: (bytes) => bytes.fill(9, 26, 28) } });
-    expect(s.put([holes])).toBe(0);
-    expect([...(s.hypervisor.read(1, structAddress + 24n, 6) ?? [])]).toEqual([0xf0, 0x7f, 9, 9, 0, 0]);
-    s.hypervisor.changes(1);
-    expect(s.put([data])).toBe(-EINVAL);
-    expect(s.hypervisor.changes(1)).toEqual([{ address: structAddress, length: 32 }]);
-  });
 });
 
 describe('the neighbours of a pin', () => {
@@ -250,24 +118,6 @@ describe('the neighbours of a pin', () => {
     expect(s.put([data + 24], 2, { cmd: 1 })).toBe(1);
     expect(s.put([data + 20, holes + 3], 0, { cmd: 6 })).toBe(1);
     expect(staying(s)).toEqual(all(true));
-  });
-
-  it('under the lenient profile it can, and the pin goes with the mapping', () => {
-    const s = pinnedScene({ profile: 'lenient' });
-    expect(s.put([holes], 0, { cmd: 1 })).toBe(1);
-    expect(s.get({ in: [holes + 1], out: [holes + 1], op: 11 }).rc).toBe(0);
-    expect(s.get({ in: [holes + 2], out: [holes + 2] }).rc).toBe(0);
-    expect(run(holes, 8).map((g) => s.hypervisor.state.domains.get(1)?.pins.has(g))).toEqual([
-      false,
-      false,
-      true,
-      true,
-      true,
-      true,
-      true,
-      true,
-    ]);
-    expect(typeInvariant(s.hypervisor.state)).toEqual([]);
   });
 
   it('churn gives pages another frame and keeps their content, but for pinned ones', () => {

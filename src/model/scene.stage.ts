@@ -2,16 +2,19 @@ import type { Arch } from '../abi/arch.ts';
 import { DOMID } from '../abi/constants.ts';
 import type { XenGetDmaBuf, XenMemoryReservation } from '../abi/values.ts';
 import { codecFor } from '../codec/codec.ts';
-import type { Decisions } from './decisions.ts';
+import type { DomainPlan, Inject, World } from '../guest/world.ts';
+import type { Freedoms } from './freedoms.ts';
 import { createHypervisor, type Hypervisor } from './hypervisor.ts';
-import type { ProfileName } from './profiles.ts';
-import type { Inject } from './request.ts';
-import type { World } from './world.ts';
+import { type MemoryOpOf, modelWith } from './memory-op.ts';
+import type { State } from './state.ts';
 
 /** What a scene starts from; the rest is one unprivileged arm64 guest, domid 1, with 64 pages of RAM, 64 holes, 64 + 64 free frames. */
-export interface Setting extends Partial<World> {
-  readonly profile?: ProfileName;
-  readonly decisions?: Partial<Decisions>;
+export interface Setting extends Partial<Omit<World, 'domains'>> {
+  readonly domains?: readonly (Omit<DomainPlan, 'holes'> & Partial<DomainPlan>)[];
+  /** Readings of open points that are not the strict model's. */
+  readonly freedoms?: Partial<Freedoms>;
+  /** What is behind the hypercall's door, if not the strict model. */
+  readonly answer?: MemoryOpOf;
 }
 
 /** A call in plain words: gfns in, gfns out, and whatever differs from the usual. */
@@ -60,11 +63,11 @@ export interface Scene {
 }
 
 /** Sets a scene. */
-export function scene({ decisions = {}, profile = 'strict', ...world }: Setting = {}): Scene {
-  const hypervisor = createHypervisor(decisions, profile);
+export function scene({ freedoms = {}, answer, domains, ...world }: Setting = {}): Scene {
+  const hypervisor = createHypervisor(answer ?? modelWith(freedoms));
   const arch: Arch = world.arch ?? 'arm64';
   const one = { domid: 1, privileged: false, ram: [{ gfn: BigInt(ram), pages: 64 }], holes: [{ gfn: BigInt(holes), pages: 64 }] };
-  hypervisor.reset({ arch, domains: [one], free: { low: 64, high: 64 }, ...world });
+  hypervisor.reset({ arch, domains: domains?.map((domain) => ({ holes: [], ...domain })) ?? [one], free: { low: 64, high: 64 }, ...world });
   const codecs = codecFor(arch);
   const reservation = (extent_start: bigint, nr: number, extent_order: number): XenMemoryReservation => ({
     extent_start,
@@ -121,4 +124,12 @@ export function scene({ decisions = {}, profile = 'strict', ...world }: Setting 
       return mfn(gfn) === before;
     },
   };
+}
+
+/** What is mapped, pinned, owned and free, as a value that stays: all of a state but what pages hold and what has changed in them. */
+export function machineOf({ domains, free }: State): object {
+  const guests = [...domains.values()].map(({ domid, p2m, pins, owned, unaddressed }) => {
+    return { domid, p2m: new Map(p2m), pins: new Set(pins), owned: new Set(owned), unaddressed };
+  });
+  return { guests, free: structuredClone(free) };
 }

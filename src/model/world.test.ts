@@ -1,15 +1,16 @@
 import { describe, expect, it } from 'vitest';
+import type { DomainPlan, World } from '../guest/world.ts';
 import { blocksOf } from './allocator.ts';
 import { createHypervisor } from './hypervisor.ts';
-import { canonicalKey, type Domain, exactKey, typeInvariant } from './state.ts';
-import { buildWorld, type DomainWish, type World } from './world.ts';
+import { type Domain, typeInvariant } from './state.ts';
+import { buildWorld } from './world.ts';
 
-const world = (domains: DomainWish[], free = { low: 0, high: 0 }): World => ({ arch: 'arm64', domains, free });
-const guest = (domid: number, gfn: bigint, pages: number, holes?: DomainWish['holes']): DomainWish => ({
+const world = (domains: DomainPlan[], free = { low: 0, high: 0 }): World => ({ arch: 'arm64', domains, free });
+const guest = (domid: number, gfn: bigint, pages: number, holes: DomainPlan['holes'] = []): DomainPlan => ({
   domid,
   privileged: false,
   ram: [{ gfn, pages }],
-  ...(holes && { holes }),
+  holes,
 });
 const domain = (built: ReturnType<typeof buildWorld>, domid: number): Domain => built.domains.get(domid) as Domain;
 
@@ -102,22 +103,6 @@ describe('a hypervisor', () => {
     expect(h.changes(1)).toEqual([]);
   });
 
-  it('may lose the pins of pages that the guest writes, those that it touches', () => {
-    const pins = (address: bigint, length: number, keeps = false): number[] => {
-      const h = createHypervisor({ keepsPins: (event) => keeps || event !== 'write' });
-      h.reset(world([guest(1, 0x40n, 8)]));
-      for (let gfn = 0x40; gfn < 0x48; gfn++) domain(h.state, 1).pins.add(gfn);
-      h.write(1, address, new Uint8Array(length));
-      return [...domain(h.state, 1).pins].map((gfn) => gfn - 0x40);
-    };
-    expect(pins(0x41000n, 4096)).toEqual([0, 2, 3, 4, 5, 6, 7]);
-    expect(pins(0x41000n, 4097)).toEqual([0, 3, 4, 5, 6, 7]);
-    expect(pins(0x41fffn, 2)).toEqual([0, 3, 4, 5, 6, 7]);
-    expect(pins(0x41ffen, 2)).toEqual([0, 2, 3, 4, 5, 6, 7]);
-    expect(pins(0x47fffn, 2)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]); // a fault: nothing was written
-    expect(pins(0x41000n, 1, true)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
-  });
-
   it('gives copies of what it is asked to read, and translates page by page', () => {
     const h = createHypervisor();
     h.reset(world([guest(1, 0x40n, 2)]));
@@ -126,33 +111,5 @@ describe('a hypervisor', () => {
     expect(h.read(1, 0x40000n, 1)).toEqual(Uint8Array.of(0));
     expect(h.translate(1, 0x3fn, 4)).toEqual([null, 0x800000n, 0xa0000n, null]);
     expect([h.translate(1, 0x40n, 0), h.pages(1)]).toEqual([[], 2]);
-  });
-});
-
-describe('the key of a state', () => {
-  const built = () => buildWorld(world([guest(2, 0x40n, 2), guest(1, 0x40n, 1)], { low: 1, high: 2 }));
-
-  it('names domains, pages in order, frames by half and as they are met, pins, and what is free', () => {
-    const state = built();
-    // Two of the three pages are high: 0x40 of domain 2, and domain 1's.
-    expect(canonicalKey(state)).toBe('1:64h0 ;2:64h1 65l2 ;1/2');
-    domain(state, 2).pins.add(0x41);
-    domain(state, 1).pins.add(0x99);
-    domain(state, 1).unaddressed = 3;
-    domain(state, 2).dying = true;
-    expect(canonicalKey(state)).toBe('1:64h0 +3?153;2†:64h1 65l2!;1/2');
-    const [gfn, mfn] = [...domain(state, 2).p2m][0] as [number, number];
-    domain(state, 2).p2m.delete(gfn);
-    domain(state, 2).p2m.set(gfn, mfn); // the order in which pages came does not matter
-    domain(state, 1).p2m.set(0x41, mfn);
-    expect(canonicalKey(state)).toBe('1:64h0 65h1 +3?153;2†:64h1 65l2!;1/2');
-  });
-
-  it('with its very frames has owners and free blocks too', () => {
-    const state = built();
-    expect(exactKey(state)).toBe(`1:64=8388608 +8388608;2:64=8388609 65=655360 +655360,8388609;524288|1048576${'|'.repeat(17)}`);
-    domain(state, 2).pins.add(0x41);
-    domain(state, 1).dying = true;
-    expect(exactKey(state)).toBe(`1†:64=8388608 +8388608;2:64=8388609 65=655360!+655360,8388609;524288|1048576${'|'.repeat(17)}`);
   });
 });

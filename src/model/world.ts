@@ -1,31 +1,7 @@
-import type { Arch } from '../abi/arch.ts';
 import { DOMID } from '../abi/constants.ts';
+import type { PageRun, World } from '../guest/world.ts';
 import { emptyFreeLists, FRAMES_BELOW_4G, releaseRun } from './allocator.ts';
 import { type Domain, emptyDomain, type State } from './state.ts';
-
-/** A run of guest pages. */
-export interface PageRun {
-  readonly gfn: bigint;
-  readonly pages: number;
-}
-
-/** A guest to build. */
-export interface DomainWish {
-  readonly domid: number;
-  readonly privileged: boolean;
-  /** Zeroed RAM. */
-  readonly ram: readonly PageRun[];
-  /** Unmapped gfns that calls may populate; they count towards the domain's allowance. */
-  readonly holes?: readonly PageRun[];
-}
-
-/** The world that a `reset` request of the implementation protocol asks for. */
-export interface World {
-  readonly arch: Arch;
-  readonly domains: readonly DomainWish[];
-  /** Frames left to allocate below and above 4 GiB; honoured exactly. */
-  readonly free: { readonly low: number; readonly high: number };
-}
 
 /** Where things lie in machine memory, in frames. More pages than fit are more than any test needs: such a wish is a mistake. */
 const freeLow = { middle: 0x80000, most: 0x40000 };
@@ -59,7 +35,7 @@ export function buildWorld(world: World): State {
     if (!Number.isInteger(wish.domid) || wish.domid < 0 || wish.domid >= DOMID.FIRST_RESERVED || domains.has(wish.domid)) {
       throw new RangeError(`domid ${wish.domid} is not an ordinary, unused one`);
     }
-    const domain = emptyDomain(wish.domid, wish.privileged, pagesOf(wish.ram) + pagesOf(wish.holes ?? []));
+    const domain = emptyDomain(wish.domid, wish.privileged, pagesOf(wish.ram) + pagesOf(wish.holes));
     for (const { gfn, pages } of wish.ram) {
       if (gfn < 0n || gfn + BigInt(pages) > 1n << 52n) throw new RangeError(`gfn ${gfn} is outside the address space`);
       for (let page = Number(gfn), end = page + pages; page < end; page++) {

@@ -98,7 +98,7 @@ function requirementsPage(): string {
 /** Every point that the texts leave open. */
 function ambiguitiesPage(): string {
   return page('What the texts leave open', [
-    'Each unclear sentence, the readings that are accepted, what the reference model does, and the decision of the model that takes another one (`createHypervisor` in `src/model`). None of these readings is ever blamed; a run says which ones it has seen.',
+    'Each unclear sentence, the readings that are accepted, what the reference model does, and how to play another one: `xenmem conform --reference FREEDOM=READING` plays the model with that reading; what cannot be chosen so is shown, in a clone of the repository, by a hypervisor that is unusual and right (`npm run faults -- show NAME`). None of these readings is ever blamed; a run says which ones it has seen.',
     ...ambiguities.flatMap(({ id, sentence, question, readings, ours, switch: how }) => [
       `## ${id}`,
       [
@@ -108,7 +108,7 @@ function ambiguitiesPage(): string {
         '',
         ...readings.map((reading) => `- ${reading}`),
         '',
-        `The model: ${ours}. Switch: \`${how}\`.`,
+        `The model: ${ours}. To switch: \`${how}\`.`,
       ].join('\n'),
     ]),
   ]);

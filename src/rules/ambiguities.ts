@@ -8,7 +8,7 @@ export interface Ambiguity {
   readonly readings: readonly string[];
   /** What the reference model does. */
   readonly ours: string;
-  /** The decision of the model that takes another reading: a patch for `createHypervisor`. */
+  /** How to play the model with another reading, or one that takes it: what to type. */
   readonly switch: string;
 }
 
@@ -20,7 +20,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'nr_extents is 0 on both sides, and nothing else is wrong',
     readings: ['0 with nr_exchanged 0', '0 before the domain is even looked at (Xen since 4.5)'],
     ours: 'accepted, after every other check',
-    switch: "checkOrder: ['nothing-left', …]",
+    switch: 'none: --reference xen-4.17 does it so for op 11',
   },
   {
     id: 'misaligned-frame',
@@ -28,7 +28,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'a frame in a list is not a multiple of 2^extent_order',
     readings: ['accepted: the pages are taken one by one, as real Xen does', 'refused with -EINVAL'],
     ours: 'accepted',
-    switch: 'misaligned: EINVAL',
+    switch: '--reference misaligned-frame=refused',
   },
   {
     id: 'count-not-zero',
@@ -36,15 +36,15 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'nr_exchanged is not zero on entry',
     readings: ['refused with -EINVAL', 'taken as the point to resume from: the entries before it are skipped and counted as done'],
     ours: 'refused (-EINVAL)',
-    switch: 'countNotZero: 0',
+    switch: '--reference count-not-zero=resumed',
   },
   {
     id: 'start-extent-bits',
     sentence: '(no sentence: the comment does not speak of cmd)',
     question: 'cmd of op 26, 27 or 11 carries a start_extent',
-    readings: ['ignored', 'refused with -EINVAL', 'refused with -ENOSYS'],
+    readings: ['refused with -EINVAL', 'refused with -ENOSYS: unimplemented', 'ignored'],
     ours: 'refused (-EINVAL)',
-    switch: 'strayStart: 0 or ENOSYS',
+    switch: '--reference start-extent-bits=ignored, start-extent-bits=unimplemented',
   },
   {
     id: 'dirty-handle',
@@ -52,7 +52,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'arm32: the high half of a handle is not zero',
     readings: ['ignored: the pointer is the low half', 'refused with -EFAULT'],
     ours: 'ignored',
-    switch: 'dirtyHandle: EFAULT',
+    switch: '--reference dirty-handle=refused',
   },
   {
     id: 'own-number',
@@ -60,7 +60,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'an unprivileged caller writes its own number where the comment allows only DOMID_SELF, in both reservations',
     readings: ['accepted: it is the same domain', 'refused with -EPERM: the comment to the letter'],
     ours: 'accepted',
-    switch: 'none: the model does not take the letter',
+    switch: '--reference own-number=refused',
   },
   {
     id: 'populated-output',
@@ -68,7 +68,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'an output frame is mapped already, and no input of the same chunk or an earlier one',
     readings: ['overwritten: the old page stays owned and unmapped', 'refused with -EINVAL or -EEXIST before any effect'],
     ours: 'refused (-EINVAL)',
-    switch: 'outputPopulated: 0',
+    switch: '--reference populated-output=overwritten',
   },
   {
     id: 'put-not-pinned',
@@ -76,7 +76,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'put lists a page that is not pinned',
     readings: ['0, nothing to do', '-errno with nothing changed'],
     ours: 'refused (-EINVAL)',
-    switch: 'putUnpinned: 0',
+    switch: '--reference put-not-pinned=accepted',
   },
   {
     id: 'put-partly-pinned',
@@ -84,7 +84,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'put lists pages of which some are pinned and some are not',
     readings: ['all or nothing', 'those before the first that is not pinned are unpinned'],
     ours: 'all or nothing',
-    switch: 'putAllOrNothing: false',
+    switch: '--reference put-partly-pinned=prefix',
   },
   {
     id: 'order-too-big',
@@ -92,7 +92,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'which errno an order above every limit gets',
     readings: ['-EINVAL', '-EPERM', 'another errno, with nothing changed'],
     ours: 'refused (-EINVAL)',
-    switch: 'orderTooBig, orderDenied: an errno',
+    switch: 'npm run faults -- show has an errno of its own for everything',
   },
   {
     id: 'late-fault',
@@ -100,7 +100,23 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'a later input cannot be exchanged: are the chunks before it done',
     readings: ['part-way: the chunks before it are done and counted', 'refused up front with nothing done'],
     ours: 'part-way',
-    switch: 'validatesAhead: true',
+    switch: '--reference late-fault=up-front',
+  },
+  {
+    id: 'bad-list',
+    sentence: 'On partial success @nr_exchanged indicates how much work was done.',
+    question: 'part of a list does not lie in guest memory: are the chunks before it done',
+    readings: ['refused up front with nothing done', 'part-way: the chunks before it are done and counted'],
+    ours: 'refused up front (-EFAULT)',
+    switch: '--reference bad-list=part-way',
+  },
+  {
+    id: 'later-input',
+    sentence: '@out.extent_start lists GPFN bases to be populated',
+    question: 'an output extent overlaps an input extent of a later chunk, which would take the new page away again',
+    readings: ['refused up front: the caller is in error', 'not looked for: the later chunk does what it can, or fails'],
+    ours: 'refused (-EINVAL)',
+    switch: '--reference later-input=accepted',
   },
   {
     id: 'first-errno',
@@ -108,7 +124,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'several things are wrong: which errno comes first',
     readings: ['any of those that apply'],
     ours: 'struct, count, domids, order, extents, sizes, lists, domain',
-    switch: 'checkOrder: any order',
+    switch: 'npm run faults -- show checks in the reverse order',
   },
   {
     id: 'complete-and-negative',
@@ -116,7 +132,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'rc is negative although nr_exchanged is in.nr_extents: the sentence has no converse',
     readings: ['allowed where get-works does not bind, as when nr_exchanged was written and something failed after it'],
     ours: 'never happens',
-    switch: 'failureRc, reportedCount',
+    switch: 'none',
   },
   {
     id: 'more-limits',
@@ -124,7 +140,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'limits of an implementation: order, nr_extents above 0x3ffffff, 2^32 pages and more in all',
     readings: ['an errno with nothing changed'],
     ours: 'order 9 for an unprivileged caller, nr_extents 0x3ffffff',
-    switch: 'maxOrder, callerMaxOrder, maxExtents',
+    switch: '--reference more-limits=max_order:1, more-limits=max_extents:2',
   },
   {
     id: 'preemption',
@@ -132,15 +148,15 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'after how much work a call is preempted and continued',
     readings: ['anywhere between two chunks', 'never'],
     ours: 'only where it is asked for',
-    switch: 'preemptsAfter',
+    switch: 'npm run faults -- show is preempted after every chunk',
   },
   {
     id: 'guest-changes-pinned',
     sentence: 'it\'s guaranteed that their p2m mapping won\'t be changed until explicitly "unpinned".',
     question: 'the guest itself asks to change a pinned page: exchange, get, decrease, populate, add_to_physmap',
     readings: ['refused: the guarantee binds everybody', 'allowed: the guarantee binds the hypervisor, not the guest'],
-    ours: 'refused (-EBUSY)',
-    switch: 'pinRefuses: () => 0 (profile lenient)',
+    ours: 'refused (-EINVAL)',
+    switch: '--reference guest-changes-pinned=accepted',
   },
   {
     id: 'which-frames',
@@ -148,7 +164,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'which frames the allocator picks',
     readings: ['any that satisfy size, alignment and limit, also ones that another guest has just freed'],
     ours: 'from the top, as Xen does',
-    switch: "prefers: 'low'",
+    switch: 'npm run faults -- show takes memory from the bottom',
   },
   {
     id: 'mfn-or-gmfn',
@@ -156,7 +172,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'what a translated guest is told: "MFN" in one sentence, "GMFN" in the other, and a list that has another name',
     readings: ['machine frame numbers in the list behind out.extent_start'],
     ours: 'machine frame numbers: a guest frame number it knows already, and a device needs the other',
-    switch: "outputEntry; writesMfns: 'never' is what Xen does on Arm (requirement get-mfns-returned says so)",
+    switch: 'none: Xen on Arm never writes any (requirement get-mfns-returned says what that breaks)',
   },
 ];
 

@@ -1,4 +1,5 @@
-import { errno, MAX_ORDER } from '../abi/constants.ts';
+import { errno } from '../abi/constants.ts';
+import type { JudgedOp } from '../abi/ops.ts';
 import type { ObservedCall } from '../trace/call.ts';
 import { inputsPerChunk, outputsPerChunk } from './exact.ts';
 import { type Asked, type Facts, pagesOfExtents } from './facts.ts';
@@ -56,6 +57,12 @@ export function judgeBoundedWork(facts: Facts, maxOrder: number): Answer {
   return rc < 0 ? holds : violated(`order ${above.extent_order} is above the limit of ${maxOrder}, but rc is ${rc}`);
 }
 
+/** The requirement that a pair of runs of a call of this op shows. */
+export function pairRequirement(op: JudgedOp): string | undefined {
+  if (op === 'put_dma_buf') return 'put-ignores-address-bits';
+  return op === 'get_dma_buf' || op === 'exchange' ? 'get-ignores-in-address-bits' : undefined;
+}
+
 /**
  * `get-ignores-in-address-bits` and `put-ignores-address-bits`: of three runs from one world, A, A again and B, which differs
  * only there, B must agree with the others if they agree with each other.
@@ -74,9 +81,6 @@ export interface Outcome {
   readonly rc: ObservedCall['rc'];
   readonly N: bigint | undefined;
 }
-
-/** The highest order an implementation may be expected to refuse nothing below of, where it declares none. */
-export const presumedMaxOrder: number = MAX_ORDER + 2;
 
 /** May an exchange under this limit be refused so for want of memory? A limit below 4 GiB, where hardly any machine has some, may be called invalid. */
 export function isForMemory(rc: number, addressBits: number): boolean {

@@ -1,6 +1,8 @@
-import { faulty } from './faulty.ts';
-import { brokenBy, faultyHypervisor, samples, sizeOf, smallest } from './kill.ts';
-import type { Mutant } from './mutant.ts';
+import { samples } from '../numbers.ts';
+import { sizeOf } from '../scenario.ts';
+import type { Fault } from './fault.ts';
+import type { Create } from './load.ts';
+import { brokenBy, seenAt, smallest } from './play.ts';
 
 /** How one faulty hypervisor was found out at one level; `null` where it was not. */
 export interface AtLevel {
@@ -10,7 +12,7 @@ export interface AtLevel {
 }
 
 /** How one faulty hypervisor was found out. */
-export interface MutantStrength {
+export interface FaultStrength {
   readonly name: string;
   readonly family: string;
   /** By level: 2 sees everything, 1 no moving pages, 0 no p2m either. */
@@ -26,7 +28,7 @@ export interface Strength {
   readonly seed: number;
   /** Scenarios played at most, per faulty hypervisor. */
   readonly budget: number;
-  readonly mutants: readonly MutantStrength[];
+  readonly mutants: readonly FaultStrength[];
 }
 
 /** The strength in a few numbers. */
@@ -45,22 +47,21 @@ export interface StrengthSummary {
 const starts = 4;
 const small = 3;
 
-/** Measures every faulty hypervisor anew. Takes minutes. */
-export function measure(seed: number, budget: number, done: (name: string) => void = () => {}): Strength {
+/** Measures how soon a faulty hypervisor is found out. */
+export async function measure({ name, family }: Fault, create: Create, seed: number, budget: number): Promise<FaultStrength> {
+  const at = (level: 0 | 1 | 2, bare = false): AtLevel | null => {
+    const run = { seed, scenarios: budget, until: (broken: ReadonlyMap<string, number>) => broken.size > 0 };
+    const { first, broken } = brokenBy(seenAt(create, level, bare), run);
+    return first === undefined ? null : { scenarios: first + 1, requirements: [...broken.keys()].sort() };
+  };
+  const bare = (level: 0 | 1 | 2): number | null => at(level, true)?.scenarios ?? null;
+  const found = at(2);
   return {
-    seed,
-    budget,
-    mutants: faulty.map((mutant): MutantStrength => {
-      done(mutant.name);
-      const levels = { 2: atLevel(mutant, 2, seed, budget), 1: atLevel(mutant, 1, seed, budget), 0: atLevel(mutant, 0, seed, budget) };
-      return {
-        name: mutant.name,
-        family: mutant.family,
-        levels,
-        bare: { 2: bareAt(mutant, 2, seed, budget), 1: bareAt(mutant, 1, seed, budget), 0: bareAt(mutant, 0, seed, budget) },
-        counterexample: levels[2] && smallestOf(mutant, seed, budget, levels[2].scenarios - 1),
-      };
-    }),
+    name,
+    family,
+    levels: { 2: found, 1: at(1), 0: at(0) },
+    bare: { 2: bare(2), 1: bare(1), 0: bare(0) },
+    counterexample: found && (await least(create, seed, budget, found.scenarios - 1)),
   };
 }
 
@@ -78,25 +79,16 @@ export function summary({ mutants }: Strength): StrengthSummary {
   };
 }
 
-function bareAt(mutant: Mutant, level: 0 | 1 | 2, seed: number, scenarios: number): number | null {
-  return atLevel(mutant, level, seed, scenarios, true)?.scenarios ?? null;
-}
-
-function atLevel(mutant: Mutant, level: 0 | 1 | 2, seed: number, scenarios: number, bare = false): AtLevel | null {
-  const { first, broken } = brokenBy(faultyHypervisor(mutant, level, bare), { seed, scenarios, until: (found) => found.size > 0 });
-  return first === undefined ? null : { scenarios: first + 1, requirements: [...broken.keys()].sort() };
-}
-
-function smallestOf(mutant: Mutant, seed: number, budget: number, from: number): number {
-  const implementation = faultyHypervisor(mutant);
-  const run = samples(seed, budget);
-  let least = Number.POSITIVE_INFINITY;
+async function least(create: Create, seed: number, budget: number, from: number): Promise<number> {
+  const implementation = seenAt(create);
+  let size = Number.POSITIVE_INFINITY;
   let tried = 0;
-  for (let index = from; index < run.length && tried < starts && least > small; index++) {
-    const scenario = smallest(run[index] as (typeof run)[number], implementation);
+  for (const drawn of samples(seed, budget).slice(from)) {
+    if (tried === starts || size <= small) break;
+    const scenario = await smallest(drawn, implementation);
     if (!scenario) continue;
     tried++;
-    least = Math.min(least, sizeOf(scenario));
+    size = Math.min(size, sizeOf(scenario));
   }
-  return least;
+  return size;
 }

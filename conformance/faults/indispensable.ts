@@ -1,4 +1,4 @@
-import { faulty } from './faulty.ts';
+import { faults } from './faults.ts';
 
 /** Why a requirement of the hypervisor is never the only one that a faulty one breaks. */
 export const notAlone: Readonly<Record<string, string>> = {
@@ -22,7 +22,7 @@ export const notAlone: Readonly<Record<string, string>> = {
  */
 export function onlyKillers(): ReadonlyMap<string, readonly string[]> {
   const found = new Map<string, string[]>();
-  for (const { name, breaks } of faulty) {
+  for (const { name, breaks } of faults) {
     const [only, ...more] = breaks;
     if (only !== undefined && more.length === 0) found.set(only, [...(found.get(only) ?? []), name]);
   }
