@@ -2,6 +2,8 @@ import { defineConfig } from 'vitest/config';
 
 // What needs a compiler, a browser or a dissector; it is skipped where that is not installed.
 const tools = ['conformance/examples/**/*.test.ts', 'conformance/exports/**/*.test.ts', 'src/report/html/page.test.ts'];
+// What only the mutation runner plays (vitest.mutation.config.ts).
+const mutation = ['conformance/{loads,mutation}.test.ts'];
 // What has a longer form.
 const long = [
   'conformance/{exhaustive,suite}.test.ts',
@@ -23,7 +25,7 @@ export default defineConfig({
     },
     projects: [
       { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts'], exclude: tools } },
-      { extends: true, test: { name: 'suite', include: ['conformance/**/*.test.ts'], exclude: tools, ...built } },
+      { extends: true, test: { name: 'suite', include: ['conformance/**/*.test.ts'], exclude: [...tools, ...mutation], ...built } },
       { extends: true, test: { name: 'command', include: ['bin/**/*.test.ts'], ...built } },
       { extends: true, test: { name: 'tools', include: tools, ...built } },
       { extends: true, test: { name: 'long', include: long, env: { XENMEM_LONG: '1' } } },

@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 // The first test that fails ends the run of a mutant, so what takes seconds goes last.
-const last = ['codec', 'mutation', 'played', 'state', 'judged', 'decisions'];
+const last = ['codec', 'state', 'mutation', 'judged'];
 const rank = ({ moduleId }: TestSpecification): number => last.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`));
 
 class QuickFirst extends BaseSequencer {
@@ -17,7 +17,7 @@ export default defineConfig({
     include: [
       'src/{abi,codec,guest,rules,model}/**/*.test.ts',
       'conformance/{loads,mutation}.test.ts',
-      'conformance/golden/{judged,played}.test.ts',
+      'conformance/golden/judged.test.ts',
     ],
     testTimeout: 60_000,
     sequence: { sequencer: QuickFirst },

@@ -10,7 +10,7 @@ import { scenarioFrom } from './generate.ts';
 import { type Hello, levelOf } from './implementation.ts';
 import { drawEach, type Drawn as Made, shrunk } from './numbers.ts';
 import { SetupError } from './observe.ts';
-import { disputeOf } from './prediction/dispute.ts';
+import { disputeOf } from './dispute.ts';
 import { readers } from './readings.ts';
 import { type Scenario, type Step, sizeOf, toJson, tokenOf } from './scenario.ts';
 import { storyOf } from './story.ts';

@@ -12,7 +12,7 @@ import { FolderError } from '../../conformance/golden/folder.ts';
 import { goldenScenarios, playable } from '../../conformance/golden/scenarios.ts';
 import { extras, type Hello, levelOf } from '../../conformance/implementation.ts';
 import { SetupError } from '../../conformance/observe.ts';
-import { disputeOf } from '../../conformance/prediction/dispute.ts';
+import { disputeOf } from '../../conformance/dispute.ts';
 import { played, runSuite } from '../../conformance/run.ts';
 import { type Scenario, scenarioOf } from '../../conformance/scenario.ts';
 import { scenarioText } from '../../conformance/scenario-text.ts';

@@ -9,7 +9,7 @@ import { storedFiles } from '../golden/folder.ts';
 import { observedOf, pairOutcomes } from '../golden/observed.ts';
 import type { Implementation } from '../implementation.ts';
 import { samples } from '../numbers.ts';
-import { disputeOf } from '../prediction/dispute.ts';
+import { disputeOf } from '../dispute.ts';
 import { rareFor } from '../rare.ts';
 import { implementationOf } from '../reference.ts';
 import { type Scenario, scenarioIn } from '../scenario.ts';

@@ -10,7 +10,7 @@ import { type Answer, type Capability, capabilities, extras, type Hello, type Im
 import { samples } from '../numbers.ts';
 import { implementationOf, referenceImplementation } from '../reference.ts';
 import type { CallStep, Scenario } from '../scenario.ts';
-import { disputeOf } from './dispute.ts';
+import { disputeOf } from '../dispute.ts';
 
 const own: readonly Edited[] = [
   { name: 'limits nothing', edits: [['get-dma-buf.ts', 'frameLimit(address_bits)', 'frameLimit(0 * address_bits)']] },

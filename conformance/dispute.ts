@@ -1,5 +1,5 @@
-import { ruleOf } from '../../src/rules/table.ts';
-import type { Checked } from '../check.ts';
+import { ruleOf } from '../src/rules/table.ts';
+import type { Checked } from './check.ts';
 
 /**
  * What the two oracles disagree about: a requirement is said to be violated, and the model would have done just the same; or the model
