@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { opNumber, XENMEM } from '../../src/abi/ops.ts';
 import { strict } from '../../src/model/freedoms.ts';
 import { type Checked, checkHere } from '../check.ts';
+import { disputeOf } from '../dispute.ts';
 import type { Edited } from '../faults/fault.ts';
 import { legal } from '../faults/faults.ts';
 import { type Create, load } from '../faults/load.ts';
@@ -10,7 +11,6 @@ import { type Answer, type Capability, capabilities, extras, type Hello, type Im
 import { samples } from '../numbers.ts';
 import { implementationOf, referenceImplementation } from '../reference.ts';
 import type { CallStep, Scenario } from '../scenario.ts';
-import { disputeOf } from '../dispute.ts';
 
 const own: readonly Edited[] = [
   { name: 'limits nothing', edits: [['get-dma-buf.ts', 'frameLimit(address_bits)', 'frameLimit(0 * address_bits)']] },
