@@ -26,7 +26,7 @@ function pasted(found: RegExpMatchArray, output: string): void {
 describe('what the README shows is what the commands print', () => {
   const commands = [...text.matchAll(/(```\n\$ xenmem ([^\n]+)\n)([^`]*)```\n/g)];
 
-  it('for four commands', () => expect(commands.length).toBe(4));
+  it('for five commands', () => expect(commands.length).toBe(5));
 
   it.each(commands.map((found) => [found[2] as string, found] as const))('xenmem %s', (words, found) => {
     const output = run(command, ...words.split(' '));

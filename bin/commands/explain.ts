@@ -1,6 +1,7 @@
 import type { Argv } from 'yargs';
 import { references } from '../../conformance/reference.ts';
 import { ambiguityLine, ambiguityText, explanation, ruleLine } from '../../src/report/explain-text.ts';
+import { wrapped } from '../../src/report/wrap.ts';
 import { ambiguities, ambiguityOf } from '../../src/rules/ambiguities.ts';
 import { ruleOf, rules } from '../../src/rules/table.ts';
 import { closest } from '../closest.ts';
@@ -35,7 +36,8 @@ export async function run({ id = [], reference = [], json }: Options): Promise<n
   for (const word of reference) {
     const { hello } = referenceNamed([word]);
     const about = references[word]?.about ?? `${hello.name}: ${JSON.stringify(word.split('=')[1])} is one reading of the point below`;
-    await line(json ? JSON.stringify({ reference: word, about }) : `${word}: ${about}`);
+    if (json) await line(JSON.stringify({ reference: word, about }));
+    else for (const text of wrapped(`${word}: `, about)) await line(text);
   }
   const points = reference.filter((word) => word.includes('=')).map((word) => word.split('=')[0] as string);
   if (reference.length > 0 && id.length + points.length === 0) return [];
