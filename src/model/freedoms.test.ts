@@ -29,9 +29,10 @@ describe('misaligned-frame', () => {
     const odd = { in: [data], out: [holes], inOrder: 1, outOrder: 1 };
     expect(s.get({ ...odd, in: [data + 1] })).toMatchObject({ rc: -EINVAL, nr_exchanged: 0n });
     expect(s.get({ ...odd, out: [holes + 1] })).toMatchObject({ rc: -EINVAL, nr_exchanged: 0n });
-    expect(s.get(odd).rc).toBe(0);
-    expect([s.put([holes + 1], 1), s.put([holes], 1)]).toEqual([-EINVAL, 0]);
-    expect([s.put([data + 3], 1, { cmd: 1 }), s.put([data + 2], 1, { cmd: 1 })]).toEqual([0, 1]);
+    expect(s.get({ ...odd, in: [data, data + 5], outOrder: 2 })).toMatchObject({ rc: -EINVAL, nr_exchanged: 0n });
+    expect(s.get({ ...odd, in: [data, data + 4], outOrder: 2 }).rc).toBe(0);
+    expect([s.put([holes + 1], 1), s.put([holes, holes + 2], 1)]).toEqual([-EINVAL, 0]);
+    expect([s.put([data + 7], 1, { cmd: 1 }), s.put([data + 6], 1, { cmd: 1 })]).toEqual([0, 1]);
     expect([s.put([holes + 5], 1, { cmd: 6 }), s.put([holes + 4], 1, { cmd: 6 })]).toEqual([0, 1]);
   });
 });

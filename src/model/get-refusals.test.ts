@@ -57,6 +57,8 @@ describe('a get is refused', () => {
     expectRefusal({ ...one, struct: orders }, -errno.EPERM);
     const domains = [{ domid: 1, privileged: true, ram: [{ gfn: 0x40000n, pages: 64 }] }];
     expectRefusal({ ...one, struct: orders }, -errno.EINVAL, { domains }); // for want of 1024 pages of RAM
+    const highest = { in: { extent_order: 9 }, out: { extent_order: 9 } };
+    expectRefusal({ ...one, struct: highest }, -errno.EINVAL); // likewise, of 512
   });
 
   it('for more extents than a continuation can count', () => {

@@ -92,6 +92,7 @@ describe('a put', () => {
     expect(refused({ domid: DOMID.IO })).toBe(-errno.ESRCH);
     expect(refused({ domid: 1 })).toBe(0);
     expect(refused({ extent_order: 10 })).toBe(-errno.EPERM);
+    expect(refused({ extent_order: 9 })).toBe(-errno.EINVAL); // for want of 512 pinned pages
     for (const extent_order of [19, 32, 64, 0xffffffff]) expect(refused({ extent_order })).toBe(-errno.EINVAL);
     expect(refused({ nr_extents: 0x4000000n })).toBe(-errno.EINVAL);
     expect(refused({ extent_start: 0n })).toBe(-errno.EFAULT);

@@ -69,6 +69,16 @@ describe('the invariant', () => {
     return typeInvariant(state);
   };
   const frameOf = (state: State, gfn: number, domid = 1): number => domain(state, domid).p2m.get(gfn) as number;
+  const rename = (s: State, gfn: number): void => {
+    const { p2m } = domain(s);
+    p2m.set(gfn, frameOf(s, 0x40000));
+    p2m.delete(0x40000);
+  };
+  const split = (s: State): void => {
+    const order = s.free.findLastIndex((list) => list.length > 0);
+    const base = s.free[order]?.pop() as number;
+    s.free[order - 1]?.push(base, base + 2 ** (order - 1));
+  };
 
   it.each<[string, (state: State) => void, string[]]>([
     ['a pinned hole', (s) => domain(s).pins.add(0x50000), ['a pinned page is mapped']],
@@ -90,6 +100,10 @@ describe('the invariant', () => {
     ],
     ['a frame freed twice', (s) => s.free[0]?.push(s.free[0][0] as number), ['no frame is free twice', 'frames are conserved']],
     ['a block off its place', (s) => s.free[1]?.splice(0, 1, (s.free[1][0] as number) + 1), ['a free block is aligned to its size']],
+    ['a gfn beyond 64-bit addresses', (s) => rename(s, 2 ** 52), ['a gfn fits the address space']],
+    ['a gfn below zero', (s) => rename(s, -1), ['a gfn fits the address space']],
+    ['a gfn that is no number of a page', (s) => rename(s, 0.5), ['a gfn fits the address space']],
+    ['a block that was not joined with its buddy', split, ['a free block and its buddy are one block']],
   ])('notices %s', (_, change, names) => {
     expect(broken(change)).toEqual(expect.arrayContaining(names));
     if (names.length > 1 || names[0] !== 'a free block is aligned to its size') expect(broken(change)).toEqual(names);
@@ -104,9 +118,25 @@ describe('a state as a value', () => {
     const key = machineOf(before);
     expect(machineOf(s.hypervisor.state)).toEqual(key);
     expect(s.get({ in: [data], out: [holes] }).rc).toBe(0);
+    s.mark(data + 1, 6);
+    const later = cloneState(s.hypervisor.state);
+    s.mark(data + 1, 7);
     expect(machineOf(before)).toEqual(key);
     s.hypervisor.state = before;
     expect([s.mfn(holes), s.marked(data)]).toEqual([null, 5]);
+    s.hypervisor.state = later;
+    expect(s.marked(data + 1)).toBe(6);
+    expect(s.hypervisor.changes(1)).not.toEqual([]); // what the get wrote
+  });
+
+  it('forgets no change and takes on none', () => {
+    const s = scene();
+    expect(s.get({ in: [data], out: [holes] }).rc).toBe(0);
+    const copy = cloneState(s.hypervisor.state);
+    const pieces = copy.domains.get(1)?.changed.pieces.length;
+    expect(pieces).toBeGreaterThan(0);
+    expect(s.get({ in: [data + 1], out: [holes + 1] }).rc).toBe(0);
+    expect(copy.domains.get(1)?.changed.pieces.length).toBe(pieces);
   });
 });
 

@@ -124,6 +124,12 @@ describe('an exchange', () => {
     expect([rc(xen417, wrong), rc(xen44, wrong)]).toEqual([-EPERM, -EINVAL]);
     const orders = (extent_order: number) => ({ in: { extent_order }, out: { extent_order } });
     expect([9, 10, 20, 21].map((order) => rc(xen44, orders(order)))).toEqual([-EINVAL, -EPERM, -EPERM, -EINVAL]);
+    expect([0, 1].map((side) => rc(xen44, side ? { in: { extent_order: 21 } } : { out: { extent_order: 21 } }))).toEqual([
+      -EINVAL,
+      -EINVAL,
+    ]);
+    const far = { extent_start: 2n ** 64n - 4n };
+    expect([rc(xen44, { in: far }), rc(xen44, { out: far }), rc(xen417, { out: far })]).toEqual([-EFAULT, -EFAULT, -EFAULT]);
     expect([9, 10, 20, 21].map((order) => rc(xen417, orders(order)))).toEqual([-EOPNOTSUPP, -EPERM, -EPERM, -EPERM]);
     for (const release of [xen417, xen44]) {
       expect(rc(release, { nr_exchanged: 2n })).toBe(-EINVAL);
