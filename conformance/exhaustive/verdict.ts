@@ -108,7 +108,10 @@ export class Judge {
     else if (answer.answer === 'violated') for (const { message } of answer.violations) breaches.push({ id, message });
   }
 
-  /** What became of the pins, and of the pages that the call did not name. */
+  /**
+   * What became of the pins, and of the pages that the call did not name. `PinWatch` asks the same of a sequence, by four churns
+   * after a put; here there is no sequence but a state, whose pins can be read.
+   */
   #pins(sight: Sight, { named, mustRefuse, outputs, twice }: CallMove, judged: Judgement, seen: Seen, breaches: Breach[]): void {
     const { op, callerErred, facts } = judged;
     const before = sight.pins;

@@ -89,8 +89,8 @@ export const convention: readonly Fault[] = family('convention and neighbours', 
     [
       [
         'exchange.ts',
-        'return {\n    ...asked,',
-        "if (given.nr_extents > 2n ** 53n) throw new RangeError('no such number');\n  return {\n    ...asked,",
+        'return {\n    in: given,',
+        "if (given.nr_extents > 2n ** 53n) throw new RangeError('no such number');\n  return {\n    in: given,",
       ],
     ],
   ],

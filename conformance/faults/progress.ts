@@ -186,7 +186,7 @@ export const progress: readonly Fault[] = family('progress accounting', [
     'does too few chunks where inputs are the larger',
     ['get-complete-count', 'get-incomplete-nonzero', 'get-mfns-returned', 'bad-address-fails'],
     [
-      ['exchange.ts', 'return {\n    ...asked,', `${fewer}\n  return {\n    ...asked,`],
+      ['exchange.ts', 'return {\n    in: given,', `${fewer}\n  return {\n    in: given,`],
       ['exchange.ts', 'listOf(call, given)', 'listOf(call, { ...given, nr_extents: chunks << BigInt(Math.max(0, by)) })'],
       ['exchange.ts', 'listOf(call, wanted)', 'listOf(call, { ...wanted, nr_extents: chunks << BigInt(Math.max(0, -by)) })'],
       [file, chunks, 'Number(x.ins.count) / x.insPerChunk'],

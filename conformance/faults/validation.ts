@@ -101,13 +101,9 @@ export const validation: readonly Fault[] = family('validation', [
     [
       [
         'exchange.ts',
-        'const { in: given, out: wanted } = asked;\n  return {\n    ...asked,',
+        'const { in: given, out: wanted } = asked;',
         `const given = { ...asked.in, extent_order: asked.in.extent_order & 31 };
-  const wanted = { ...asked.out, extent_order: asked.out.extent_order & 31 };
-  return {
-    ...asked,
-    in: given,
-    out: wanted,`,
+  const wanted = { ...asked.out, extent_order: asked.out.extent_order & 31 };`,
       ],
     ],
     ['no-stray-writes'],

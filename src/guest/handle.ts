@@ -51,7 +51,11 @@ export function knownEntries(memory: GuestMemory, list: GuestList): { index: big
 
 /** The entries in bytes that hold nothing else, little-endian. */
 export function entriesIn(bytes: Uint8Array, stride: number): bigint[] {
-  return Array.from({ length: bytes.length / stride }, (_, i) => entryAt(bytes, i * stride, stride));
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const entries: bigint[] = [];
+  for (let at = 0; at < bytes.length; at += stride)
+    entries.push(stride === 8 ? view.getBigUint64(at, true) : BigInt(view.getUint32(at, true)));
+  return entries;
 }
 
 /** A number as the bytes of an entry, little-endian; what does not fit is cut off. */

@@ -21,7 +21,9 @@ export interface Exchange extends XenGetDmaBuf {
 export function exchangeOf(call: Call, asked: XenGetDmaBuf): Exchange {
   const { in: given, out: wanted } = asked;
   return {
-    ...asked,
+    in: given,
+    out: wanted,
+    nr_exchanged: asked.nr_exchanged,
     named: domainNamed(call, given.domid),
     ins: listOf(call, given),
     outs: listOf(call, wanted),

@@ -50,16 +50,14 @@ export function releaseFrame(state: State, mfn: number): void {
  * "it's guaranteed that their p2m mapping won't be changed until explicitly "unpinned"": a pinned page is left alone.
  */
 export function churn(state: State, domain: Domain, gfn: number, pages: number): void {
-  const isFew = pages <= domain.p2m.size;
-  const inRange = isFew
-    ? Array.from({ length: pages }, (_, i) => gfn + i)
-    : [...domain.p2m.keys()].filter((page) => page >= gfn && page - gfn < pages);
-  for (const page of inRange) {
+  const move = (page: number): void => {
     const old = domain.p2m.get(page);
-    if (old === undefined || domain.pins.has(page)) continue; // get-pinned
+    if (old === undefined || domain.pins.has(page)) return; // get-pinned
     const found = take(state.free, 0, Number.POSITIVE_INFINITY);
     if (found !== undefined) movePage(state, domain, page, old, found);
-  }
+  };
+  if (pages <= domain.p2m.size) for (let page = gfn; page < gfn + pages; page++) move(page);
+  else for (const page of [...domain.p2m.keys()]) if (page >= gfn && page - gfn < pages) move(page);
 }
 
 /** Puts a page on another frame, which was just taken from the allocator, and frees the old one. */
