@@ -68,7 +68,12 @@ export function structIn({ bytes, offset }: BufferItem, options: CaptureOptions,
   }
   const better = betterFit(cmd, profile, arch, bytes.length);
   if (better) notes.push(`${bytes.length} bytes fit op ${opNumber(cmd)} of profile ${better.profile} (${better.op}) better`);
-  return { layout, bytes, notes, call: observedCall(cmd, { arch, profile, ...flagsOf(options), argument: bytes }) };
+  return {
+    layout,
+    bytes,
+    notes,
+    call: observedCall(cmd, { arch, profile, ...flagsOf(options), argument: bytes, opAssumed: wanted.cmd === undefined }),
+  };
 }
 
 function guess(length: number, arch: Arch, name: string): StructName {

@@ -165,6 +165,14 @@ describe('--json', () => {
             where: 'out.extent_start',
             bytes: [32, 40],
           },
+          {
+            id: 'caller-count',
+            blame: 'caller',
+            severity: 'note',
+            message: '9223372036854775808 extents are more than the 0x3ffffff that start_extent can count',
+            where: 'out.nr_extents',
+            bytes: [40, 48],
+          },
         ],
       })}\n`,
     );

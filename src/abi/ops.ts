@@ -62,6 +62,11 @@ export const argumentOf = {
 
 export type JudgedOp = keyof typeof argumentOf;
 
+/** The ops that take a struct. */
+export function opsTaking(struct: StructName): JudgedOp[] {
+  return (Object.keys(argumentOf) as JudgedOp[]).filter((op) => argumentOf[op] === struct);
+}
+
 /** Argument sizes (bytes, 64-bit layouts) of the ops that took over the patch's numbers. */
 const takenOver: { readonly [op: string]: number } = { get_vnumainfo: 40, reserved_device_memory_map: 24 };
 

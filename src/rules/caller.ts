@@ -1,59 +1,18 @@
-import { arches } from '../abi/arch.ts';
-import { DOMID, MAX_ORDER, PAGE_SHIFT, XENMEMF } from '../abi/constants.ts';
+import { DOMID, PAGE_SHIFT } from '../abi/constants.ts';
 import type { JudgedOp } from '../abi/ops.ts';
-import { strayBits } from '../codec/handle.ts';
-import { hex64, toHex } from '../codec/hex.ts';
-import { type ByteRange, overlaps } from '../guest/memory.ts';
-import { inputsPerChunk, isMultiple, outputsPerChunk, sameTotal } from './exact.ts';
+import { hex64 } from '../codec/hex.ts';
+import type { ByteRange } from '../guest/memory.ts';
+import { checkOf } from './duties/check.ts';
+import { structDuties } from './duties/duties.ts';
+import { inputsPerChunk, isMultiple, outputsPerChunk } from './exact.ts';
 import { type Extent, type Facts, nameDomid, placeOf, type Reservation } from './facts.ts';
-import {
-  type Answer,
-  everyOp,
-  exchanges,
-  holds,
-  notCaptured,
-  type Rule,
-  type Severity,
-  unknown,
-  unless,
-  type Violation,
-  violated,
-} from './rule.ts';
+import { type Answer, everyOp, exchanges, holds, notCaptured, type Rule, type Severity, unknown, unless, type Violation } from './rule.ts';
 
 /** The duties of the caller that one call can show. A finding blames the caller; an error suspends what it makes meaningless. */
 export const callerRules: readonly Rule[] = [
-  duty('caller-handle-high-zero', 'error', everyOp, {
-    quote: 'set_xen_guest_handle_raw stores 0 in the 64-bit view before the pointer (arch-arm.h)',
-    reading: 'On arm32 bytes 4..7 of each guest handle are zero: the pointer is the low 32 bits, and a 64-bit Xen reads all 64.',
-    check(facts) {
-      if (arches[facts.call.arch].pointer === arches[facts.call.arch].word) return unknown('a handle has no unused half here');
-      return eachReservation(facts, (r) => {
-        if (r.extent_start === undefined) return undefined;
-        const stray = strayBits(r.extent_start, facts.call.arch);
-        return stray === 0n ? [] : [at(facts, r, 'extent_start', `the handle's high half is ${hex64(stray)}, not zero`)];
-      });
-    },
-  }),
-  duty('caller-list-aligned', 'warning', everyOp, {
-    quote: 'always 8 bytes sizes and 8 bytes aligned (arch-arm.h)',
-    reading: 'Each list starts at a multiple of its entry size, 8. Real Xen copies bytewise and does not check.',
-    check: (facts) =>
-      eachReservation(facts, (r) => {
-        const { list } = r;
-        if (list === undefined) return undefined;
-        if (list.range.address % BigInt(list.stride) === 0n) return [];
-        return [at(facts, r, 'extent_start', `the list at ${hex64(list.range.address)} is not ${list.stride}-aligned`)];
-      }),
-  }),
-  duty('caller-order', 'warning', everyOp, {
-    quote: 'size/alignment of each (2^extent_order pages)',
-    reading: `extent_order is at most ${MAX_ORDER}, the largest any present Xen accepts.`,
-    check: (facts) =>
-      eachReservation(facts, (r) => {
-        if (r.extent_order === undefined) return undefined;
-        return r.extent_order <= MAX_ORDER ? [] : [at(facts, r, 'extent_order', `order ${r.extent_order} is above ${MAX_ORDER}`)];
-      }),
-  }),
+  ofStruct('caller-handle-high-zero'),
+  ofStruct('caller-list-aligned'),
+  ofStruct('caller-order'),
   duty('caller-self-only', 'warning', everyOp, {
     quote: 'Unprivileged domains can specify only DOMID_SELF (reservation comment)',
     reading: 'A domain known to be unprivileged names DOMID_SELF and nothing else, not even its own number.',
@@ -66,87 +25,11 @@ export const callerRules: readonly Rule[] = [
       });
     },
   }),
-  duty('caller-padding-zero', 'note', everyOp, {
-    quote: '(silent: Xen neither reads nor writes it)',
-    reading: 'Padding bytes are zero. Harmless where they are not, but stack or heap contents may be leaking.',
-    check(facts) {
-      const { argument, layout } = facts;
-      let seen = 0;
-      const found: Violation[] = [];
-      for (const gap of layout.padding) {
-        const held = argument.subarray(gap.offset, gap.offset + gap.size);
-        seen += held.length;
-        if (held.every((byte) => byte === 0)) continue;
-        const bytes = [gap.offset, gap.offset + gap.size] as const;
-        found.push({ message: `padding is ${toHex(held, ' ')}, not zero`, where: gap.path, bytes });
-      }
-      return unless(found, seen === layout.padding.reduce((sum, gap) => sum + gap.size, 0) ? holds : notCaptured);
-    },
-  }),
-  duty('caller-domid-match', 'error', exchanges, {
-    quote: '@in.domid == @out.domid',
-    reading: "Equal as raw 16-bit numbers: DOMID_SELF beside one's own number is a mismatch too.",
-    check(facts) {
-      const [a, b] = [facts.in.domid, facts.out.domid];
-      if (a === undefined || b === undefined) return notCaptured;
-      return a === b ? holds : unless([at(facts, facts.out, 'domid', `in.domid is ${nameDomid(a)}, out.domid is ${nameDomid(b)}`)]);
-    },
-  }),
-  duty('caller-size-match', 'error', exchanges, {
-    quote: '@in.nr_extents << @in.extent_order == @out.nr_extents << @out.extent_order',
-    reading: 'Exact equality of the two totals, not modulo 2^64.',
-    check(facts) {
-      if (!facts.asked) return notCaptured;
-      const { I, oi, O, oo } = facts.asked;
-      if (sameTotal(I, oi, O, oo)) return holds;
-      return unless([at(facts, facts.out, 'nr_extents', `in is ${I} << ${oi} pages, out is ${O} << ${oo}`)]);
-    },
-  }),
-  duty('caller-lists-disjoint', 'error', [...exchanges, 'put_dma_buf'], {
-    quote: '@in.extent_start and @out.extent_start lists must not overlap',
-    reading:
-      'The byte ranges of the lists and of the struct itself are pairwise disjoint; a range that wraps (at 2^32 on arm32, else 2^64) is an error; an empty list is nowhere.',
-    check(facts) {
-      const found: Violation[] = [];
-      const ranges: { name: string; range: ByteRange; reservation?: Reservation }[] = [];
-      let all = true;
-      if (facts.argumentRange) ranges.push({ name: 'the struct', range: facts.argumentRange });
-      else all = false;
-      for (const r of facts.reservations) {
-        if (r.list === undefined) {
-          all = false;
-          continue;
-        }
-        if (r.list.wraps) {
-          found.push(
-            at(
-              facts,
-              r,
-              'extent_start',
-              `the list of ${r.nr_extents} entries at ${hex64(r.list.range.address)} runs past the end of the address space`,
-            ),
-          );
-        }
-        ranges.push({ name: `the ${r.path} list`, range: r.list.range, reservation: r });
-      }
-      for (const [i, b] of ranges.entries()) {
-        for (const a of ranges.slice(0, i)) {
-          if (b.reservation === undefined || !overlaps(a.range, b.range)) continue;
-          found.push(at(facts, b.reservation, 'extent_start', `${b.name} ${show(b.range)} overlaps ${a.name} ${show(a.range)}`));
-        }
-      }
-      return unless(found, all ? holds : notCaptured);
-    },
-  }),
-  duty('caller-nr-exchanged-zero', 'error', exchanges, {
-    quote: 'THIS FIELD MUST BE INITIALISED TO ZERO BY THE CALLER!',
-    reading: 'nr_exchanged is 0 on entry. Real Xen takes anything else as the point to resume from.',
-    check(facts) {
-      const entry = facts.nrExchangedBefore;
-      if (entry === undefined) return notCaptured;
-      return entry === 0n ? holds : violated(`nr_exchanged is ${hex64(entry)} on entry`, placeOf(facts, 'nr_exchanged'));
-    },
-  }),
+  ofStruct('caller-padding-zero'),
+  ofStruct('caller-domid-match'),
+  ofStruct('caller-size-match'),
+  ofStruct('caller-lists-disjoint'),
+  ofStruct('caller-nr-exchanged-zero'),
   duty('caller-out-distinct', 'error', exchanges, {
     quote: '@out.extent_start lists GPFN bases to be populated',
     reading: 'Output extents do not overlap each other, nor input extents each other.',
@@ -197,21 +80,11 @@ export const callerRules: readonly Rule[] = [
         return facts.isListed(r) ? [] : undefined;
       }),
   }),
-  duty('caller-address-bits', 'warning', exchanges, {
-    quote: 'contiguous and under 4G if so requested',
-    reading:
-      'out.address_bits is at most 255, since more spills into the node bits of mem_flags, and not 1..12: Xen takes no limit of a page or less.',
-    check(facts) {
-      const bits = facts.out.address_bits;
-      if (bits === undefined) return notCaptured;
-      if (bits > 0xff) {
-        const node = XENMEMF.node(bits);
-        const meaning = node === undefined ? 'flags' : `node ${node}`;
-        return unless([at(facts, facts.out, 'address_bits', `${hex64(BigInt(bits))} spills past bit 7: Xen reads ${meaning} there`)]);
-      }
-      return bits >= 1 && bits <= 12 ? unless([at(facts, facts.out, 'address_bits', `Xen takes no limit of 2^12 bytes or less`)]) : holds;
-    },
-  }),
+  ofStruct('caller-address-bits'),
+  ofStruct('caller-list-null'),
+  ofStruct('caller-count'),
+  ofStruct('caller-start-extent'),
+  ofStruct('caller-flags'),
   sequel('caller-put-after-get', {
     quote: 'XENMEM_put_dma_buf unpins a set of pages, previously pinned by XENMEM_get_dma_buf',
     reading: 'put lists pages that an earlier get pinned and no put has released. Judged only where the trace is known from its start.',
@@ -226,6 +99,14 @@ type Duty = Pick<Rule, 'quote' | 'reading'> & { readonly check: (facts: Facts) =
 
 function duty(id: string, severity: Severity, ops: readonly JudgedOp[], { quote, reading, check }: Duty): Rule {
   return { id, blame: 'caller', severity, level: 0, scope: 'call', ops, always: true, quote, reading, check };
+}
+
+/** A duty that the struct alone shows. */
+function ofStruct(id: string): Rule {
+  const of = structDuties[id];
+  if (!of) throw new TypeError(`no duty ${id}`);
+  const { severity, ops, quote, reading } = of;
+  return duty(id, severity, ops, { quote, reading, check: checkOf(of) });
 }
 
 /** A duty that only the calls before this one show; `PinWatch` finds its breaches. */

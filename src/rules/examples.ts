@@ -51,5 +51,9 @@ export const examples: Readonly<Record<string, string>> = {
   'caller-extent-aligned': 'An extent of order 2 at guest frame 0x40001.',
   'caller-put-after-get': 'A page is put twice, or put after a get that failed before it reached the page.',
   'caller-put-lists-gpfns': 'The list of the get is handed to put as it is: it now holds machine frames.',
+  'caller-list-null': 'populate_physmap of 512 extents with extent_start 0: rc 0, and a balloon that never deflates.',
+  'caller-count': 'nr_extents 0x7f4500000000: a pointer or a length that was never cleared stands where the count belongs.',
+  'caller-start-extent': 'cmd 0x40046: start_extent 4097 for 512 extents.',
+  'caller-flags': 'populate_physmap with mem_flags 0x4100: node 64, stored plus one.',
   'caller-address-bits': 'out.address_bits 0x120: Xen reads bits 8..15 as node 0.',
 };

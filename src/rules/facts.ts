@@ -8,6 +8,7 @@ import { readField } from '../codec/field.ts';
 import { type GuestList, knownEntries, listBehind } from '../guest/handle.ts';
 import { type ByteRange, differences, type GuestMemory, overlaps, readPrefix } from '../guest/memory.ts';
 import type { ObservedCall } from '../trace/call.ts';
+import type { Known } from './duties/expression.ts';
 import { outputsCovered, pagesOf } from './exact.ts';
 
 /** One `xen_memory_reservation` of the argument; a field that was not captured is `undefined`. */
@@ -57,6 +58,7 @@ export class Facts {
   readonly start: bigint;
   #before: Uint8Array | undefined;
   #after: Uint8Array | undefined;
+  #known: Known | undefined;
   #reservations: readonly Reservation[] | undefined;
   #changes: readonly ByteRange[] | undefined;
   #committed: readonly ByteRange[] | undefined;
@@ -84,6 +86,18 @@ export class Facts {
   get argumentAfter(): Uint8Array {
     this.#after ??= this.#prefix(this.call.after);
     return this.#after;
+  }
+
+  /** What is known of the argument before the call, for duties. */
+  get known(): Known {
+    const bytes = this.argument;
+    this.#known ??= {
+      bytes,
+      view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+      address: this.call.arg,
+      start_extent: this.start,
+    };
+    return this.#known;
   }
 
   get argumentRange(): ByteRange | undefined {

@@ -31,6 +31,13 @@ describe('a judgement', () => {
     expect(judge(observedCall(5))).toBeUndefined();
   });
 
+  it('of a struct whose op is not known has only what each op that takes it asks', () => {
+    const cut = codecFor('arm64').xen_memory_reservation.encode({ ...list(2n, 19), extent_start: 0n, address_bits: 1 << 20 });
+    const ids = (opAssumed: boolean) => judge(observedCall(6, { argument: cut, opAssumed }))?.findings.map(({ id }) => id);
+    expect(ids(false)).toEqual(['caller-order', 'caller-list-null', 'caller-flags']);
+    expect(ids(true)).toEqual(['caller-order']); // op 0 may have no list, op 1 has no flags
+  });
+
   it('has a violated requirement as a finding too', () => {
     const { findings, requirements } = judge(get(2))!;
     expect(requirements.get('get-rc-zero-or-negative')?.answer).toBe('violated');

@@ -1,4 +1,4 @@
-import type { JudgedOp } from '../abi/ops.ts';
+import { argumentOf, type JudgedOp, opsTaking } from '../abi/ops.ts';
 import { type ObservedCall, opOf } from '../trace/call.ts';
 import { Facts } from './facts.ts';
 import { type Answer, type Blame, type Rule, type Severity, unknown, type Violation } from './rule.ts';
@@ -40,7 +40,9 @@ export function judge(call: ObservedCall, known: readonly Finding[] = []): Judge
   const findings: Finding[] = [...known];
   let callerErred = known.some((f) => f.severity === 'error');
   let dutiesJudged = false;
+  const mayBe = call.opAssumed ? opsTaking(argumentOf[op]) : [op];
   for (const rule of duties) {
+    if (!mayBe.every((one) => rule.ops.includes(one))) continue;
     const answer = rule.check?.(facts);
     if (answer?.answer === 'violated') {
       findings.push(...answer.violations.map((v) => findingOf(rule, v)));

@@ -7,6 +7,8 @@ export interface Violation {
   readonly message: string;
   readonly where?: string;
   readonly bytes?: readonly [number, number];
+  /** Where it weighs other than its rule does on other ops. */
+  readonly severity?: Severity;
 }
 
 /**

@@ -21,6 +21,7 @@ const duties = `
   caller-padding-zero note call | caller-domid-match error call | caller-size-match error call | caller-lists-disjoint error call
   caller-nr-exchanged-zero error call | caller-out-distinct error call | caller-out-not-later-input error call
   caller-struct-outside-extents error call | caller-extent-aligned warning call | caller-address-bits warning call
+  caller-list-null warning call | caller-count warning call | caller-start-extent warning call | caller-flags warning call
   caller-put-after-get error trace | caller-put-lists-gpfns error trace`;
 const listed = (text: string): string[] => text.trim().split(/\s*[|\n]\s*/);
 const idsFor = (op: Parameters<typeof rulesFor>[0]): string[] => rulesFor(op).requirements.map((rule) => rule.id);
@@ -48,15 +49,22 @@ describe('the table of rules', () => {
     expect(idsFor('put_dma_buf')).toEqual(['get-refuses-foreign-domid', ...ids.filter((id) => id.startsWith('put-')), ...safe]);
     for (const op of ['increase_reservation', 'decrease_reservation', 'populate_physmap'] as const) expect(idsFor(op)).toEqual(balloon);
     const everyCaller = ['caller-handle-high-zero', 'caller-list-aligned', 'caller-order', 'caller-self-only', 'caller-padding-zero'];
-    expect(rulesFor('populate_physmap').duties.map((rule) => rule.id)).toEqual(everyCaller);
-    expect(rulesFor('put_dma_buf').duties.map((rule) => rule.id)).toEqual([
+    const dutiesOf = (op: Parameters<typeof rulesFor>[0]): string[] => rulesFor(op).duties.map((rule) => rule.id);
+    const populate = [...everyCaller, 'caller-address-bits', 'caller-list-null', 'caller-count', 'caller-start-extent', 'caller-flags'];
+    expect(dutiesOf('populate_physmap')).toEqual(populate);
+    expect(dutiesOf('decrease_reservation')).toEqual(populate.filter((id) => id !== 'caller-flags'));
+    expect(dutiesOf('increase_reservation')).toEqual(populate.filter((id) => id !== 'caller-list-null'));
+    expect(dutiesOf('put_dma_buf')).toEqual([
       ...everyCaller,
       'caller-lists-disjoint',
+      'caller-list-null',
+      'caller-count',
       'caller-put-after-get',
       'caller-put-lists-gpfns',
     ]);
-    const exchange = ids.filter((id) => id.startsWith('caller-') && !id.startsWith('caller-put-'));
-    expect(rulesFor('get_dma_buf').duties.map((rule) => rule.id)).toEqual(exchange);
+    const exchange = ids.filter((id) => id.startsWith('caller-') && !id.startsWith('caller-put-') && id !== 'caller-start-extent');
+    expect(dutiesOf('exchange')).toEqual(exchange);
+    expect(dutiesOf('get_dma_buf')).toEqual(exchange.filter((id) => id !== 'caller-flags'));
   });
 
   it('has an example of each', () => {

@@ -1,0 +1,40 @@
+import { fieldOf, type StructLayout } from '../../abi/layout.ts';
+import type { Facts } from '../facts.ts';
+import { type Answer, holds, notCaptured, unknown, unless, type Violation } from '../rule.ts';
+import type { Breach, StructDuty } from './duties.ts';
+import { decider, type Reader, worded } from './expression.ts';
+
+interface Compiled {
+  readonly isBroken: Reader<boolean | undefined>;
+  readonly text: Reader<string>;
+  readonly place: Omit<Violation, 'message'>;
+}
+
+/** How a duty is judged of one call. */
+export function checkOf(duty: StructDuty): (facts: Facts) => Answer {
+  const compiled = new Map<StructLayout, readonly Compiled[]>();
+  return (facts) => {
+    const { layout, op } = facts;
+    let ways = compiled.get(layout);
+    if (!ways) {
+      ways = duty.breaches(layout).map((breach) => compile(breach, layout));
+      compiled.set(layout, ways);
+    }
+    if (ways.length === 0) return unknown(duty.elsewhere ?? 'nothing to check here');
+    const lighter = duty.noteOn?.includes(op) ? { severity: 'note' as const } : {};
+    const found: Violation[] = [];
+    let missing = false;
+    const { known } = facts;
+    for (const { isBroken, text, place } of ways) {
+      const answer = isBroken(known);
+      if (answer === undefined) missing = true;
+      else if (answer) found.push({ ...lighter, message: text(known), ...place });
+    }
+    return unless(found, missing ? notCaptured : holds);
+  };
+}
+
+function compile({ broken, message, where }: Breach, layout: StructLayout): Compiled {
+  const { offset, size } = layout.padding.find((gap) => gap.path === where) ?? fieldOf(layout, where);
+  return { isBroken: decider(broken, layout), text: worded(message, layout), place: { where, bytes: [offset, offset + size] } };
+}
