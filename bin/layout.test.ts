@@ -20,6 +20,8 @@ describe('layout --emit', () => {
   it.each([
     [['--emit', 'cobol'], 'unknown --emit "cobol" (known: c, rust, lua, json, gdb)'],
     [['--emit', 'c', '--json'], '--emit goes without --json'],
+    [['--checks'], '--checks goes with --emit c'],
+    [['--emit', 'rust', '--checks'], '--checks goes with --emit c'],
     [['--emit', 'c', '--compare', 'arm32', 'arm64'], '--emit goes without --compare'],
     [['--emit', 'c', 'check', 'x'], 'layout check goes without --emit'],
     [['--compare', 'arm32', 'arm64', '--', 'check', 'x'], 'layout check goes without --compare'],

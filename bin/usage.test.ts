@@ -75,7 +75,7 @@ describe('help and version', () => {
     expect(options('validate')).toEqual(['help', 'version', ...capture, 'verbose', 'quiet', 'json']);
     expect(options('decode')).toEqual(['help', 'version', ...capture, 'json']);
     expect(options('encode')).toEqual(['help', 'version', 'struct', 'cmd', 'arch', 'profile', 'hex', 'out', 'force']);
-    expect(options('layout')).toEqual(['help', 'version', 'arch', 'emit', 'compare', 'json']);
+    expect(options('layout')).toEqual(['help', 'version', 'arch', 'emit', 'checks', 'compare', 'json']);
     expect(options('explain')).toEqual(['help', 'version', 'reference', 'json']);
   });
 

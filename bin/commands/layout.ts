@@ -6,6 +6,7 @@ import { structNames } from '../../src/abi/structs.ts';
 import { BtfError } from '../../src/btf/bytes.ts';
 import { type Comparison, compareBtf } from '../../src/btf/compare.ts';
 import { type Found, findBtf } from '../../src/btf/find.ts';
+import { emitCChecks } from '../../src/report/emit/c-checks.ts';
 import { type EmitterName, emitterNames, emitters } from '../../src/report/emit/emitters.ts';
 import { layoutJson, layoutText } from '../../src/report/layout-text.ts';
 import { printable } from '../../src/report/style.ts';
@@ -20,6 +21,7 @@ interface Options {
   readonly emit?: EmitterName;
   readonly json?: boolean;
   readonly compare?: readonly string[];
+  readonly checks?: boolean;
 }
 
 export function options(args: Argv): Argv {
@@ -32,6 +34,7 @@ export function options(args: Argv): Argv {
     })
     .option('arch', { choices: archNames, describe: 'the architecture (default arm64); arm32 means EABI', requiresArg: true })
     .option('emit', { choices: emitterNames, describe: 'the structs for another language or tool', requiresArg: true })
+    .option('checks', { type: 'boolean', describe: 'with --emit c: a header that checks the duties of the caller instead' })
     .option('compare', { type: 'string', nargs: 2, describe: 'two architectures: what differs, and why (exit 1 if anything does)' })
     .option('json', { type: 'boolean', describe: 'one JSON object per struct' })
     .example('$0 layout --emit lua > xenmem.lua', 'make a dissector for Wireshark')
@@ -42,13 +45,15 @@ export async function run(options: Options): Promise<Iterable<number>> {
   return options.struct?.[0] === 'check' ? check(options, options.struct.slice(1)) : show(options);
 }
 
-async function show({ struct = [], arch = 'arm64', emit, json, compare }: Options): Promise<Iterable<number>> {
+async function show({ struct = [], arch = 'arm64', emit, json, compare, checks }: Options): Promise<Iterable<number>> {
   if (compare && compare.length !== 2) throw new UsageError('--compare is given twice');
   const wanted = struct.length > 0 ? struct.map(structNamed) : structNames;
   if (emit && (json || compare)) throw new UsageError(`--emit goes without --${json ? 'json' : 'compare'}`);
+  if (checks && emit !== 'c') throw new UsageError('--checks goes with --emit c');
   if (compare) return compareArches(wanted, compare, json ?? false);
   if (emit) {
-    await bytes(emitters[emit](wanted.map((name) => layoutOf(name, arch))));
+    const layouts = wanted.map((name) => layoutOf(name, arch));
+    await bytes(checks ? emitCChecks(layouts) : emitters[emit](layouts));
     return [];
   }
   for (const [i, name] of wanted.entries()) {
@@ -62,8 +67,8 @@ async function show({ struct = [], arch = 'arm64', emit, json, compare }: Option
 /** Most bytes of a file, and of what a packed one holds: a `vmlinux` with all its debug information has some 500 MB. */
 const mostBytes = 1 << 30;
 
-async function check({ arch, emit, json = false, compare }: Options, files: readonly string[]): Promise<Iterable<number>> {
-  const other = emit ? 'emit' : compare ? 'compare' : undefined;
+async function check({ arch, emit, json = false, compare, checks }: Options, files: readonly string[]): Promise<Iterable<number>> {
+  const other = emit ? 'emit' : compare ? 'compare' : checks ? 'checks' : undefined;
   if (other) throw new UsageError(`layout check goes without --${other}`);
   let compared = 0;
   const { unreadable } = await eachInput(files, async (input) => {

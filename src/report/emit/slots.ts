@@ -59,6 +59,6 @@ export function warningOf(ops: readonly Op[]): string[] {
 }
 
 /** The first line of every export. */
-export function originOf(emitter: string, layouts: readonly StructLayout[]): string {
-  return `Written by \`xenmem layout --emit ${emitter} --arch ${layouts[0]?.arch}\` from its table of structs. Do not edit.`;
+export function originOf(emitter: string, layouts: readonly StructLayout[], option = ''): string {
+  return `Written by \`xenmem layout --emit ${emitter}${option} --arch ${layouts[0]?.arch}\` from its table of structs. Do not edit.`;
 }
