@@ -5,6 +5,7 @@ import { argumentOf, XENMEM } from '../abi/ops.ts';
 import { structNames } from '../abi/structs.ts';
 import { ambiguities } from '../rules/ambiguities.ts';
 import { examples } from '../rules/examples.ts';
+import { type Rule, saying } from '../rules/rule.ts';
 import { ruleOf, rules } from '../rules/table.ts';
 
 // The pages of docs/ that say what the tables say. `npm run docs` writes them, a test keeps them true.
@@ -77,7 +78,7 @@ function requirementsPage(): string {
       .flatMap((rule) => [
         `### ${rule.id}`,
         [
-          `> ${rule.quote}`,
+          ...quotations(rule),
           '',
           `${rule.reading}`,
           '',
@@ -93,6 +94,12 @@ function requirementsPage(): string {
     '## On the caller',
     ...of('caller'),
   ]);
+}
+
+/** What a rule stands on, as quotations, and what has to be said of them. */
+function quotations(rule: Rule): string[] {
+  const also = (rule.also ?? []).flatMap((sentence) => ['>', `> ${saying(sentence)}`]);
+  return [`> ${saying(rule)}`, ...also, ...(rule.quote && rule.remark ? ['', `(${rule.remark})`] : [])];
 }
 
 /** Every point that the texts leave open. */

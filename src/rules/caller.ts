@@ -8,6 +8,7 @@ import { inputsPerChunk, isMultiple, outputsPerChunk, sameTotal } from './exact.
 import { type Extent, type Facts, nameDomid, placeOf, type Reservation } from './facts.ts';
 import {
   type Answer,
+  type Basis,
   everyOp,
   exchanges,
   holds,
@@ -23,7 +24,9 @@ import {
 /** The duties of the caller that one call can show. A finding blames the caller; an error suspends what it makes meaningless. */
 export const callerRules: readonly Rule[] = [
   duty('caller-handle-high-zero', 'error', everyOp, {
-    quote: 'set_xen_guest_handle_raw stores 0 in the 64-bit view before the pointer (arch-arm.h)',
+    source: 'arch-arm.h',
+    quote: '_sxghr_tmp->q = 0;',
+    remark: 'set_xen_guest_handle_raw clears the 64-bit view, q, before it stores the pointer, p',
     reading: 'On arm32 bytes 4..7 of each guest handle are zero: the pointer is the low 32 bits, and a 64-bit Xen reads all 64.',
     check(facts) {
       if (arches[facts.call.arch].pointer === arches[facts.call.arch].word) return unknown('a handle has no unused half here');
@@ -35,7 +38,8 @@ export const callerRules: readonly Rule[] = [
     },
   }),
   duty('caller-list-aligned', 'warning', everyOp, {
-    quote: 'always 8 bytes sizes and 8 bytes aligned (arch-arm.h)',
+    source: 'arch-arm.h',
+    quote: 'always 8 bytes sizes and 8 bytes aligned',
     reading: 'Each list starts at a multiple of its entry size, 8. Real Xen copies bytewise and does not check.',
     check: (facts) =>
       eachReservation(facts, (r) => {
@@ -46,6 +50,7 @@ export const callerRules: readonly Rule[] = [
       }),
   }),
   duty('caller-order', 'warning', everyOp, {
+    source: 'memory.h',
     quote: 'size/alignment of each (2^extent_order pages)',
     reading: `extent_order is at most ${MAX_ORDER}, the largest any present Xen accepts.`,
     check: (facts) =>
@@ -55,7 +60,8 @@ export const callerRules: readonly Rule[] = [
       }),
   }),
   duty('caller-self-only', 'warning', everyOp, {
-    quote: 'Unprivileged domains can specify only DOMID_SELF (reservation comment)',
+    source: 'memory.h',
+    quote: 'Unprivileged domains can specify only DOMID_SELF',
     reading: 'A domain known to be unprivileged names DOMID_SELF and nothing else, not even its own number.',
     check(facts) {
       if (facts.call.privileged === undefined) return unknown('it is not known whether the caller is privileged');
@@ -67,7 +73,8 @@ export const callerRules: readonly Rule[] = [
     },
   }),
   duty('caller-padding-zero', 'note', everyOp, {
-    quote: '(silent: Xen neither reads nor writes it)',
+    source: 'convention',
+    remark: 'the headers are silent: Xen neither reads nor writes it',
     reading: 'Padding bytes are zero. Harmless where they are not, but stack or heap contents may be leaking.',
     check(facts) {
       const { argument, layout } = facts;
@@ -84,6 +91,7 @@ export const callerRules: readonly Rule[] = [
     },
   }),
   duty('caller-domid-match', 'error', exchanges, {
+    source: 'xen_get_dma_buf',
     quote: '@in.domid == @out.domid',
     reading: "Equal as raw 16-bit numbers: DOMID_SELF beside one's own number is a mismatch too.",
     check(facts) {
@@ -93,6 +101,7 @@ export const callerRules: readonly Rule[] = [
     },
   }),
   duty('caller-size-match', 'error', exchanges, {
+    source: 'xen_get_dma_buf',
     quote: '@in.nr_extents << @in.extent_order == @out.nr_extents << @out.extent_order',
     reading: 'Exact equality of the two totals, not modulo 2^64.',
     check(facts) {
@@ -103,6 +112,7 @@ export const callerRules: readonly Rule[] = [
     },
   }),
   duty('caller-lists-disjoint', 'error', [...exchanges, 'put_dma_buf'], {
+    source: 'xen_get_dma_buf',
     quote: '@in.extent_start and @out.extent_start lists must not overlap',
     reading:
       'The byte ranges of the lists and of the struct itself are pairwise disjoint; a range that wraps (at 2^32 on arm32, else 2^64) is an error; an empty list is nowhere.',
@@ -139,6 +149,7 @@ export const callerRules: readonly Rule[] = [
     },
   }),
   duty('caller-nr-exchanged-zero', 'error', exchanges, {
+    source: 'xen_get_dma_buf',
     quote: 'THIS FIELD MUST BE INITIALISED TO ZERO BY THE CALLER!',
     reading: 'nr_exchanged is 0 on entry. Real Xen takes anything else as the point to resume from.',
     check(facts) {
@@ -148,6 +159,7 @@ export const callerRules: readonly Rule[] = [
     },
   }),
   duty('caller-out-distinct', 'error', exchanges, {
+    source: 'xen_get_dma_buf',
     quote: '@out.extent_start lists GPFN bases to be populated',
     reading: 'Output extents do not overlap each other, nor input extents each other.',
     check: (facts) =>
@@ -161,12 +173,15 @@ export const callerRules: readonly Rule[] = [
       }),
   }),
   duty('caller-out-not-later-input', 'error', exchanges, {
+    source: 'xen_get_dma_buf',
     quote: '@out.extent_start lists GPFN bases to be populated',
     reading: 'No output extent overlaps an input extent of a later chunk, which would take the new page away again (translated guests).',
     check: checkLaterInput,
   }),
   duty('caller-struct-outside-extents', 'error', exchanges, {
-    quote: '(follows from: exchanges the pages passed in with a new set of pages)',
+    source: 'xen_get_dma_buf',
+    quote: 'exchanges the pages passed in with a new set of pages',
+    remark: "it follows from this: the pages passed in are no longer the caller's",
     reading: 'The struct and the lists do not lie in pages being exchanged. Judged on physical addresses only.',
     check(facts) {
       if (facts.call.space === 'virtual') return unknown('addresses are virtual');
@@ -188,6 +203,7 @@ export const callerRules: readonly Rule[] = [
     },
   }),
   duty('caller-extent-aligned', 'warning', exchanges, {
+    source: 'memory.h',
     quote: 'size/alignment of each (2^extent_order pages)',
     reading: 'Frame numbers in the lists are multiples of 2^extent_order. Real Xen does not check.',
     check: (facts) =>
@@ -198,6 +214,7 @@ export const callerRules: readonly Rule[] = [
       }),
   }),
   duty('caller-address-bits', 'warning', exchanges, {
+    source: 'xen_get_dma_buf',
     quote: 'contiguous and under 4G if so requested',
     reading:
       'out.address_bits is at most 255, since more spills into the node bits of mem_flags, and not 1..12: Xen takes no limit of a page or less.',
@@ -213,24 +230,26 @@ export const callerRules: readonly Rule[] = [
     },
   }),
   sequel('caller-put-after-get', {
+    source: 'xen_put_dma_buf',
     quote: 'XENMEM_put_dma_buf unpins a set of pages, previously pinned by XENMEM_get_dma_buf',
     reading: 'put lists pages that an earlier get pinned and no put has released. Judged only where the trace is known from its start.',
   }),
   sequel('caller-put-lists-gpfns', {
+    source: 'xen_get_dma_buf',
     quote: '@out.extent_start is overwritten with allocated GMFN bases',
     reading: 'put lists the guest frames that get was given, not the machine frames that get left in their place.',
   }),
 ];
 
-type Duty = Pick<Rule, 'quote' | 'reading'> & { readonly check: (facts: Facts) => Answer };
+type Duty = Basis & Pick<Rule, 'reading'> & { readonly check: (facts: Facts) => Answer };
 
-function duty(id: string, severity: Severity, ops: readonly JudgedOp[], { quote, reading, check }: Duty): Rule {
-  return { id, blame: 'caller', severity, level: 0, scope: 'call', ops, always: true, quote, reading, check };
+function duty(id: string, severity: Severity, ops: readonly JudgedOp[], rest: Duty): Rule {
+  return { id, blame: 'caller', severity, level: 0, scope: 'call', ops, always: true, ...rest };
 }
 
 /** A duty that only the calls before this one show; `PinWatch` finds its breaches. */
-function sequel(id: string, { quote, reading }: Pick<Rule, 'quote' | 'reading'>): Rule {
-  return { id, blame: 'caller', severity: 'error', level: 0, scope: 'trace', ops: ['put_dma_buf'], always: true, quote, reading };
+function sequel(id: string, rest: Basis & Pick<Rule, 'reading'>): Rule {
+  return { id, blame: 'caller', severity: 'error', level: 0, scope: 'trace', ops: ['put_dma_buf'], always: true, ...rest };
 }
 
 /** Runs a check on each reservation; `undefined` from any of them means that it could not be judged in full. */
