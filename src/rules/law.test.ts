@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { ambiguities } from './ambiguities.ts';
 import { type LawText, saying, sentencesOf } from './rule.ts';
@@ -50,6 +50,17 @@ describe('what a rule stands on', () => {
   it('is a sentence wherever a text is named, and none where no text is', () => {
     const named = rules.filter(({ source }) => source in law);
     expect(named.map(({ id }) => id)).toEqual(quoting.map(({ id }) => id));
+  });
+
+  const headers = ['memory.h', 'arch-arm.h'] as const;
+  const installed = (name: string): string => `/usr/include/xen/${name}`;
+
+  it.skipIf(!headers.every((name) => existsSync(installed(name))))('stands in the headers of the Xen that is installed, too', () => {
+    for (const name of headers) {
+      const text = words(readFileSync(installed(name), 'utf8'));
+      const quotes = quoting.flatMap((rule) => sentencesOf(rule).filter(({ source }) => source === name));
+      expect(quotes.filter(({ quote }) => !has(text, quote))).toEqual([]);
+    }
   });
 
   it('says why there is no sentence, where the convention takes its place', () => {
