@@ -1,6 +1,10 @@
 #!/usr/bin/env node
-// Writes the pages of docs/ that say what the tables say. Needs the build: npm run docs.
-import { writeFileSync } from 'node:fs';
-import { pages } from '../dist/src/report/docs.js';
+// Writes the pages of docs/ that say what the tables say, and the tables in pages that are written by hand. Needs the build: npm run docs.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { pages, tables, withTables } from '../dist/src/report/docs.js';
 
-for (const [file, page] of Object.entries(pages)) writeFileSync(new URL(`../docs/${file}`, import.meta.url), page());
+const path = (file) => new URL(`../docs/${file}`, import.meta.url);
+const patch = readFileSync(new URL('../src/rules/law/dma-buf.h', import.meta.url), 'utf8');
+
+for (const [file, page] of Object.entries(pages)) writeFileSync(path(file), page(patch));
+for (const file of Object.keys(tables)) writeFileSync(path(file), withTables(file, readFileSync(path(file), 'utf8')));

@@ -1,4 +1,4 @@
-import type { Rule } from '../../src/rules/rule.ts';
+import { type Rule, saying } from '../../src/rules/rule.ts';
 import { rules } from '../../src/rules/table.ts';
 import { faults } from '../faults/faults.ts';
 import { cannot } from './cannot.ts';
@@ -8,7 +8,7 @@ import { manifestName } from './folder.ts';
 
 /** What the cases of one requirement are, and the text they were made for. */
 export interface RequirementEntry {
-  /** SHA-256 of the quoted sentence, a line end, and our reading of it. */
+  /** SHA-256 of the quoted sentence (where there is none, of what is said in its place), a line end, and our reading of it. */
   readonly text_sha256: string;
   readonly positive: number;
   readonly negative: number;
@@ -36,8 +36,8 @@ export interface Manifest {
 }
 
 /** The hash of a requirement's text: what it quotes and how we read it. */
-export function textHash({ quote, reading }: Pick<Rule, 'quote' | 'reading'>): string {
-  return sha256(`${quote}\n${reading}`);
+export function textHash(rule: Pick<Rule, 'source' | 'quote' | 'remark' | 'reading'>): string {
+  return sha256(`${rule.quote ?? saying(rule)}\n${rule.reading}`);
 }
 
 /** The files of a folder of cases, the manifest last. `beside`: the text of each companion. */

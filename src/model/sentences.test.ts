@@ -11,7 +11,7 @@ const text = files.map((name) => readFileSync(new URL(name, import.meta.url), 'u
 /** Words alone: how a comment is set does not matter. */
 const words = (prose: string): string => prose.replace(/^\s*(\/\/|\*|\/\*\*?)/gm, ' ').replace(/\s+/g, ' ');
 
-const header = readFileSync(new URL('../../conformance/layout/seed.h', import.meta.url), 'utf8');
+const header = readFileSync(new URL('../rules/law/dma-buf.h', import.meta.url), 'utf8');
 const comments = [...header.matchAll(/\/\*(.*?)\*\//gs)].map(([, comment = '']) => words(comment));
 const sentences = comments.flatMap((comment) =>
   comment

@@ -48,7 +48,7 @@ readings seen, where the texts leave a choice
         .join('\n'),
     ).toBe(
       `violated get-aligned, 3 times
-  says      size/alignment of each (2^extent_order pages)
+  says      size/alignment of each (2^extent_order pages) (memory.h)
   seen      step 0: output extent 0 at frame 0xa0003 is not a multiple of 2^2
   again     xenmem conform --replay x1.pZLNbsMgEITfZc4cwCFOxL1PEVkRNWubCv8IrMRS5HevsB23ctM2Uk6sYGC
   expected  the allocator of the old branch, until 2027-03-31

@@ -1,4 +1,4 @@
-import { ruleOf } from '../rules/table.ts';
+import { sayingOf } from '../rules/table.ts';
 import { doubtsOf, missedCells, outcomeOf, replayLine, strengthLine, unexpectedOf } from './outcome.ts';
 import type { ConformanceResult, Incident, RequirementResult } from './result.ts';
 import { clipped, count, plain, printable, type Style } from './style.ts';
@@ -82,10 +82,7 @@ function requirementText(requirement: RequirementResult, style: Style): string[]
 }
 
 function brokenText({ id, violated, counterexample, expected }: RequirementResult, style: Style): string[] {
-  const lines = [
-    `${style.bad('violated')} ${style.bold(id)}, ${count(violated, 'time')}`,
-    ...wrapped('  says      ', ruleOf(id)?.quote ?? ''),
-  ];
+  const lines = [`${style.bad('violated')} ${style.bold(id)}, ${count(violated, 'time')}`, ...wrapped('  says      ', sayingOf(id))];
   if (counterexample) {
     lines.push(...wrapped('  seen      ', `step ${counterexample.step}: ${foreign(counterexample.message)}`));
     lines.push(...evidenceText(counterexample.evidence));

@@ -4,13 +4,48 @@ import { legal } from '../../conformance/faults/faults.ts';
 import { readers } from '../../conformance/readings.ts';
 import { readings } from '../model/freedoms.ts';
 import { ambiguities, ambiguityOf } from '../rules/ambiguities.ts';
-import { pages, unknownIds } from './docs.ts';
+import { ruleOf, rules } from '../rules/table.ts';
+import { pages, tables, unknownIds, withTables } from './docs.ts';
 
 const read = (file: string): string => readFileSync(new URL(`../../docs/${file}`, import.meta.url), 'utf8');
+const patch = readFileSync(new URL('../rules/law/dma-buf.h', import.meta.url), 'utf8');
 
 describe('docs/', () => {
   it.each(Object.keys(pages))('%s says what the tables say (npm run docs writes it)', (file) => {
-    expect(read(file)).toBe(pages[file]?.());
+    expect(read(file)).toBe(pages[file]?.(patch));
+  });
+
+  it.each(Object.keys(tables))('%s has tables that say what the tables say (npm run docs writes them)', (file) => {
+    expect(withTables(file, read(file))).toBe(read(file));
+    expect(() => withTables(file, read(file).replace('end of get', 'end of it'))).toThrow('docs/spec.md has no place for the table "get"');
+  });
+
+  it('spec.md has each rule and each open point once in its tables', () => {
+    const rows = [...read('spec.md').matchAll(/^\| \[([a-z-]+)\]\((?:requirements|ambiguities)\.md#\1\)/gm)].map(([, id = '']) => id);
+    expect(rows.sort()).toEqual([...rules, ...ambiguities].map(({ id }) => id).sort());
+  });
+
+  it('spec.md says of no rule that there is, and of no open point, that it is not judged yet', () => {
+    const [, section = ''] = read('spec.md').split('## Not judged yet');
+    const ids = [...section.matchAll(/^\| `([a-z-]+)` /gm)].map(([, id = '']) => id);
+    expect(ids.length).toBeGreaterThan(0);
+    expect(ids.filter((id) => ruleOf(id) ?? ambiguityOf(id))).toEqual([]);
+    expect(unknownIds(read('spec.md')).filter((id) => !ids.includes(id))).toEqual([]);
+  });
+
+  it('glossary.md has one sentence for each word', () => {
+    const [, ...entries] = read('glossary.md').split(/^### /m);
+    const words = entries.map((entry) => entry.split('\n')[0]);
+    expect(words).toEqual([...new Set(words)]);
+    const told = entries.map((entry) =>
+      entry
+        .replace(/\n## .*/s, '')
+        .split('\n')
+        .slice(1)
+        .join('\n')
+        .trim(),
+    );
+    expect(told.filter((sentence) => !/^[A-Z0-9][^\n]*\.$/.test(sentence) || /\. [A-Z]/.test(sentence))).toEqual([]);
   });
 
   it.each(['implementers.md', 'xen-versions.md'])('%s names only what there is', (file) => {

@@ -5,16 +5,43 @@ import { argumentOf, XENMEM } from '../abi/ops.ts';
 import { structNames } from '../abi/structs.ts';
 import { ambiguities } from '../rules/ambiguities.ts';
 import { examples } from '../rules/examples.ts';
+import { type Rule, saying } from '../rules/rule.ts';
 import { ruleOf, rules } from '../rules/table.ts';
+import { headerParts, link } from './header-page.ts';
+import type { Group } from './outcome.ts';
+import { groupOf } from './outcome.ts';
 
 // The pages of docs/ that say what the tables say. `npm run docs` writes them, a test keeps them true.
 
-/** Each page by its file name. */
-export const pages: { readonly [file: string]: () => string } = {
+/** Each page by its file name, made with the text of the patch. */
+export const pages: { readonly [file: string]: (patch: string) => string } = {
   'abi.md': abiPage,
   'requirements.md': requirementsPage,
   'ambiguities.md': ambiguitiesPage,
+  'header.md': (patch) => page('The header, line by line', headerParts(patch, rules)),
 };
+
+/** The tables inside pages that are written by hand, by the file's name and the table's. */
+export const tables: { readonly [file: string]: { readonly [name: string]: () => string } } = {
+  'spec.md': {
+    get: () => requirementsTable('get'),
+    put: () => requirementsTable('put'),
+    safety: () => requirementsTable('safety'),
+    reservation: () => requirementsTable('reservation'),
+    duties: dutiesTable,
+    freedoms: freedomsTable,
+  },
+};
+
+/** A page that is written by hand, with each of its tables made anew. A table that the page has no place for is an error. */
+export function withTables(file: string, text: string): string {
+  return Object.entries(tables[file] ?? {}).reduce((before, [name, table]) => {
+    const [open, close] = [`<!-- ${name}: made by npm run docs -->`, `<!-- end of ${name} -->`];
+    const [start, end] = [before.indexOf(open), before.indexOf(close)];
+    if (start < 0 || end < start) throw new TypeError(`docs/${file} has no place for the table "${name}": ${open} … ${close}`);
+    return `${before.slice(0, start)}${open}\n\n${table()}\n\n${before.slice(end)}`;
+  }, text);
+}
 
 const made = '<!-- made by npm run docs -->';
 
@@ -77,7 +104,7 @@ function requirementsPage(): string {
       .flatMap((rule) => [
         `### ${rule.id}`,
         [
-          `> ${rule.quote}`,
+          ...quotations(rule),
           '',
           `${rule.reading}`,
           '',
@@ -86,13 +113,64 @@ function requirementsPage(): string {
         ].join('\n'),
       ]);
   return page('The requirements', [
-    'What is required of the hypervisor, and what of the caller. Ids are stable. `xenmem explain ID` shows the same.',
+    'What is required of the hypervisor, and what of the caller. Ids are stable. `xenmem explain ID` shows the same; [spec.md](spec.md) has all of them in tables, [header.md](header.md) beside the sentences that they stand on.',
     'Levels say what must be visible: 0 memory and return codes, 1 also the p2m, 2 also a hypervisor that moves pages. A requirement binds unless the caller made an error in the same call; those that bind always say so.',
     '## On the hypervisor',
     ...of('hypervisor'),
     '## On the caller',
     ...of('caller'),
   ]);
+}
+
+/** What a rule stands on, as quotations, and what has to be said of them. */
+function quotations(rule: Rule): string[] {
+  const also = (rule.also ?? []).flatMap((sentence) => ['>', `> ${saying(sentence)}`]);
+  return [`> ${saying(rule)}`, ...also, ...(rule.quote && rule.remark ? ['', `(${rule.remark})`] : [])];
+}
+
+function requirementsTable(group: Group): string {
+  const own = rules.filter((rule) => rule.blame === 'hypervisor' && groupOf(rule.id) === group);
+  return [
+    '| id | level, scope | says | precisely |',
+    '|---|---|---|---|',
+    ...own.map(
+      (rule) =>
+        `| ${link(rule.id)}${rule.always ? ' !' : ''} | ${rule.level}, ${rule.scope}; ${opNumbers(rule)} | ${saysCell(rule)} | ${cell(rule.reading)} |`,
+    ),
+  ].join('\n');
+}
+
+function dutiesTable(): string {
+  return [
+    '| id | severity | ops | says | precisely |',
+    '|---|---|---|---|---|',
+    ...rules
+      .filter((rule) => rule.blame === 'caller')
+      .map((rule) => `| ${link(rule.id)} | ${rule.severity} | ${opNumbers(rule)} | ${saysCell(rule)} | ${cell(rule.reading)} |`),
+  ].join('\n');
+}
+
+function freedomsTable(): string {
+  return [
+    '| id | open |',
+    '|---|---|',
+    ...ambiguities.map(({ id, question }) => `| [${id}](ambiguities.md#${id}) | ${cell(question)} |`),
+  ].join('\n');
+}
+
+/** The ops of a rule, by number. */
+function opNumbers({ ops }: Rule): string {
+  const numbers: { readonly [name: string]: number } = XENMEM['dma-buf'];
+  return ops.map((op) => numbers[op]).join(' ');
+}
+
+function saysCell(rule: Rule): string {
+  return [saying(rule), ...(rule.also ?? []).map(saying)].map(cell).join(' … ');
+}
+
+/** A text as it may stand in a cell of a table. */
+function cell(text: string): string {
+  return text.replaceAll(/[|*]/g, '\\$&');
 }
 
 /** Every point that the texts leave open. */

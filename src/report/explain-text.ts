@@ -1,7 +1,7 @@
 import { argumentOf } from '../abi/ops.ts';
 import type { Ambiguity } from '../rules/ambiguities.ts';
 import { examples } from '../rules/examples.ts';
-import type { Rule } from '../rules/rule.ts';
+import { type Rule, saying } from '../rules/rule.ts';
 import { plain, type Style } from './style.ts';
 import { wrapped } from './wrap.ts';
 
@@ -20,7 +20,9 @@ export function explanation(rule: Rule, style: Style = plain): string[] {
   const needs = ['memory and return codes', 'memory, return codes and the p2m', 'a hypervisor that moves pages'][rule.level];
   return [
     style.bold(rule.id),
-    ...field('says', rule.quote),
+    ...field('says', saying(rule)),
+    ...(rule.also ?? []).flatMap((sentence) => field('and', saying(sentence))),
+    ...(rule.quote && rule.remark ? field('remark', rule.remark) : []),
     ...field('means', rule.reading),
     ...field('blames', blames),
     ...field('ops', rule.ops.length === Object.keys(argumentOf).length ? 'all judged ops' : rule.ops.join(', ')),

@@ -1,4 +1,4 @@
-import { ruleOf } from '../rules/table.ts';
+import { sayingOf } from '../rules/table.ts';
 import { doubtsOf, missedCells, outcomeOf, replayLine, scopeLine, strengthLine, verdictLine, whyUnknown } from './outcome.ts';
 import type { ConformanceResult, Counterexample, RequirementResult } from './result.ts';
 import { storyText } from './story-text.ts';
@@ -66,8 +66,7 @@ function tablePart(requirements: readonly RequirementResult[]): string {
     '|---|---|--:|--:|---|',
     ...requirements.map((r) => {
       const outcome = outcomeOf(r);
-      const note =
-        outcome === 'unknown' ? whyUnknown(r) : (r.expected?.reason ?? (r.verdict === 'violated' ? (ruleOf(r.id)?.quote ?? '') : ''));
+      const note = outcome === 'unknown' ? whyUnknown(r) : (r.expected?.reason ?? (r.verdict === 'violated' ? sayingOf(r.id) : ''));
       return `| ${signs[outcome]} | ${escaped(r.id)} | ${r.exercised} | ${r.unknown} | ${escaped(note)} |`;
     }),
   ].join('\n');
@@ -81,7 +80,7 @@ function storyPart({ id, counterexample, expected }: RequirementResult): string 
   return [
     `<details><summary>${escaped(id)}: ${escaped(message)}</summary>`,
     '',
-    `> ${escaped(ruleOf(id)?.quote ?? '')}`,
+    `> ${escaped(sayingOf(id))}`,
     '',
     `Broken by step ${step}.${expected ? ` Expected: ${escaped(expected.reason)}` : ''}`,
     '',

@@ -1,4 +1,4 @@
-import { ruleOf } from '../rules/table.ts';
+import { sayingOf } from '../rules/table.ts';
 import type { ConformanceResult, Counterexample, Incident, RequirementResult } from './result.ts';
 import { count } from './style.ts';
 
@@ -122,7 +122,7 @@ function requirementCase(requirement: RequirementResult): Case {
   if (outcome === 'unknown') return { ...about, why: whyUnknown(requirement), details: [] };
   const seen = counterexample ? `step ${counterexample.step}: ${counterexample.message}` : `violated ${count(violated, 'time')}`;
   const details = [
-    `says: ${ruleOf(id)?.quote ?? ''}`,
+    `says: ${sayingOf(id)}`,
     `seen: ${seen}`,
     ...(counterexample ? [`again: ${replayLine(counterexample)}`] : []),
     ...(counterexample?.evidence ?? []),

@@ -1,4 +1,4 @@
-import { ruleOf } from '../rules/table.ts';
+import { ruleOf, sayingOf } from '../rules/table.ts';
 import { doubtsOf, exitOf, fingerprintOf, groupOf, replayLine, scopeLine, verdictLine } from './outcome.ts';
 import type { ConformanceResult, RequirementResult } from './result.ts';
 import { clipped, printable } from './style.ts';
@@ -44,14 +44,14 @@ export function sarifForm(result: ConformanceResult): string {
 
 function ruleJson({ id }: RequirementResult): object {
   const rule = ruleOf(id);
-  const [quote, reading] = [rule?.quote ?? id, rule?.reading ?? id];
+  const [says, reading] = [sayingOf(id) || id, rule?.reading ?? id];
   return {
     id,
     shortDescription: { text: reading },
-    fullDescription: { text: quote },
+    fullDescription: { text: says },
     help: {
-      text: `The header says: ${quote}\nWe read it so: ${reading}`,
-      markdown: `> ${quote}\n\n${reading}\n\n\`xenmem explain ${id}\``,
+      text: `${rule?.quote === undefined ? 'No header says it' : 'The header says'}: ${says}\nWe read it so: ${reading}`,
+      markdown: `> ${says}\n\n${reading}\n\n\`xenmem explain ${id}\``,
     },
     defaultConfiguration: { level: 'error' },
     properties: { tags: [groupOf(id), `level-${rule?.level ?? 0}`] },

@@ -6,7 +6,19 @@ import { checkOf } from './duties/check.ts';
 import { structDuties } from './duties/duties.ts';
 import { inputsPerChunk, isMultiple, outputsPerChunk } from './exact.ts';
 import { type Extent, type Facts, nameDomid, placeOf, type Reservation } from './facts.ts';
-import { type Answer, everyOp, exchanges, holds, notCaptured, type Rule, type Severity, unknown, unless, type Violation } from './rule.ts';
+import {
+  type Answer,
+  type Basis,
+  everyOp,
+  exchanges,
+  holds,
+  notCaptured,
+  type Rule,
+  type Severity,
+  unknown,
+  unless,
+  type Violation,
+} from './rule.ts';
 
 /** The duties of the caller that one call can show. A finding blames the caller; an error suspends what it makes meaningless. */
 export const callerRules: readonly Rule[] = [
@@ -14,7 +26,8 @@ export const callerRules: readonly Rule[] = [
   ofStruct('caller-list-aligned'),
   ofStruct('caller-order'),
   duty('caller-self-only', 'warning', everyOp, {
-    quote: 'Unprivileged domains can specify only DOMID_SELF (reservation comment)',
+    source: 'memory.h',
+    quote: 'Unprivileged domains can specify only DOMID_SELF',
     reading: 'A domain known to be unprivileged names DOMID_SELF and nothing else, not even its own number.',
     check(facts) {
       if (facts.call.privileged === undefined) return unknown('it is not known whether the caller is privileged');
@@ -31,6 +44,7 @@ export const callerRules: readonly Rule[] = [
   ofStruct('caller-lists-disjoint'),
   ofStruct('caller-nr-exchanged-zero'),
   duty('caller-out-distinct', 'error', exchanges, {
+    source: 'xen_get_dma_buf',
     quote: '@out.extent_start lists GPFN bases to be populated',
     reading: 'Output extents do not overlap each other, nor input extents each other.',
     check: (facts) =>
@@ -44,12 +58,15 @@ export const callerRules: readonly Rule[] = [
       }),
   }),
   duty('caller-out-not-later-input', 'error', exchanges, {
+    source: 'xen_get_dma_buf',
     quote: '@out.extent_start lists GPFN bases to be populated',
     reading: 'No output extent overlaps an input extent of a later chunk, which would take the new page away again (translated guests).',
     check: checkLaterInput,
   }),
   duty('caller-struct-outside-extents', 'error', exchanges, {
-    quote: '(follows from: exchanges the pages passed in with a new set of pages)',
+    source: 'xen_get_dma_buf',
+    quote: 'exchanges the pages passed in with a new set of pages',
+    remark: "it follows from this: the pages passed in are no longer the caller's",
     reading: 'The struct and the lists do not lie in pages being exchanged. Judged on physical addresses only.',
     check(facts) {
       if (facts.call.space === 'virtual') return unknown('addresses are virtual');
@@ -71,6 +88,7 @@ export const callerRules: readonly Rule[] = [
     },
   }),
   duty('caller-extent-aligned', 'warning', exchanges, {
+    source: 'memory.h',
     quote: 'size/alignment of each (2^extent_order pages)',
     reading: 'Frame numbers in the lists are multiples of 2^extent_order. Real Xen does not check.',
     check: (facts) =>
@@ -86,32 +104,34 @@ export const callerRules: readonly Rule[] = [
   ofStruct('caller-start-extent'),
   ofStruct('caller-flags'),
   sequel('caller-put-after-get', {
+    source: 'xen_put_dma_buf',
     quote: 'XENMEM_put_dma_buf unpins a set of pages, previously pinned by XENMEM_get_dma_buf',
     reading: 'put lists pages that an earlier get pinned and no put has released. Judged only where the trace is known from its start.',
   }),
   sequel('caller-put-lists-gpfns', {
+    source: 'xen_get_dma_buf',
     quote: '@out.extent_start is overwritten with allocated GMFN bases',
     reading: 'put lists the guest frames that get was given, not the machine frames that get left in their place.',
   }),
 ];
 
-type Duty = Pick<Rule, 'quote' | 'reading'> & { readonly check: (facts: Facts) => Answer };
+type Duty = Basis & Pick<Rule, 'reading'> & { readonly check: (facts: Facts) => Answer };
 
-function duty(id: string, severity: Severity, ops: readonly JudgedOp[], { quote, reading, check }: Duty): Rule {
-  return { id, blame: 'caller', severity, level: 0, scope: 'call', ops, always: true, quote, reading, check };
+function duty(id: string, severity: Severity, ops: readonly JudgedOp[], rest: Duty): Rule {
+  return { id, blame: 'caller', severity, level: 0, scope: 'call', ops, always: true, ...rest };
 }
 
 /** A duty that the struct alone shows. */
 function ofStruct(id: string): Rule {
   const of = structDuties[id];
   if (!of) throw new TypeError(`no duty ${id}`);
-  const { severity, ops, quote, reading } = of;
-  return duty(id, severity, ops, { quote, reading, check: checkOf(of) });
+  const { severity, ops, basis, reading } = of;
+  return duty(id, severity, ops, { ...basis, reading, check: checkOf(of) });
 }
 
 /** A duty that only the calls before this one show; `PinWatch` finds its breaches. */
-function sequel(id: string, { quote, reading }: Pick<Rule, 'quote' | 'reading'>): Rule {
-  return { id, blame: 'caller', severity: 'error', level: 0, scope: 'trace', ops: ['put_dma_buf'], always: true, quote, reading };
+function sequel(id: string, rest: Basis & Pick<Rule, 'reading'>): Rule {
+  return { id, blame: 'caller', severity: 'error', level: 0, scope: 'trace', ops: ['put_dma_buf'], always: true, ...rest };
 }
 
 /** Runs a check on each reservation; `undefined` from any of them means that it could not be judged in full. */

@@ -6,17 +6,31 @@ import { anyChange, describe, entriesRange, strayChange } from './changes.ts';
 import { inputsPerChunk, isMultiple, pagesOf, sameTotal } from './exact.ts';
 import { addressesOf, type Facts, nameDomid, placeOf } from './facts.ts';
 import { inputsReleased, mappedAtOutputs, newPages, populated, restUnmoved, returnedFrames } from './mappings.ts';
-import { type Answer, checkRc, exchanges, holds, notCaptured, notExercised, type Rule, unknown, unless, violated } from './rule.ts';
+import {
+  type Answer,
+  type Basis,
+  checkRc,
+  exchanges,
+  holds,
+  notCaptured,
+  notExercised,
+  type Rule,
+  unknown,
+  unless,
+  violated,
+} from './rule.ts';
 
 /** What op 26 promises; op 11, its parent, is held to the same sentences but for the pin. */
 export const getRules: readonly Rule[] = [
   requirement('get-rc-zero-or-negative', 0, 'call', {
     always: true,
+    source: 'xen_get_dma_buf',
     quote: 'Returns zero on complete success, otherwise a negative error code',
     reading: "rc is 0, or the negative of an errno of Xen's public errno.h other than the internal EINTR and ERESTART.",
     check: ({ call: { rc } }) => (rc === undefined ? notCaptured : checkRc(rc)),
   }),
   requirement('get-complete-count', 0, 'call', {
+    source: 'xen_get_dma_buf',
     quote: 'On complete success then always @nr_exchanged == @in.nr_extents',
     reading: 'rc = 0 implies nr_exchanged = in.nr_extents.',
     check(facts) {
@@ -32,6 +46,7 @@ export const getRules: readonly Rule[] = [
     },
   }),
   requirement('get-incomplete-nonzero', 0, 'call', {
+    source: 'xen_get_dma_buf',
     quote: 'If not all input exents are exchanged then the return code of this command will be non-zero',
     reading: 'nr_exchanged < in.nr_extents implies rc ≠ 0.',
     check(facts) {
@@ -46,7 +61,9 @@ export const getRules: readonly Rule[] = [
     },
   }),
   requirement('get-partial-count', 0, 'call', {
+    source: 'xen_get_dma_buf',
     quote: 'On partial success @nr_exchanged indicates how much work was done',
+    also: [{ source: 'xen_get_dma_buf', quote: '[OUT] Number of input extents that were successfully exchanged' }],
     reading: 'nr_exchanged counts input extents, at most in.nr_extents, and covers whole chunks of 2^max(order) pages.',
     check(facts) {
       const { call, done } = facts;
@@ -60,7 +77,9 @@ export const getRules: readonly Rule[] = [
     },
   }),
   requirement('get-mfns-returned', 1, 'call', {
+    source: 'xen_get_dma_buf',
     quote: 'If return code is zero then @out.extent_list provides the MFNs of the newly-allocated memory',
+    also: [{ source: 'xen_get_dma_buf', quote: '@out.extent_start is overwritten with allocated GMFN bases' }],
     reading: 'rc = 0 implies that each output entry is the machine frame behind the guest frame that the entry held before.',
     check(facts) {
       if (facts.call.rc === undefined) return notCaptured;
@@ -68,6 +87,7 @@ export const getRules: readonly Rule[] = [
     },
   }),
   requirement('get-partial-mfns', 1, 'call', {
+    source: 'xen_get_dma_buf',
     quote: 'The corresponding first entries in the output extent list correctly indicate the GMFNs that were successfully exchanged',
     reading: 'rc ≠ 0: the output entries that nr_exchanged covers are the machine frames behind the guest frames they held before.',
     check(facts) {
@@ -76,16 +96,19 @@ export const getRules: readonly Rule[] = [
     },
   }),
   requirement('get-new-pages', 1, 'call', {
+    source: 'xen_get_dma_buf',
     quote: 'exchanges the pages passed in with a new set of pages',
     reading: 'No frame behind a committed output was behind an input of the same chunk, and the domain owns as many pages as before.',
     check: newPages,
   }),
   requirement('get-populates-gpfns', 1, 'call', {
+    source: 'xen_get_dma_buf',
     quote: '@out.extent_start lists GPFN bases to be populated',
     reading: 'Every page of every committed output extent is mapped.',
     check: populated,
   }),
   requirement('get-contiguous', 1, 'call', {
+    source: 'xen_get_dma_buf',
     quote: 'contiguous and under 4G if so requested',
     reading: 'The pages of a committed output extent lie one after another in machine memory.',
     check: (facts) =>
@@ -94,6 +117,7 @@ export const getRules: readonly Rule[] = [
       ),
   }),
   requirement('get-aligned', 0, 'call', {
+    source: 'memory.h',
     quote: 'size/alignment of each (2^extent_order pages)',
     reading: 'Each returned frame number is a multiple of 2^out.extent_order.',
     check: (facts) =>
@@ -104,7 +128,9 @@ export const getRules: readonly Rule[] = [
       ),
   }),
   requirement('get-address-limit', 0, 'call', {
-    quote: 'under 4G if so requested; If zero then the user has no addressing restriction',
+    source: 'xen_get_dma_buf',
+    quote: 'under 4G if so requested',
+    also: [{ source: 'memory.h', quote: 'If zero then the user has no addressing restriction' }],
     reading: 'With 0 < out.address_bits = b ≤ 255 each new extent ends at or below frame 2^(b-12).',
     check(facts) {
       const bits = facts.out.address_bits;
@@ -121,12 +147,14 @@ export const getRules: readonly Rule[] = [
     },
   }),
   requirement('get-inputs-released', 1, 'call', {
+    source: 'xen_get_dma_buf',
     quote: 'The first @nr_exchanged input extents were successfully deallocated',
     reading:
       'Each page of those extents is unmapped, or populated by an output of this call; if by one of the same chunk, with another frame than before.',
     check: inputsReleased,
   }),
   requirement('get-rest-untouched', 0, 'call', {
+    source: 'xen_get_dma_buf',
     quote: 'All other input and output extents are untouched',
     reading:
       'Beyond nr_exchanged: output list entries as before; where the p2m is seen, mappings of input and output pages too, unless a committed chunk released or populated them.',
@@ -134,12 +162,14 @@ export const getRules: readonly Rule[] = [
   }),
   requirement('get-pinned', 2, 'trace', {
     ops: ['get_dma_buf'],
+    source: 'xen_get_dma_buf',
     quote: 'guaranteed that their p2m mapping won\'t be changed until explicitly "unpinned"',
     reading:
       'While a committed output page has not been put, the hypervisor by itself never changes its p2m entry. A change the guest asks for is a reading.',
   }),
   requirement('get-in-untouched', 0, 'call', {
     always: true,
+    source: 'xen_get_dma_buf',
     quote: '[IN] Details of memory extents to be exchanged (GMFN bases)',
     reading: 'The struct but for nr_exchanged, and the input list, are unchanged, unless they lie in an exchanged page.',
     check(facts) {
@@ -155,16 +185,20 @@ export const getRules: readonly Rule[] = [
     },
   }),
   requirement('get-ignores-in-address-bits', 0, 'pair', {
+    source: 'xen_get_dma_buf',
     quote: '@in.address_bits is ignored and unused',
     reading:
       'Of three runs from the same world, A, A again and B, differing only there: if both A agree on rc and nr_exchanged, so does B.',
   }),
   requirement('get-same-gfn', 1, 'run', {
-    quote: '@out.extent_start lists GPFN bases to be populated; … is overwritten with allocated GMFN bases',
+    source: 'xen_get_dma_buf',
+    quote: '@out.extent_start is overwritten with allocated GMFN bases',
+    also: [{ source: 'xen_get_dma_buf', quote: '@out.extent_start lists GPFN bases to be populated' }],
     reading: 'The output list may name the frame of an input of the same chunk, as the real client does; get-works then holds too.',
   }),
   requirement('get-refuses-domid-mismatch', 0, 'call', {
     always: true,
+    source: 'xen_get_dma_buf',
     quote: '@in.domid == @out.domid',
     reading: "Unequal as raw 16-bit numbers (DOMID_SELF beside one's own number too), with any extent asked for: rc < 0 and no change.",
     check(facts) {
@@ -175,6 +209,7 @@ export const getRules: readonly Rule[] = [
   }),
   requirement('get-refuses-size-mismatch', 0, 'call', {
     always: true,
+    source: 'xen_get_dma_buf',
     quote: '@in.nr_extents << @in.extent_order == @out.nr_extents << @out.extent_order',
     reading: 'Unequal as exact integers (2^63 extents of order 1 against none included): rc < 0 and no change.',
     check(facts) {
@@ -186,7 +221,8 @@ export const getRules: readonly Rule[] = [
   requirement('get-refuses-foreign-domid', 0, 'call', {
     ops: [...exchanges, 'put_dma_buf'],
     always: true,
-    quote: 'Unprivileged domains can specify only DOMID_SELF (reservation comment)',
+    source: 'memory.h',
+    quote: 'Unprivileged domains can specify only DOMID_SELF',
     reading:
       'A caller known to be unprivileged names neither DOMID_SELF nor itself, and asks for at least one extent: rc < 0 and no change.',
     check(facts) {
@@ -201,13 +237,14 @@ export const getRules: readonly Rule[] = [
     },
   }),
   requirement('get-works', 0, 'run', {
+    source: 'xen_get_dma_buf',
     quote: 'exchanges the pages passed in with a new set of pages',
     reading:
       'A call without findings, within the declared limits, on plain unpinned RAM, with no failure injected: rc = 0. Having no memory is excused (-ENOMEM, and -EINVAL for a limit below 4 GiB) unless both orders are 0 and enough frames are known to be free.',
   }),
 ];
 
-type Requirement = Pick<Rule, 'quote' | 'reading'> & Partial<Pick<Rule, 'ops' | 'always' | 'check'>>;
+type Requirement = Basis & Pick<Rule, 'reading'> & Partial<Pick<Rule, 'ops' | 'always' | 'check'>>;
 
 function requirement(id: string, level: Rule['level'], scope: Rule['scope'], rest: Requirement): Rule {
   return { id, blame: 'hypervisor', severity: 'error', level, scope, ops: exchanges, always: false, ...rest };

@@ -3,37 +3,49 @@ import type { JudgedOp } from '../abi/ops.ts';
 import { hex64 } from '../codec/hex.ts';
 import { bytes, describe, moved, strayChange } from './changes.ts';
 import { addressesOf, type Facts, pagesOfExtents } from './facts.ts';
-import { type Answer, checkRc, holds, mappingUnseen, notCaptured, notExercised, type Rule, unless, violated } from './rule.ts';
+import { type Answer, type Basis, checkRc, holds, mappingUnseen, notCaptured, notExercised, type Rule, unless, violated } from './rule.ts';
 
 const put: readonly JudgedOp[] = ['put_dma_buf'];
 
 /** What op 27 promises. */
 export const putRules: readonly Rule[] = [
   requirement('put-unpins', 2, 'run', {
+    source: 'xen_put_dma_buf',
     quote: 'XENMEM_put_dma_buf unpins a set of pages, previously pinned by XENMEM_get_dma_buf',
+    also: [
+      {
+        source: 'xen_put_dma_buf',
+        quote: 'After this call the p2m mapping of the pages can be transparently changed by the hypervisor, as usual',
+      },
+    ],
     reading: 'rc = 0: every listed page moves within four churns in which a never-pinned control page moved.',
   }),
   requirement('put-only-listed', 2, 'run', {
+    source: 'xen_get_dma_buf',
     quote: 'guaranteed that their p2m mapping won\'t be changed until explicitly "unpinned"',
     reading: 'Pages that are not listed stay pinned. Listing a machine frame number never unpins the page that has that frame.',
   }),
   requirement('put-keeps-pages', 0, 'call', {
+    source: 'xen_put_dma_buf',
     quote: 'The pages are still accessible from the guest',
     reading: 'put changes no mapping, content or ownership; later moves keep the content.',
     check: checkKept,
   }),
   requirement('put-works', 0, 'run', {
+    source: 'xen_put_dma_buf',
     quote: 'unpins a set of pages, previously pinned by XENMEM_get_dma_buf',
     reading: 'A put of exactly what one get committed returns 0.',
   }),
   requirement('put-rc-zero-or-negative', 0, 'call', {
     always: true,
-    quote: '(silent; the hypercall convention)',
+    source: 'convention',
+    remark: 'the comment of op 27 does not speak of what it returns',
     reading: "rc is 0, or the negative of an errno of Xen's public errno.h other than EINTR and ERESTART; never a count.",
     check: ({ call: { rc } }) => (rc === undefined ? notCaptured : checkRc(rc)),
   }),
   requirement('put-in-untouched', 0, 'call', {
     always: true,
+    source: 'xen_put_dma_buf',
     quote: '[IN] Details of memory extents to be exchanged (GMFN bases)',
     reading: 'The struct and the list are unchanged.',
     check(facts) {
@@ -45,12 +57,13 @@ export const putRules: readonly Rule[] = [
     },
   }),
   requirement('put-ignores-address-bits', 0, 'pair', {
+    source: 'xen_put_dma_buf',
     quote: '@in.address_bits is ignored and unused',
     reading: 'Of three runs from the same world, A, A again and B, differing only there: if both A agree on rc, so does B.',
   }),
 ];
 
-type Requirement = Pick<Rule, 'quote' | 'reading'> & Partial<Pick<Rule, 'always' | 'check'>>;
+type Requirement = Basis & Pick<Rule, 'reading'> & Partial<Pick<Rule, 'always' | 'check'>>;
 
 function requirement(id: string, level: Rule['level'], scope: Rule['scope'], rest: Requirement): Rule {
   return { id, blame: 'hypervisor', severity: 'error', level, scope, ops: put, always: false, ...rest };

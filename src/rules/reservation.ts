@@ -3,14 +3,15 @@ import { knownEntries, readEntry } from '../guest/handle.ts';
 import type { ByteRange } from '../guest/memory.ts';
 import { describe, entriesRange, strayChange } from './changes.ts';
 import type { Facts } from './facts.ts';
-import { type Answer, checkRc, holds, notCaptured, notExercised, type Rule, unknown, unless, violated } from './rule.ts';
+import { type Answer, type Basis, checkRc, holds, notCaptured, notExercised, type Rule, unknown, unless, violated } from './rule.ts';
 
 const reservationOps: readonly JudgedOp[] = ['increase_reservation', 'decrease_reservation', 'populate_physmap'];
 
 /** What ops 0, 1 and 6 do on a real Xen: the neighbours that every ballooning guest calls with the same struct. */
 export const reservationRules: readonly Rule[] = [
   requirement('reservation-count', {
-    quote: 'returns the number of extents successfully allocated or freed (memory.h, before XENMEM_increase_reservation)',
+    source: 'memory.h',
+    quote: 'Returns the number of extents successfully allocated or freed',
     reading: 'rc < 0 is a known errno; otherwise start_extent ≤ rc ≤ max(nr_extents, start_extent).',
     check({ call: { rc }, start, in: { nr_extents } }) {
       if (rc === undefined) return notCaptured;
@@ -22,14 +23,17 @@ export const reservationRules: readonly Rule[] = [
     },
   }),
   requirement('reservation-list', {
-    quote: 'XENMEM_increase_reservation, XENMEM_populate_physmap: OUT: GMFN bases of extents that were allocated (memory.h)',
+    source: 'memory.h',
+    quote: 'OUT: GMFN bases of extents that were allocated',
+    also: [{ source: 'memory.h', quote: 'OUT: MFN (*not* GMFN) bases of extents that were allocated' }],
+    remark: 'the first is said of XENMEM_populate_physmap, the second of XENMEM_increase_reservation',
     reading:
       'Ops 0 and 6 of a translated guest may write list entries from start_extent up to rc and nothing else in the list; an x86 PV guest gets exactly those. Op 1 writes none.',
     check: checkList,
   }),
 ];
 
-function requirement(id: string, rest: Pick<Rule, 'quote' | 'reading' | 'check'>): Rule {
+function requirement(id: string, rest: Basis & Pick<Rule, 'reading' | 'check'>): Rule {
   return { id, blame: 'hypervisor', severity: 'error', level: 0, scope: 'call', ops: reservationOps, always: false, ...rest };
 }
 

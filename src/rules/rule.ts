@@ -23,6 +23,23 @@ export type Answer =
 export type Blame = 'hypervisor' | 'caller';
 export type Severity = 'error' | 'warning' | 'note';
 
+/** A text whose sentences are quoted; src/rules/law keeps each. The first two are the halves of the patch. */
+export type LawText = 'xen_get_dma_buf' | 'xen_put_dma_buf' | 'memory.h' | 'arch-arm.h';
+
+/** A sentence, or a part of one, letter for letter but for how its lines are broken. */
+export interface Sentence {
+  readonly source: LawText;
+  readonly quote: string;
+}
+
+/** What a rule stands on: a sentence of a text, or where no text says it, the convention of all hypercalls, or safety. */
+export type Basis = (Sentence & { readonly also?: readonly Sentence[] } & Remark) | ({ readonly source: 'convention' | 'safety' } & Remark);
+
+interface Remark {
+  /** What has to be said of the sentence, or of its absence. */
+  readonly remark?: string;
+}
+
 /** One documented sentence, as a pure function from an observed call to an answer. */
 export interface Rule {
   readonly id: string;
@@ -35,12 +52,29 @@ export interface Rule {
   readonly ops: readonly JudgedOp[];
   /** Does it bind even after an error of the caller? */
   readonly always: boolean;
-  /** The sentence it stands on, letter for letter; who said it if it is not the patch. */
-  readonly quote: string;
+  /** Where the sentence that it stands on is found. */
+  readonly source: Basis['source'];
+  /** That sentence, letter for letter; absent where no text says it. */
+  readonly quote?: string;
+  /** Further sentences that it stands on. */
+  readonly also?: readonly Sentence[];
+  /** What has to be said of the sentence, or of its absence. */
+  readonly remark?: string;
   /** Our reading of it, in plain words. */
   readonly reading: string;
   /** Judges one call. Absent where one call cannot show the answer. */
   readonly check?: (facts: Facts) => Answer;
+}
+
+/** What a rule stands on, in words: the sentence, and its text if it is not the patch; else, in brackets, why there is none. */
+export function saying({ source, quote, remark }: Pick<Rule, 'source' | 'quote' | 'remark'>): string {
+  if (quote === undefined) return remark === undefined ? `(${source})` : `(${source}; ${remark})`;
+  return source.endsWith('.h') ? `${quote} (${source})` : quote;
+}
+
+/** Every sentence that a rule stands on. */
+export function sentencesOf({ source, quote, also = [] }: Pick<Rule, 'source' | 'quote' | 'also'>): readonly Sentence[] {
+  return quote === undefined ? [] : [{ source: source as LawText, quote }, ...also];
 }
 
 /** Every op that is judged. */

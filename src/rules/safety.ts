@@ -8,6 +8,7 @@ import { restUnmoved } from './mappings.ts';
 import { writableEntries } from './reservation.ts';
 import {
   type Answer,
+  type Basis,
   everyOp,
   exchanges,
   holds,
@@ -27,43 +28,45 @@ const exchangesAndPut: readonly JudgedOp[] = [...exchanges, 'put_dma_buf'];
 export const safetyRules: readonly Rule[] = [
   safety('no-stray-writes', 0, 'call', {
     ops: everyOp,
-    quote: '(safety; the headers name every byte a call writes)',
+    source: 'safety',
+    remark: 'the headers name every byte a call writes',
     reading:
       'No captured guest byte changes but: for get nr_exchanged, the output entries that it covers and the exchanged pages; for put nothing; for ops 0, 1, 6 the list entries they may write and the pages given or taken. With virtual addresses, bytes outside struct and lists are judged only when no page changed hands.',
     check: checkStrayWrites,
   }),
   safety('frames-conserved', 1, 'call', {
     ops: exchangesAndPut,
+    source: 'xen_get_dma_buf',
     quote: 'exchanges the pages passed in with a new set of pages',
     reading: 'The domain owns as many pages as before, and the call makes no frame appear behind two guest frames or in two domains.',
     check: checkConserved,
   }),
   safety('isolation', 0, 'call', {
     ops: everyOp,
-    quote: '(safety)',
+    source: 'safety',
     reading: 'Domains other than the caller and the one named keep their mappings and their content.',
     check: checkIsolation,
   }),
   safety('bad-address-fails', 0, 'call', {
     ops: exchangesAndPut,
-    quote: '(safety)',
+    source: 'safety',
     reading:
       'A struct or a non-empty list known not to lie in guest memory, or one whose range wraps (2^32 on arm32, else 2^64): rc < 0, and nothing changes beyond the chunks that nr_exchanged counts.',
     check: checkBadAddress,
   }),
   safety('bounded-work', 0, 'run', {
     ops: exchangesAndPut,
-    quote: '(safety)',
+    source: 'safety',
     reading: 'An order above the limit is refused within the normal time limit.',
   }),
-  safety('survives', 0, 'run', { ops: everyOp, quote: '(safety)', reading: 'No crash, no hang, no malformed answer.' }),
+  safety('survives', 0, 'run', { ops: everyOp, source: 'safety', reading: 'No crash, no hang, no malformed answer.' }),
 ];
 
 function safety(
   id: string,
   level: Rule['level'],
   scope: Rule['scope'],
-  rest: Pick<Rule, 'ops' | 'quote' | 'reading'> & Partial<Pick<Rule, 'check'>>,
+  rest: Basis & Pick<Rule, 'ops' | 'reading'> & Partial<Pick<Rule, 'check'>>,
 ): Rule {
   return { id, blame: 'hypervisor', severity: 'error', level, scope, always: true, ...rest };
 }

@@ -3,7 +3,7 @@ import { callerRules } from './caller.ts';
 import { getRules } from './get.ts';
 import { putRules } from './put.ts';
 import { reservationRules } from './reservation.ts';
-import type { Rule } from './rule.ts';
+import { type Rule, saying } from './rule.ts';
 import { safetyRules } from './safety.ts';
 
 /** Every rule, requirements on the hypervisor first, duties of the caller last, in the order of SPEC. */
@@ -15,6 +15,12 @@ if (byId.size !== rules.length) throw new TypeError('two rules have one id');
 /** The rule with an id. */
 export function ruleOf(id: string): Rule | undefined {
   return byId.get(id);
+}
+
+/** What the rule with an id stands on, in words; nothing where there is no such rule. */
+export function sayingOf(id: string): string {
+  const rule = byId.get(id);
+  return rule ? saying(rule) : '';
 }
 
 const perOp = new Map<JudgedOp, { requirements: readonly Rule[]; duties: readonly Rule[] }>();

@@ -1,4 +1,4 @@
-import { ruleOf } from '../../rules/table.ts';
+import { sayingOf } from '../../rules/table.ts';
 import { type Outcome, outcomeOf, whyUnknown } from '../outcome.ts';
 import type { RequirementResult } from '../result.ts';
 import { clipped } from '../style.ts';
@@ -51,7 +51,7 @@ function requirementRow(requirement: RequirementResult): Content {
   return html`<tr data-verdict="${word}"${told ? html` class="told" data-story="${storyId(id)}"` : undefined}>
 <td><span class="chip ${word}"><span aria-hidden="true">${signs[outcome]}</span> ${word}</span></td>
 <th scope="row">${told ? html`<a href="#${storyId(id)}">${id}</a>` : html`${id}`}</th>
-<td>${ruleOf(id)?.quote ?? ''}${remark(requirement, outcome)}</td>
+<td>${sayingOf(id)}${remark(requirement, outcome)}</td>
 <td class="count">${exercised}</td><td class="count">${unknown}</td></tr>
 `;
 }

@@ -1,4 +1,4 @@
-import { ruleOf } from '../../rules/table.ts';
+import { sayingOf } from '../../rules/table.ts';
 import { replayLine } from '../outcome.ts';
 import type { Broken, Counterexample, RequirementResult } from '../result.ts';
 import { type CallScene, type Scene, sceneOf, type WorldView, worldOf } from '../story.ts';
@@ -25,7 +25,7 @@ export function storySection({ id, violated, counterexample, expected }: Require
   return html`<details class="story" id="${storyId(id)}">
 <summary><span class="id">${id}</span><span class="said">${clipped(message, mostSaid)}</span></summary>
 <div class="body">
-<blockquote>${ruleOf(id)?.quote ?? id}</blockquote>
+<blockquote>${sayingOf(id) || id}</blockquote>
 <p class="quiet">Violated ${violated} times, first in scenario ${found}. This is the smallest scenario found that still shows it: step ${step} breaks it.</p>
 ${expected && html`<p class="note expected">Expected${expected.until === undefined ? '' : ` until ${expected.until}`}: ${expected.reason} ${link === undefined ? undefined : linkTo(link)}</p>`}
 ${replayBox(counterexample)}

@@ -2,7 +2,7 @@ import { arches } from '../../abi/arch.ts';
 import { MAX_ORDER, MEMOP_MAX_EXTENTS, PAGE_SHIFT } from '../../abi/constants.ts';
 import type { StructLayout } from '../../abi/layout.ts';
 import { argumentOf, type JudgedOp } from '../../abi/ops.ts';
-import { everyOp, exchanges, type Severity } from '../rule.ts';
+import { type Basis, everyOp, exchanges, type Severity } from '../rule.ts';
 import {
   all,
   bytesOf,
@@ -43,7 +43,7 @@ export interface StructDuty {
   readonly ops: readonly JudgedOp[];
   /** Ops on which it weighs less. */
   readonly noteOn?: readonly JudgedOp[];
-  readonly quote: string;
+  readonly basis: Basis;
   readonly reading: string;
   /** The ways to break it in a struct of this layout; none where it cannot be broken. */
   readonly breaches: (layout: StructLayout) => readonly Breach[];
@@ -69,7 +69,11 @@ export const structDuties: { readonly [id: string]: StructDuty } = byId([
     id: 'caller-handle-high-zero',
     severity: 'error',
     ops: everyOp,
-    quote: 'set_xen_guest_handle_raw stores 0 in the 64-bit view before the pointer (arch-arm.h)',
+    basis: {
+      source: 'arch-arm.h',
+      quote: '_sxghr_tmp->q = 0;',
+      remark: 'set_xen_guest_handle_raw clears the 64-bit view, q, before it stores the pointer, p',
+    },
     reading: 'On arm32 bytes 4..7 of each guest handle are zero: the pointer is the low 32 bits, and a 64-bit Xen reads all 64.',
     elsewhere: 'a handle has no unused half here',
     breaches(layout) {
@@ -85,7 +89,7 @@ export const structDuties: { readonly [id: string]: StructDuty } = byId([
     id: 'caller-list-aligned',
     severity: 'warning',
     ops: everyOp,
-    quote: 'always 8 bytes sizes and 8 bytes aligned (arch-arm.h)',
+    basis: { source: 'arch-arm.h', quote: 'always 8 bytes sizes and 8 bytes aligned' },
     reading: 'Each list starts at a multiple of its entry size, 8. Real Xen copies bytewise and does not check.',
     breaches(layout) {
       const { word } = arches[layout.arch];
@@ -102,7 +106,7 @@ export const structDuties: { readonly [id: string]: StructDuty } = byId([
     id: 'caller-order',
     severity: 'warning',
     ops: everyOp,
-    quote: 'size/alignment of each (2^extent_order pages)',
+    basis: { source: 'memory.h', quote: 'size/alignment of each (2^extent_order pages)' },
     reading: `extent_order is at most ${MAX_ORDER}, the largest any present Xen accepts.`,
     breaches: (layout) =>
       eachPart(layout, ({ path }) => {
@@ -114,7 +118,7 @@ export const structDuties: { readonly [id: string]: StructDuty } = byId([
     id: 'caller-padding-zero',
     severity: 'note',
     ops: everyOp,
-    quote: '(silent: Xen neither reads nor writes it)',
+    basis: { source: 'convention', remark: 'the headers are silent: Xen neither reads nor writes it' },
     reading: 'Padding bytes are zero. Harmless where they are not, but stack or heap contents may be leaking.',
     breaches: ({ padding }) =>
       padding.map((gap) => ({ where: gap.path, broken: filled(gap), message: say`padding is ${bytesOf(gap)}, not zero` })),
@@ -123,7 +127,7 @@ export const structDuties: { readonly [id: string]: StructDuty } = byId([
     id: 'caller-domid-match',
     severity: 'error',
     ops: exchanges,
-    quote: '@in.domid == @out.domid',
+    basis: { source: 'xen_get_dma_buf', quote: '@in.domid == @out.domid' },
     reading: "Equal as raw 16-bit numbers: DOMID_SELF beside one's own number is a mismatch too.",
     breaches: () => [
       {
@@ -137,7 +141,7 @@ export const structDuties: { readonly [id: string]: StructDuty } = byId([
     id: 'caller-size-match',
     severity: 'error',
     ops: exchanges,
-    quote: '@in.nr_extents << @in.extent_order == @out.nr_extents << @out.extent_order',
+    basis: { source: 'xen_get_dma_buf', quote: '@in.nr_extents << @in.extent_order == @out.nr_extents << @out.extent_order' },
     reading: 'Exact equality of the two totals, not modulo 2^64.',
     breaches: () => [
       {
@@ -151,7 +155,7 @@ export const structDuties: { readonly [id: string]: StructDuty } = byId([
     id: 'caller-lists-disjoint',
     severity: 'error',
     ops: [...exchanges, 'put_dma_buf'],
-    quote: '@in.extent_start and @out.extent_start lists must not overlap',
+    basis: { source: 'xen_get_dma_buf', quote: '@in.extent_start and @out.extent_start lists must not overlap' },
     reading:
       'The byte ranges of the lists and of the struct itself are pairwise disjoint; a range that wraps (at 2^32 on arm32, else 2^64) is an error; an empty list is nowhere.',
     breaches: listBreaches,
@@ -160,7 +164,7 @@ export const structDuties: { readonly [id: string]: StructDuty } = byId([
     id: 'caller-nr-exchanged-zero',
     severity: 'error',
     ops: exchanges,
-    quote: 'THIS FIELD MUST BE INITIALISED TO ZERO BY THE CALLER!',
+    basis: { source: 'xen_get_dma_buf', quote: 'THIS FIELD MUST BE INITIALISED TO ZERO BY THE CALLER!' },
     reading: 'nr_exchanged is 0 on entry. Real Xen takes anything else as the point to resume from.',
     breaches: () => [
       { where: 'nr_exchanged', broken: ne('nr_exchanged', 0), message: say`nr_exchanged is ${hex('nr_exchanged')} on entry` },
@@ -170,7 +174,7 @@ export const structDuties: { readonly [id: string]: StructDuty } = byId([
     id: 'caller-address-bits',
     severity: 'warning',
     ops: everyOp.filter((op) => op !== 'put_dma_buf'),
-    quote: 'contiguous and under 4G if so requested',
+    basis: { source: 'xen_get_dma_buf', quote: 'contiguous and under 4G if so requested' },
     reading:
       'The low 8 bits of address_bits, out.address_bits of an exchange, are not 1..12: Xen takes no limit of a page or less. On op 26 there is nothing above them: more spills into the node bits of mem_flags.',
     breaches(layout) {
@@ -203,7 +207,7 @@ export const structDuties: { readonly [id: string]: StructDuty } = byId([
     id: 'caller-list-null',
     severity: 'warning',
     ops: withList,
-    quote: '',
+    basis: { source: 'convention', remark: 'Xen reads the list of a guest at that address, and finds nothing there' },
     reading: 'Where extents are asked for the handle is not null. Op 0 alone may have no list: then the new frames are told to nobody.',
     breaches: (layout) =>
       eachPart(layout, ({ path, start }) => [
@@ -219,7 +223,7 @@ export const structDuties: { readonly [id: string]: StructDuty } = byId([
     severity: 'warning',
     noteOn: [...exchanges, 'put_dma_buf'],
     ops: everyOp,
-    quote: '',
+    basis: { source: 'convention', remark: 'cmd has 26 bits for start_extent (MEMOP_EXTENT_SHIFT)' },
     reading:
       'nr_extents is at most 0x3ffffff, which start_extent can count: of more, ops 0, 1 and 6 do nothing. Op 11 has no such limit, 26 and 27 may have it.',
     breaches: (layout) =>
@@ -235,7 +239,7 @@ export const structDuties: { readonly [id: string]: StructDuty } = byId([
     id: 'caller-start-extent',
     severity: 'warning',
     ops: reservationOps,
-    quote: '',
+    basis: { source: 'convention', remark: 'Xen answers such a call with start_extent itself' },
     reading:
       'start_extent, from bit 6 of cmd, is below nr_extents. An ioctl number or the size of a struct in cmd does not look like that.',
     breaches: () => {
@@ -253,7 +257,7 @@ export const structDuties: { readonly [id: string]: StructDuty } = byId([
     id: 'caller-flags',
     severity: 'warning',
     ops: withFlags,
-    quote: '',
+    basis: { source: 'convention', remark: 'the bits that Xen 4.17 defines as XENMEMF_*' },
     reading:
       'Above bit 7 of mem_flags is a node up to 63, stored plus one, and the bits 16 (populate on demand), 17 (exact node) and 18 (virtual node); no Xen defines others.',
     breaches(layout) {

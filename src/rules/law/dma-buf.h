@@ -2,7 +2,21 @@
  * The two structs of "[PATCH v3 07/10] xen: introduce XENMEM_get_dma_buf and xen_put_dma_buf",
  * by Stefano Stabellini, posted on 2013-08-05 to linux-arm-kernel, letter for letter with its
  * comments (the archive had lost the indentation). They were to go at the end of Linux's
- * include/xen/interface/memory.h and were never merged.
+ * include/xen/interface/memory.h and were never merged. The reason that the patch gives for them:
+ *
+ * XENMEM_exchange can't be used by autotranslate guests because of two
+ * severe limitations:
+ *
+ * - it does not copy back the mfns into the out field for autotranslate
+ *   guests;
+ *
+ * - it does not guarantee that the hypervisor won't change the p2m
+ *   mappings for the exchanged pages while the guest is using them. Xen
+ *   never promises to keep the p2m mapping stable for autotranslate guests
+ *   in general. In practice it won't happen unless one uses uncommon
+ *   features like memory sharing or paging.
+ *
+ * To overcome these problems I am introducing two new hypercalls.
  */
 #ifndef XENMEM_SEED_H
 #define XENMEM_SEED_H
