@@ -1,9 +1,10 @@
 import { isWord } from '../../abi/arch.ts';
 import { DOMID, domidName } from '../../abi/constants.ts';
 import type { Field, Padding, StructLayout } from '../../abi/layout.ts';
+import { gdbChecks, isFilled } from './gdb-checks.ts';
 import { opsOf, originOf, warningOf } from './slots.ts';
 
-/** Commands of gdb that print a struct at an address, as `xenmem_get_dma_buf ADDR`. They need neither Python nor debug information. */
+/** Commands of gdb that print a struct at an address and the duties that it breaks, as `xenmem_get_dma_buf ADDR`. They need neither Python nor debug information. */
 export function emitGdb(layouts: readonly StructLayout[]): string {
   const [first] = layouts;
   if (!first) return '';
@@ -40,9 +41,10 @@ function command(layout: StructLayout): string {
     '  set $xenmem_at = (unsigned long long) ($arg0)',
     `  printf "${layout.struct} at 0x%llx\\n", $xenmem_at`,
     ...parts.flatMap(({ lines }) => lines),
+    ...gdbChecks(layout, read),
     'end',
     `document ${name}`,
-    `Print the struct ${layout.struct} (${layout.arch}, ${layout.size} bytes) at an address: ${name} ADDR`,
+    `Print the struct ${layout.struct} (${layout.arch}, ${layout.size} bytes) at an address, and the duties that it breaks: ${name} ADDR`,
     'end',
   ].join('\n');
 }
@@ -69,7 +71,7 @@ function paddingLines({ offset, size }: Padding): string[] {
   const bytes = Array.from({ length: size }, (_, i) => read('unsigned char', offset + i));
   const label = `  0x${offset.toString(16).padStart(2, '0')}  ${'padding'.padEnd(16)}  `;
   return [
-    `  if ${bytes.map((byte) => `${byte} != 0`).join(' || ')}`,
+    `  if ${isFilled({ offset, size }, read)}`,
     `    printf "${label}${bytes.map(() => '%02x').join(' ')}\\n", ${bytes.join(', ')}`,
     '  end',
   ];

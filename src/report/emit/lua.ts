@@ -1,22 +1,9 @@
-import { arches } from '../../abi/arch.ts';
-import { DOMID, domidName, MAX_ORDER } from '../../abi/constants.ts';
+import { DOMID, domidName } from '../../abi/constants.ts';
 import type { StructLayout } from '../../abi/layout.ts';
 import { argumentOf } from '../../abi/ops.ts';
-import { ruleOf } from '../../rules/table.ts';
 import { luaBody } from './lua-body.ts';
+import { luaChecks, luaDuties, luaHelpers } from './lua-checks.ts';
 import { opsOf, originOf, warningOf } from './slots.ts';
-
-/** The rules that one struct by itself can break, which the dissector shows as expert information. */
-const decidable = [
-  'caller-handle-high-zero',
-  'caller-list-aligned',
-  'caller-order',
-  'caller-padding-zero',
-  'caller-domid-match',
-  'caller-size-match',
-  'caller-nr-exchanged-zero',
-  'caller-address-bits',
-] as const;
 
 /**
  * A dissector for Wireshark (tried with 4.0, Lua 5.2): a protocol per struct, field values with names, and the findings that one struct can
@@ -25,19 +12,13 @@ const decidable = [
 export function emitLua(layouts: readonly StructLayout[]): string {
   const [first] = layouts;
   if (!first) return '';
-  const { word, pointer } = arches[first.arch];
   const domids = [...new Set(Object.values(DOMID))].map((id) => `[${id}] = "${domidName(id)}"`);
-  const severities = decidable.map((id) => `  ["${id}"] = "${severityOf(id)}",`);
   return `${[...origin(layouts), ...choices(layouts)].map((text) => (text === '' ? '--' : `-- ${text}`)).join('\n')}
 
 local ARCH = "${first.arch}"
--- Is the upper half of a guest handle's word no part of the pointer?
-local HANDLE_HALF = ${pointer < word}
-local MAX_ORDER = ${MAX_ORDER}
 local DOMID = { ${domids.join(', ')} }
-local RULES = {
-${severities.join('\n')}
-}
+
+${luaHelpers}
 local STRUCTS = {
 ${layouts.map(structText).join('\n')}
 }
@@ -80,16 +61,23 @@ function structText(layout: StructLayout): string {
     ...layout.fields.map((f) => ({ path: f.path, offset: f.offset, size: f.size, kind: kindOf(f.type) })),
     ...layout.padding.map((p) => ({ path: p.path, offset: p.offset, size: p.size, kind: 'padding' })),
   ].sort((a, b) => a.offset - b.offset);
-  const nested = layout.members.flatMap((member) => (member.nested ? [`"${member.name}."`] : []));
-  const exchanges = layout.struct === argumentOf.exchange || layout.struct === argumentOf.get_dma_buf;
   const ops = opsOf([layout]).map((op) => `${op.name} (${op.nr})`);
   return `  {
-    name = "${layout.struct}", size = ${layout.size}, word = ${arches[layout.arch].word}, exchanges = ${exchanges}, preferred = ${isPreferred(layout)},
+    name = "${layout.struct}", size = ${layout.size}, preferred = ${isPreferred(layout)},
     ops = "${ops.join(', ')}",
-    reservations = { ${nested.length > 0 ? nested.join(', ') : '""'} },
     fields = {
 ${fields.map((f) => `      { path = "${f.path}", offset = ${f.offset}, size = ${f.size}, kind = "${f.kind}" },`).join('\n')}
     },
+    rules = {
+${luaDuties(layout)
+  .map(({ id, severity }) => `      ["${id}"] = "${severity}",`)
+  .join('\n')}
+    },
+    check = function(v, pads, say)
+${luaChecks(layout)
+  .map((line) => `      ${line}`)
+  .join('\n')}
+    end,
   },`;
 }
 
@@ -102,10 +90,4 @@ function kindOf(type: string): string {
 /** Of the structs of one length, the one taken by default: as `decode` does. */
 function isPreferred({ struct }: StructLayout): boolean {
   return struct !== argumentOf.exchange && struct !== argumentOf.put_dma_buf;
-}
-
-function severityOf(id: string): string {
-  const rule = ruleOf(id);
-  if (!rule) throw new TypeError(`no rule ${id}`);
-  return rule.severity;
 }
