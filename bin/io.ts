@@ -137,8 +137,8 @@ export function reason(error: NodeJS.ErrnoException): string {
   return known[error.code ?? ''] ?? printable(error.message);
 }
 
-/** Prints why a command could not go on, and says which exit code that is. */
-export function explainFailure(error: unknown): number {
+/** Prints why a command could not go on, or could not with what is at `place`, and says which exit code that is. */
+export function explainFailure(error: unknown, place = ''): number {
   if (error instanceof UsageError) {
     note(error.message);
     return exit.usage;
@@ -148,6 +148,6 @@ export function explainFailure(error: unknown): number {
     return exit.unreadable;
   }
   const detail = error instanceof Error ? (process.env['XENMEM_DEBUG'] ? (error.stack ?? error.message) : error.message) : String(error);
-  note(`this is a bug of xenmem's own: ${detail}`);
+  note(`${place}this is a bug of xenmem's own: ${detail}`);
   return exit.internal;
 }

@@ -140,7 +140,7 @@ function p2mEntryOf(value: unknown, where: string): P2mEntry {
 function incidentOf(value: unknown, where: string): Incident {
   const { kind, found, replay, iut, message, requirement, evidence } = object(value, where);
   return {
-    kind: oneOf(kind, `${where}.kind`, ['flaky', 'setup', 'undriven', 'disputed']),
+    kind: oneOf(kind, `${where}.kind`, ['flaky', 'setup', 'undriven', 'disputed', 'internal']),
     found: count(found, `${where}.found`, most, '2^53 - 1'),
     replay: text(replay, `${where}.replay`),
     ...(iut !== undefined && { iut: text(iut, `${where}.iut`) }),

@@ -4,7 +4,7 @@ import { hex64 } from '../src/codec/hex.ts';
 import type { ConformanceResult, Counterexample, ImplementationInfo, Incident, Shard, Strength } from '../src/report/result.ts';
 import { rulesFor } from '../src/rules/table.ts';
 import { type Cells, countCell } from './cells.ts';
-import { broken, type Checked, type CrashError, check, nothingSeen } from './check.ts';
+import { broken, type Checked, type CrashError, check, InternalError, nothingSeen } from './check.ts';
 import { type Player, UndrivenError } from './client/player.ts';
 import { disputeOf } from './dispute.ts';
 import { scenarioFrom } from './generate.ts';
@@ -22,6 +22,9 @@ const shrinkBudget = { judged: 400, disputed: 60, broken: 20, hung: 3 } as const
 const mostBroken = 5;
 /** Scenarios that may fail in a row because of the surroundings. */
 const mostSetupFaults = 3;
+
+/** A run ends after so many scenarios that could not be judged for a bug of ours. */
+const mostFailed = 10;
 /** What a move of pages can show. */
 const shownByChurn = ['get-pinned', 'put-unpins', 'put-only-listed', 'put-keeps-pages'];
 /** Scenarios between two moments in which an interrupt is noticed. */
@@ -138,6 +141,8 @@ class Suite {
   #broken = 0;
   #setupFaults = 0;
   #lost = false;
+  /** Scenarios that could not be judged for a bug of the suite's own. */
+  #failed = 0;
   readonly #player: Player;
   readonly #named: { readonly iut?: string };
 
@@ -163,6 +168,11 @@ class Suite {
         this.#incident('setup', error, drawn);
         this.#setupFaults++;
         return this.#setupFaults < mostSetupFaults ? undefined : `ended after ${this.#setupFaults} faults of the surroundings in a row`;
+      }
+      if (error instanceof InternalError) {
+        this.#incident('internal', error, drawn);
+        await this.#player.renew();
+        return ++this.#failed < mostFailed ? undefined : `ended after ${this.#failed} scenarios that xenmem failed to judge`;
       }
       if (!(error instanceof UndrivenError)) throw error;
       this.#lose(error, drawn);
@@ -266,7 +276,7 @@ class Suite {
     } catch (error) {
       // What was seen when it was first played stands, whatever happens now.
       if (error instanceof UndrivenError) this.#lose(error, drawn);
-      else if (!(error instanceof SetupError)) throw error;
+      else if (!(error instanceof SetupError || error instanceof InternalError)) throw error;
       return undefined;
     }
   }

@@ -52,6 +52,23 @@ describe('the suite on the reference model', () => {
     },
   );
 
+  it('tells of a scenario that it fails to judge, and judges the others', async () => {
+    const player = playerHere(model);
+    let plays = 0;
+    const failing: typeof player = {
+      ...player,
+      play: (scenario) => (++plays % 40 === 0 ? Promise.reject(new TypeError('a rule has a bug')) : player.play(scenario)),
+    };
+    const { incidents, played, verdict, reasons } = await runSuite({ player: failing, arch: ['arm64'], seed: 1, runs: 100 });
+    const failed = incidents.filter(({ kind }) => kind === 'internal');
+    expect(failed.map(({ found, message }) => [found, message])).toEqual([
+      [39, 'a rule has a bug'],
+      [79, 'a rule has a bug'],
+    ]);
+    expect(played).toBe(98);
+    expect([verdict, reasons[0]]).toEqual(['inconclusive', "2 scenarios could not be judged: a bug of xenmem's own (a rule has a bug)"]);
+  });
+
   it('a run too short to show anything is inconclusive, not a pass', async () => {
     const result = await suite(model, 1, 10);
     expect(result.verdict).toBe('inconclusive');

@@ -4,11 +4,12 @@ import { argumentOf, betterFit } from '../../src/abi/ops.ts';
 import { callJson } from '../../src/report/call-json.ts';
 import { callText } from '../../src/report/call-text.ts';
 import { addJudgement, newTally, tallyJson, tallyText } from '../../src/report/tally.ts';
+import type { Judgement } from '../../src/rules/judge.ts';
 import { traceJudge } from '../../src/rules/trace.ts';
 import { type ObservedCall, opOf } from '../../src/trace/call.ts';
 import { itemsOf, structIn } from '../captured.ts';
 import { exit } from '../exit.ts';
-import { eachInput, line, note, outcome, styleFor } from '../io.ts';
+import { eachInput, explainFailure, line, note, outcome, styleFor } from '../io.ts';
 import { type CaptureOptions, captureOptions, fails, type GateOptions, gateOptions, structOptions } from '../options.ts';
 
 interface Options extends CaptureOptions, GateOptions {
@@ -40,7 +41,15 @@ export async function run(options: Options): Promise<Iterable<number>> {
   const { unreadable } = await eachInput(options.input, async (input) => {
     const judge = traceJudge();
     const show = async (call: ObservedCall, place: string, notes: readonly string[]): Promise<void> => {
-      const judgement = judge.judge(call);
+      let judgement: Judgement | undefined;
+      try {
+        judgement = judge.judge(call);
+      } catch (error) {
+        // Told for this call; the rest of the trace is judged
+        tally.unreadable++;
+        outcome.codes.add(explainFailure(error, `${input.name}: ${place}: `));
+        return;
+      }
       addJudgement(tally, judgement);
       const findings = judgement?.findings ?? [];
       if (findings.some((f) => fails(f, options))) outcome.codes.add(exit.failed);

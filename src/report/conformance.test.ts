@@ -99,5 +99,6 @@ describe('the exit code of a result', () => {
     expect(exitOf({ ...only(nonconformant, 'get-aligned'), drift: [] })).toBe(0);
     expect(exitOf({ ...conformant, drift: ['gone'] })).toBe(1);
     expect(exitOf({ ...crashed, incidents: [{ kind: 'undriven', found: 1, replay: 'x1.', message: 'gone' }] })).toBe(5);
+    expect(exitOf({ ...crashed, incidents: [{ kind: 'internal', found: 1, replay: 'x1.', message: 'a bug' }] })).toBe(70);
   });
 });

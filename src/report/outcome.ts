@@ -25,6 +25,7 @@ const incidentKinds: { readonly [kind in Incident['kind']]: string } = {
   flaky: 'broke once, and not when it was played again alone',
   setup: 'could not be judged: a fault of the surroundings',
   undriven: 'could not be played: the implementation does not start any more',
+  internal: "could not be judged: a bug of xenmem's own",
   disputed: 'disputed between the rules and the reference model: one of them is wrong',
 };
 
@@ -108,7 +109,7 @@ export function scopeLine({ implementation, arch, seed, runs, played, calls, pre
 
 /** The exit code that this result alone asks for (the table in README.md). */
 export function exitOf(result: ConformanceResult): 0 | 1 | 4 | 5 | 70 {
-  if (result.incidents.some(({ kind }) => kind === 'disputed')) return 70;
+  if (result.incidents.some(({ kind }) => kind === 'disputed' || kind === 'internal')) return 70;
   if (result.incidents.some(({ kind }) => kind === 'undriven')) return 5;
   if (unexpectedOf(result).length > 0 || (result.drift ?? []).length > 0) return 1;
   return doubtsOf(result).length > 0 ? 4 : 0;

@@ -104,8 +104,8 @@ export interface Strength {
 
 /** A scenario that says nothing for or against the implementation. */
 export interface Incident {
-  /** `flaky`: it broke once, and not when the scenario was played again alone. `setup`: it reports a fault of its surroundings. `undriven`: it does not start any more. `disputed`: the rules and the model disagree about what it did. */
-  readonly kind: 'flaky' | 'setup' | 'undriven' | 'disputed';
+  /** `flaky`: it broke once, and not when the scenario was played again alone. `setup`: it reports a fault of its surroundings. `undriven`: it does not start any more. `disputed`: the rules and the model disagree about what it did. `internal`: judging it failed, which is a bug of xenmem's. */
+  readonly kind: 'flaky' | 'setup' | 'undriven' | 'disputed' | 'internal';
   /** Of a dispute: what the rules say is violated, although the model would have done the same. */
   readonly requirement?: string;
   readonly found: number;

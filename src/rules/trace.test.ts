@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { unknownMemory } from '../guest/memory.ts';
 import { type Stage, staged } from './call.stage.ts';
+import { judge } from './judge.ts';
 import { before, get, moved, put } from './pins.stage.ts';
 import { traceJudge } from './trace.ts';
 
@@ -35,6 +36,17 @@ describe('over a trace', () => {
 
   it('putting the machine frames that get left in its list is the likely bug', () => {
     expect(callerIds([get, put([0x900n, 0x901n])])).toEqual(['caller-put-lists-gpfns']);
+  });
+
+  it('a call that a rule fails on is thrown, and what it did is not known; the next is judged', () => {
+    let calls = 0;
+    const { judge: next } = traceJudge((call, known) => {
+      if (++calls === 2) throw new RangeError('a rule has a bug');
+      return judge(call, known);
+    });
+    next(staged(get));
+    expect(() => next(staged(get))).toThrow('a rule has a bug');
+    expect(next(staged(put([0x70n])))?.findings).toEqual([]); // the second call may have pinned it
   });
 
   it('nothing is said of earlier gets where the trace did not begin at the start', () => {
