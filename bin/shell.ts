@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -43,6 +43,13 @@ export function file(name: string, content: string | Uint8Array): string {
 /** Is a tool there to be used? */
 export function has(tool: string): boolean {
   return spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0;
+}
+
+/** The replay token that the documents show. */
+export function shownToken(): string {
+  const [token] = /x1\.[\w-]+/.exec(readFileSync(join(root, 'README.md'), 'utf8')) ?? [];
+  if (token === undefined) throw new Error('no replay token is shown');
+  return token;
 }
 
 /** Bytes from hex, white space ignored. */
