@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { root, scratch, shownToken } from './shell.ts';
+import { pastedIn, root, scratch, shownToken, shows, terminal } from './shell.ts';
 
 /** One packed file, as npm tells of it. */
 interface Packed {
@@ -31,7 +31,6 @@ function run(...args: string[]): { code: number | null; stdout: string; stderr: 
 }
 
 const xenmem = (...args: string[]) => run(join(installed, 'dist/bin/xenmem.js'), ...args);
-const from = (file: string): string => join('node_modules/xenmem', file);
 
 describe('the package', () => {
   const paths = files.map(({ path }) => path);
@@ -63,11 +62,8 @@ describe('the package', () => {
 });
 
 describe('installed from it', () => {
-  it('a struct is decoded and a trace is judged', () => {
-    const decoded = xenmem('decode', from('fixtures/structs/get-dma-buf.hex'));
-    expect([decoded.code, decoded.stdout.split('\n')[0]]).toEqual([1, 'xen_get_dma_buf  72 bytes  arm64  op 26']);
-    const judged = xenmem('validate', from('fixtures/captures/xen-4.17-arm64-balloon.ndjson'));
-    expect([judged.code, judged.stdout.trimEnd().split('\n').at(-1)]).toEqual([0, '✓ nothing wrong (0 warnings, 9 notes)']);
+  it.each(pastedIn('README.md').map(({ words, output }) => [words, output]))('xenmem %s prints what the README shows', (words, output) => {
+    shows(output, terminal(installed, join(installed, 'dist/bin/xenmem.js'), ...words.split(' ')));
   });
 
   it('the suite is played: against the reference, and against a module that imports the package', () => {
@@ -75,7 +71,7 @@ describe('installed from it', () => {
     const own = xenmem(...words);
     expect([own.code, own.stderr]).toEqual([4, '']);
     expect(own.stdout).toContain('strength: at level 2 the suite finds ');
-    const built = readFileSync(join(root, 'dist/conformance/examples/typescript/iut.js'), 'utf8');
+    const built = readFileSync(join(installed, 'dist/conformance/examples/typescript/iut.js'), 'utf8');
     writeFileSync(join(empty, 'iut.mjs'), built.replace("process.env['FAULT']", "'always-einval'"));
     const module = xenmem(...words, '--iut', 'module:./iut.mjs');
     expect([module.code, module.stderr]).toEqual([1, '']);

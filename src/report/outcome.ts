@@ -106,7 +106,7 @@ export function scopeLine({ implementation, arch, seed, runs, played, calls, pre
   return `${implementation.name} ${implementation.version}, ${arch.join(' and ')}, ${fixtures ? 'fixtures' : `seed ${seed}`}, ${scenarios}, ${count(calls, 'judged call')}${predicted === undefined ? '' : `, ${predicted} of them predicted`}${part}`;
 }
 
-/** The exit code that this result alone asks for (the table in README.md). */
+/** The exit code that this result alone asks for (the table in docs/cli.md). */
 export function exitOf(result: ConformanceResult): 0 | 1 | 4 | 5 | 70 {
   if (result.incidents.some(({ kind }) => kind === 'disputed')) return 70;
   if (result.incidents.some(({ kind }) => kind === 'undriven')) return 5;
