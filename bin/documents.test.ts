@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { command, pastedIn, root, shows, terminal } from './shell.ts';
 
@@ -66,6 +67,11 @@ describe('the two commands', () => {
 
 describe('the pages', () => {
   it('README has at most 150 lines', () => expect(readme.trimEnd().split('\n').length).toBeLessThanOrEqual(150));
+
+  it('docs/api.md says what the built declarations say (npm run docs writes it)', async () => {
+    const { apiPage } = (await import(pathToFileURL(join(root, 'conformance/api.mjs')).href)) as { apiPage: () => string };
+    expect(textOf('docs/api.md')).toBe(apiPage());
+  });
 
   it.each(pages)('%s leads to files and headings that are there', (page) => {
     const links = [...textOf(page).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)/g)];

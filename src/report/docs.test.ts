@@ -13,7 +13,7 @@ describe('docs/', () => {
     expect(read(file)).toBe(pages[file]?.());
   });
 
-  it.each(['implementers.md', 'xen-versions.md'])('%s names only what there is', (file) => {
+  it.each(['implementers.md', 'xen-versions.md', 'cli.md', 'traces.md', 'evidence.md'])('%s names only what there is', (file) => {
     expect(unknownIds(read(file))).toEqual([]);
   });
 });
