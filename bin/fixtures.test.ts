@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { has, root, scratch, shell, xenmem } from './shell.ts';
+import { has, root, scratch, shell, shownToken, xenmem } from './shell.ts';
 
 const golden = join(root, 'fixtures/golden');
 const at = (...parts: string[]): string => join(scratch, ...parts);
@@ -149,9 +149,7 @@ describe('fixtures promote', () => {
     });
     expect(xenmem(['fixtures', 'promote'])).toMatchObject({ code: 2, stderr: 'xenmem: promote wants a replay token\n' });
     expect(xenmem(['fixtures', 'generate', '--struct', 'put_dma_buf', '--arch', 'arm32', '--to', 'own']).code).toBe(0);
-    const readme = readFileSync(join(root, 'README.md'), 'utf8');
-    const [replay = ''] = /x1\.[\w-]+/.exec(readme) ?? [];
-    const { code, stdout, stderr } = xenmem(['fixtures', 'promote', replay, '--to', 'own', '--requirement', 'isolation']);
+    const { code, stdout, stderr } = xenmem(['fixtures', 'promote', shownToken(), '--to', 'own', '--requirement', 'isolation']);
     expect([code, stdout, stderr]).toEqual([2, '', expect.stringMatching(/^xenmem: the last step does not show isolation; it shows /)]);
     expect(existsSync(at('own/calls'))).toBe(false);
   });

@@ -77,7 +77,7 @@ export async function run(given: Options): Promise<Iterable<number>> {
     await actions[word as Action](given, rest);
   } catch (error) {
     if (error instanceof FolderError) throw new UnreadableError(error.message);
-    if (error instanceof ExistsError || error instanceof PromoteError || error instanceof NoCloneError) throw new UsageError(error.message);
+    if (error instanceof ExistsError || error instanceof PromoteError || isNoClone(error)) throw new UsageError(error.message);
     if ((error as NodeJS.ErrnoException).syscall !== undefined) {
       const { path = '' } = error as NodeJS.ErrnoException;
       throw new UnreadableError(`${path}: ${reason(error as NodeJS.ErrnoException)}`);
@@ -165,14 +165,25 @@ async function generate(given: Options): Promise<void> {
   const onProgress = (what: string): void => {
     if (process.stderr.isTTY) note(what);
   };
-  // The one task that loads faulty hypervisors, and so the one that needs a clone.
-  const { generateCases } = await import('../../conformance/golden/generate.ts');
+  const { faultNames, generateCases } = await generator();
   const cases = await generateCases({ fixtures: packaged, promoted: kept, onProgress }, filter);
-  const files = filesOf(cases, companionsIn(packagedGolden), filter);
+  const files = filesOf(cases, companionsIn(packagedGolden), faultNames, filter);
   writeFolder(to, files);
   const { mutants } = manifestIn(to);
   const size = [...files.values()].reduce((sum, text) => sum + Buffer.byteLength(text), 0);
   await line(`${to}: ${files.size} files, ${size} bytes; ${mutants.killed} of ${mutants.total} faulty hypervisors found out`);
+}
+
+/** The one task that loads faulty hypervisors: what it runs is built beside the command, and no part of the package. */
+async function generator(): Promise<typeof import('../../conformance/golden/generate.ts')> {
+  const module = new URL('../conformance/golden/generate.js', import.meta.url);
+  if (!existsSync(module)) throw new NoCloneError();
+  return await import(module.href);
+}
+
+/** By its name, because what is built beside the command has a class of its own. */
+function isNoClone(error: unknown): error is NoCloneError {
+  return error instanceof Error && error.name === 'NoCloneError';
 }
 
 async function promoteToken({ to = packagedGolden, requirement }: Options, tokens: readonly string[]): Promise<void> {

@@ -30,6 +30,9 @@ export interface Sources {
   readonly onProgress?: (done: string) => void;
 }
 
+/** The names of all that are played. */
+export const faultNames: readonly string[] = faults.map(({ name }) => name);
+
 /** The faulty hypervisors, each made anew for every play. */
 class Known {
   readonly #creates: ReadonlyMap<string, Create>;

@@ -22,7 +22,7 @@ import { captureCases } from './captures.ts';
 import { type CallCase, canonicalJson, fileText, idOf, pathOf, roles, type StructCase, sha256 } from './case.ts';
 import { checkFolder } from './check.ts';
 import { casesIn, companionsIn, manifestIn, promotedIn, storedFiles, writeFolder } from './folder.ts';
-import { generateCases } from './generate.ts';
+import { faultNames, generateCases } from './generate.ts';
 import { filesOf } from './manifest.ts';
 import { playable, scenariosOf } from './scenarios.ts';
 import { structCases } from './structs.ts';
@@ -164,7 +164,7 @@ describe('drift', () => {
   const structs = structCases('fixtures/layout').filter(({ struct, arch }) => struct === filter.struct && arch === filter.arch);
   const some = [...structs, ...calls.filter(({ requirement }) => requirement === 'put-rc-zero-or-negative')];
   const fresh = (name: string): string => {
-    writeFolder(join(scratch, name), filesOf(some, companionsIn(folder), filter));
+    writeFolder(join(scratch, name), filesOf(some, companionsIn(folder), faultNames, filter));
     return join(scratch, name);
   };
 
@@ -237,7 +237,7 @@ describe('drift', () => {
     const { violated: _, ...rest } = golden.judged[0]!;
     const kind: CallCase = { ...golden, judged: [{ ...rest, violated: [] }] };
     const at = join(scratch, 'verdict');
-    writeFolder(at, filesOf([...structs, kind], companionsIn(folder), filter));
+    writeFolder(at, filesOf([...structs, kind], companionsIn(folder), faultNames, filter));
     const { problems } = checkFolder(at);
     expect(problems.map(({ of }) => of)).toEqual(problems.map(() => pathOf(kind)));
     expect(problems.map(({ what }) => what).join()).toMatch(/it is judged otherwise at step \d/);

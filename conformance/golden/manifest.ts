@@ -1,6 +1,5 @@
 import { type Rule, saying } from '../../src/rules/rule.ts';
 import { rules } from '../../src/rules/table.ts';
-import { faults } from '../faults/faults.ts';
 import { cannot } from './cannot.ts';
 import { type CallCase, fileText, type GoldenCase, pathOf, type Role, sha256 } from './case.ts';
 import { type Filter, run } from './filter.ts';
@@ -40,16 +39,24 @@ export function textHash(rule: Pick<Rule, 'source' | 'quote' | 'remark' | 'readi
   return sha256(`${rule.quote ?? saying(rule)}\n${rule.reading}`);
 }
 
-/** The files of a folder of cases, the manifest last. `beside`: the text of each companion. */
-export function filesOf(cases: readonly GoldenCase[], beside: ReadonlyMap<string, string>, filter: Filter = {}): Map<string, string> {
+/**
+ * The files of a folder of cases, the manifest last. `beside`: the text of each companion. `faulty`: the names of all faulty
+ * hypervisors that were played.
+ */
+export function filesOf(
+  cases: readonly GoldenCase[],
+  beside: ReadonlyMap<string, string>,
+  faulty: readonly string[],
+  filter: Filter = {},
+): Map<string, string> {
   const files = new Map(
     [...beside, ...cases.map((golden) => [pathOf(golden), fileText(golden)] as const)].sort(([a], [b]) => (a < b ? -1 : 1)),
   );
-  files.set(manifestName, fileText(manifestOf(cases, files, filter)));
+  files.set(manifestName, fileText(manifestOf(cases, files, faulty, filter)));
   return files;
 }
 
-function manifestOf(cases: readonly GoldenCase[], files: ReadonlyMap<string, string>, filter: Filter): Manifest {
+function manifestOf(cases: readonly GoldenCase[], files: ReadonlyMap<string, string>, faulty: readonly string[], filter: Filter): Manifest {
   const calls = cases.filter((golden): golden is CallCase => golden.case === 'call');
   const killed = killedIn(calls);
   const isPart = Object.values(filter).some((value) => value !== undefined);
@@ -60,9 +67,9 @@ function manifestOf(cases: readonly GoldenCase[], files: ReadonlyMap<string, str
     ...(isPart && { only: filter }),
     requirements: Object.fromEntries(requirementsOf(rules).map((rule) => [rule.id, entryOf(rule, calls)])),
     mutants: {
-      total: faults.length,
+      total: faulty.length,
       killed: killed.size,
-      needs_random_suite: faults.map(({ name }) => name).filter((name) => !killed.has(name)),
+      needs_random_suite: faulty.filter((name) => !killed.has(name)),
     },
     files: Object.fromEntries([...files].map(([file, text]) => [file, sha256(text)])),
   };

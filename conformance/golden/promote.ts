@@ -5,7 +5,7 @@ import { requirementIds } from '../summary.ts';
 import { callCase } from './calls.ts';
 import { type CallCase, pathOf } from './case.ts';
 import { casesIn, companionsIn, manifestIn, writeFolder } from './folder.ts';
-import { filesOf } from './manifest.ts';
+import { filesOf, killedIn } from './manifest.ts';
 
 /** A scenario that makes no case: nothing in it is judged, or it cannot be played to its end. */
 export class PromoteError extends Error {
@@ -41,6 +41,8 @@ export function promote(token: string, folder: string, requirement?: string): st
   if (!golden) throw new PromoteError('nothing is judged at its last step, or a step of it cannot be played');
   const file = pathOf(golden);
   if (old.some((other) => pathOf(other) === file)) throw new PromoteError(`it is a case already: ${file}`);
-  writeFolder(folder, filesOf([...old, golden], companionsIn(folder), manifestIn(folder).only));
+  const { mutants, only } = manifestIn(folder);
+  const faulty = [...killedIn(old.filter((other) => other.case === 'call')), ...mutants.needs_random_suite];
+  writeFolder(folder, filesOf([...old, golden], companionsIn(folder), faulty, only));
   return file;
 }

@@ -48,7 +48,7 @@ describe('docs/', () => {
     expect(told.filter((sentence) => !/^[A-Z0-9][^\n]*\.$/.test(sentence) || /\. [A-Z]/.test(sentence))).toEqual([]);
   });
 
-  it.each(['implementers.md', 'xen-versions.md'])('%s names only what there is', (file) => {
+  it.each(['implementers.md', 'xen-versions.md', 'cli.md', 'traces.md', 'evidence.md'])('%s names only what there is', (file) => {
     expect(unknownIds(read(file))).toEqual([]);
   });
 });

@@ -107,7 +107,7 @@ export function scopeLine({ implementation, arch, seed, runs, played, calls, pre
   return `${implementation.name} ${implementation.version}, ${arch.join(' and ')}, ${fixtures ? 'fixtures' : `seed ${seed}`}, ${scenarios}, ${count(calls, 'judged call')}${predicted === undefined ? '' : `, ${predicted} of them predicted`}${part}`;
 }
 
-/** The exit code that this result alone asks for (the table in README.md). */
+/** The exit code that this result alone asks for (the table in docs/cli.md). */
 export function exitOf(result: ConformanceResult): 0 | 1 | 4 | 5 | 70 {
   if (result.incidents.some(({ kind }) => kind === 'disputed' || kind === 'internal')) return 70;
   if (result.incidents.some(({ kind }) => kind === 'undriven')) return 5;
@@ -140,6 +140,7 @@ function runCases(result: ConformanceResult): Case[] {
   if (drift) cases.push(runCase('expectations', drift.length > 0 ? 'violated' : 'holds', drift, drift));
   for (const kind of Object.keys(incidentKinds) as Incident['kind'][]) {
     const own = incidents.filter((incident) => incident.kind === kind);
+    if (kind === 'internal' && own.length === 0) continue; // it is no property of what was tested
     const what = `${count(own.length, 'scenario')} ${incidentKinds[kind]}`;
     const details = own
       .slice(0, mostIncidents)

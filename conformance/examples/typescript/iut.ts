@@ -1,5 +1,5 @@
-import { addressLimit, codecFor, DOMID, errno, PAGE_SIZE, pointerOf, XENMEM, type XenMemoryReservation } from '../../../src/index.ts';
-import type { Answer, Hello, Implementation, Inject, Request, World } from '../../implementation.ts';
+import { addressLimit, codecFor, DOMID, errno, PAGE_SIZE, pointerOf, XENMEM, type XenMemoryReservation } from 'xenmem';
+import type { Answer, Hello, Implementation, Inject, Request, World } from 'xenmem/conformance';
 
 // A small hypervisor as a module, to be copied: keep `answer`, at the end, and put your own in place of `Machine`.
 //

@@ -1,0 +1,19 @@
+/**
+ * What a module that is tested needs (`xenmem conform --iut module:./iut.js`, docs/implementers.md): its default export is an
+ * `Implementation`, or a function that makes one.
+ */
+export { serve } from './client/serve.ts';
+export {
+  type Answer,
+  type Capability,
+  type ChangedRange,
+  capabilities,
+  type DomainPlan,
+  type Hello,
+  type Implementation,
+  type Inject,
+  levelOf,
+  type PageRun,
+  type Request,
+  type World,
+} from './implementation.ts';
