@@ -17,7 +17,8 @@ export function reservation(s: Setting, op: ReservationOp, start: number): numbe
   const domain = domainNamed(call, asked.domid);
   if (!domain || (bits !== 0 && bits <= PAGE_SHIFT) || !hasNode(caller, asked.address_bits)) return start;
   if (domain !== caller && !caller.privileged) return release.foreign(start);
-  if (asked.extent_order > release.maxOrder(caller.privileged, state.arch)) return start;
+  const maxOrder = op === 'decrease_reservation' ? release.maxDecreaseOrder : release.maxOrder;
+  if (asked.extent_order > maxOrder(caller.privileged, state.arch)) return start;
   // "Disallow populating PoD pages on oneself."
   if (op === 'populate_physmap' && domain === caller && (asked.address_bits & XENMEMF.populate_on_demand) !== 0) return start;
   const one = { increase_reservation: increase, decrease_reservation: decrease, populate_physmap: populate }[op];
@@ -26,12 +27,13 @@ export function reservation(s: Setting, op: ReservationOp, start: number): numbe
   return done;
 }
 
-function increase({ call, translated }: Setting, asked: XenMemoryReservation, domain: Domain, i: number): boolean {
+function increase({ call, release, translated }: Setting, asked: XenMemoryReservation, domain: Domain, i: number): boolean {
   const mfn = newExtent(call, asked, domain);
   if (mfn === undefined) return false;
   domain.unaddressed += 2 ** asked.extent_order;
   // "Inform the domain of the new page's machine address."
-  return translated || asked.extent_start === 0n || writeEntry(call, listOf(call, asked), i, mfn);
+  if ((translated && !release.tellsTranslated) || asked.extent_start === 0n) return true;
+  return entry(call, asked, i) !== undefined && writeEntry(call, listOf(call, asked), i, mfn);
 }
 
 /** Page by page: what was removed of an extent before it failed stays removed, and is not counted. */
@@ -54,7 +56,7 @@ function decrease({ call, translated }: Setting, asked: XenMemoryReservation, do
 }
 
 function populate(s: Setting, asked: XenMemoryReservation, domain: Domain, i: number): boolean {
-  const { call, translated } = s;
+  const { call, release, translated } = s;
   const gpfn = entry(call, asked, i);
   if (gpfn === undefined) return false;
   const pages = 2 ** asked.extent_order;
@@ -65,7 +67,8 @@ function populate(s: Setting, asked: XenMemoryReservation, domain: Domain, i: nu
   const mfn = newExtent(call, asked, domain);
   if (mfn === undefined) return false;
   domain.unaddressed += pages;
-  return translated ? addPages(call, domain, gpfn, mfn, pages) : writeEntry(call, listOf(call, asked), i, mfn);
+  if (translated) return addPages(call, domain, gpfn, mfn, pages) || !release.noticesUnmapped;
+  return writeEntry(call, listOf(call, asked), i, mfn);
 }
 
 /** Memory within the domain's allowance and below the limit; it is the domain's from here on. */
