@@ -29,6 +29,11 @@ describe('conform', () => {
     expect(requirements[0]).toMatchObject({ id: 'get-rc-zero-or-negative', verdict: 'holds' });
   });
 
+  it('is silent about its strength where there are fewer ops than it was measured with', () => {
+    const { stdout } = xenmem(['conform', '--json', '--runs', '60', '--reference', 'xen-4.17']);
+    expect(JSON.parse(stdout)).not.toHaveProperty('strength');
+  });
+
   it('tells one scenario step by step', () => {
     const { hello } = referenceImplementation();
     const { code, stdout } = xenmem(['conform', '--replay', tokenOf(scenarioFrom([], 'arm64', hello))]);
