@@ -51,7 +51,8 @@ export const references: { readonly [name: string]: Reference } = {
     create: () => referenceImplementation(),
   },
   'xen-4.17': {
-    about: 'ops 0, 1 and 6 as Xen 4.17 does them on Arm: after its source, and checked against fixtures/captures',
+    about:
+      'ops 0, 1 and 6 as Xen 4.17 does them on Arm, after its source; only calls of its first domain, which is direct-mapped, are checked against fixtures/captures',
     create: () => implementationOf(createHypervisor(xen417()), { ...released, name: 'Xen 4.17 after its source' }),
   },
   'xen-4.4': {

@@ -21,8 +21,8 @@ const listed = (s: Scene, count: number): number[] =>
 const owns = (s: Scene, mfn: number): boolean | undefined => s.hypervisor.state.domains.get(1)?.owned.has(mfn);
 
 /** An x86 PV guest, with the frames of three pages that it got beyond its 64. */
-function paravirtualised(release: (translated: boolean) => MemoryOpOf): { s: Scene; mfns: [number, number, number] } {
-  const s = on(release(false), 'x86_64');
+function paravirtualised(release: (guests: 'pv') => MemoryOpOf): { s: Scene; mfns: [number, number, number] } {
+  const s = on(release('pv'), 'x86_64');
   expect(s.put([0, 0, 0], 0, { cmd: 0 })).toBe(3);
   return { s, mfns: listed(s, 3) as [number, number, number] };
 }
@@ -38,7 +38,7 @@ describe('D1, of 4.17', () => {
   });
 
   it('the other outputs of that chunk are there all the same', () => {
-    const s = on(xen417(false), 'x86_64');
+    const s = on(xen417('pv'), 'x86_64');
     s.put([0], 2, { cmd: 0 }); // four frames
     s.list(0x4003fff0n, run(holes, 2));
     const struct = { out: { extent_start: 0x4003fff0n } };
@@ -237,7 +237,7 @@ describe('ops 0, 1 and 6', () => {
   });
 
   it('increase tells a guest that keeps its own p2m which frames it got, unless it gave no list', () => {
-    const pv = on(xen417(false), 'x86_64');
+    const pv = on(xen417('pv'), 'x86_64');
     expect(pv.put([7, 7], 0, { cmd: 0 })).toBe(2);
     expect(listed(pv, 2).map((mfn) => owns(pv, mfn))).toEqual([true, true]);
     expect(pv.put([], 0, { cmd: 0, extent_start: 0n, nr_extents: 2n })).toBe(2);

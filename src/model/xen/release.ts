@@ -39,7 +39,15 @@ export interface Setting {
   readonly release: Release;
   /** Does Xen keep the p2m of the guest? One that it does not (x86 PV) works with machine frames. */
   readonly translated: boolean;
+  /** Does the memory of the guest lie where it would without a hypervisor, gfn = mfn, and stay its own when it is given back? */
+  readonly directMapped: boolean;
 }
+
+/**
+ * The guests of a machine. `translated`: Xen keeps their p2m. `direct-mapped`: so it does, and gfn = mfn, as for the first
+ * domain on Arm. `pv`: a guest works with machine frames and keeps its own p2m, as x86 PV does.
+ */
+export type Guests = 'translated' | 'direct-mapped' | 'pv';
 
 /** Is there such a node, of which these machines have one? Hints of an unprivileged domain are passed over, demands refused. */
 export function hasNode({ privileged }: Domain, flags: number): boolean {
@@ -63,11 +71,6 @@ export function addPages({ state }: Call, domain: Domain, gpfn: number, mfn: num
     mapPage(domain, gpfn + page, mfn + page);
   }
   return true;
-}
-
-/** On Arm the first domain's memory lies where it would without a hypervisor: gfn = mfn. */
-export function isDirectMapped(call: Call, domain: Domain): boolean {
-  return isArm(call) && domain.domid === 0;
 }
 
 export function isArm({ state }: Call): boolean {

@@ -5,7 +5,7 @@ import { type Call, domainNamed, frameLimit, listOf, readStruct, writeEntry } fr
 import { releaseFrame, unmapPage } from '../p2m.ts';
 import type { ReservationOp } from '../reservation-ops.ts';
 import type { Domain } from '../state.ts';
-import { addPages, entry, hasNode, isDirectMapped, type Setting } from './release.ts';
+import { addPages, entry, hasNode, type Setting } from './release.ts';
 
 /** "construct_memop_from_reservation" and what stands around it. */
 export function reservation(s: Setting, op: ReservationOp, start: number): number {
@@ -37,14 +37,14 @@ function increase({ call, release, translated }: Setting, asked: XenMemoryReserv
 }
 
 /** Page by page: what was removed of an extent before it failed stays removed, and is not counted. */
-function decrease({ call, translated }: Setting, asked: XenMemoryReservation, domain: Domain, i: number): boolean {
+function decrease({ call, translated, directMapped }: Setting, asked: XenMemoryReservation, domain: Domain, i: number): boolean {
   const gmfn = entry(call, asked, i);
   if (gmfn === undefined) return false;
   for (let gfn = gmfn; gfn < gmfn + 2 ** asked.extent_order; gfn++) {
     const mfn = translated ? domain.p2m.get(gfn) : gfn;
     if (mfn === undefined || !domain.owned.has(mfn)) return false;
     if (translated) unmapPage(domain, gfn);
-    if (isDirectMapped(call, domain)) {
+    if (directMapped) {
       domain.unaddressed++; // "the page is kept allocated": populate_physmap must give the same one back
     } else {
       if (!translated) domain.unaddressed--;
@@ -56,11 +56,11 @@ function decrease({ call, translated }: Setting, asked: XenMemoryReservation, do
 }
 
 function populate(s: Setting, asked: XenMemoryReservation, domain: Domain, i: number): boolean {
-  const { call, release, translated } = s;
+  const { call, release, translated, directMapped } = s;
   const gpfn = entry(call, asked, i);
   if (gpfn === undefined) return false;
   const pages = 2 ** asked.extent_order;
-  if (isDirectMapped(call, domain)) {
+  if (directMapped) {
     for (let mfn = gpfn; mfn < gpfn + pages; mfn++) if (!domain.owned.has(mfn)) return false;
     return addPages(call, domain, gpfn, gpfn, pages);
   }

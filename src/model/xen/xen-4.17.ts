@@ -4,7 +4,7 @@ import type { Exchange } from '../exchange.ts';
 import type { MemoryOpOf } from '../memory-op.ts';
 import { isSameSize } from './exchange.ts';
 import { xen } from './memory-op.ts';
-import { hasNode, NOTHING_LEFT, type Release } from './release.ts';
+import { type Guests, hasNode, NOTHING_LEFT, type Release } from './release.ts';
 
 const { EFAULT, EINVAL, EPERM, ESRCH, EOPNOTSUPP } = errno;
 
@@ -22,8 +22,8 @@ const release: Release = {
 };
 
 /** memory_op of Xen 4.17, with its departures D1, D3 and D5 (docs/xen-versions.md). */
-export function xen417(translated = true): MemoryOpOf {
-  return xen(release, translated);
+export function xen417(guests: Guests = 'translated'): MemoryOpOf {
+  return xen(release, guests);
 }
 
 function maxOrder(privileged: boolean): number {

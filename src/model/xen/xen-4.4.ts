@@ -5,7 +5,7 @@ import type { Exchange } from '../exchange.ts';
 import type { MemoryOpOf } from '../memory-op.ts';
 import { isSameSize } from './exchange.ts';
 import { xen } from './memory-op.ts';
-import { isArm, type Release } from './release.ts';
+import { type Guests, isArm, type Release } from './release.ts';
 
 const { EFAULT, EINVAL, ENOSYS, EPERM, ESRCH } = errno;
 
@@ -21,9 +21,12 @@ const release: Release = {
   foreign: () => -EPERM, // later releases answer with the extent to start from
 };
 
-/** memory_op of Xen 4.4, of the patch's own time, with its departures D2, D3 and D4 (docs/xen-versions.md). */
-export function xen44(translated = true): MemoryOpOf {
-  return xen(release, translated);
+/**
+ * memory_op of Xen 4.4, of the patch's own time, with its departures D2, D3 and D4 (docs/xen-versions.md). Its first domain on
+ * Arm, which is direct-mapped, is not told here: decrease passes its pages over, populate looks at the first of an extent only.
+ */
+export function xen44(guests: Exclude<Guests, 'direct-mapped'> = 'translated'): MemoryOpOf {
+  return xen(release, guests);
 }
 
 /** MAX_ORDER */
