@@ -232,11 +232,7 @@ export const allocation: readonly Fault[] = family('allocation', [
     [
       ['allocator.ts', 'if (block < 0) return undefined;', 'if (block < 0 || order > 0) return undefined;'],
       [get, '{ inputs, gpfns, frames } : ENOMEM;', '{ inputs, gpfns, frames } : EINVAL;'],
-      [
-        get,
-        'const { EFAULT, EINVAL, ENOMEM, EPERM, ERESTART, ESRCH } = errno;',
-        'const { EFAULT, EINVAL, EPERM, ERESTART, ESRCH } = errno;',
-      ],
+      [get, 'const { EFAULT, EINVAL, ENOMEM, EPERM, ERESTART } = errno;', 'const { EFAULT, EINVAL, EPERM, ERESTART } = errno;'],
     ],
   ],
 ]);

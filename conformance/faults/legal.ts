@@ -30,11 +30,8 @@ const getOrder = [
   'if (isRefusedHandle(call, given) || isRefusedHandle(call, wanted)) return EFAULT; // caller-handle-high-zero',
   'if (ins.wraps || outs.wraps) return EFAULT; // bad-address-fails',
   'if (order > max_order_unprivileged && !caller.privileged) return EPERM; // bounded-work',
-  `if (!named) return ESRCH; // get-refuses-foreign-domid: a domain that does not exist is nobody's own
-  // "Unprivileged domains can specify only DOMID_SELF"
-  if (named !== caller && !caller.privileged) return EPERM; // get-refuses-foreign-domid`,
-  `const isLetter = freedoms['own-number'] === 'refused' && !caller.privileged;
-  if (isLetter && given.domid !== DOMID.SELF) return EPERM; // caller-self-only`,
+  `const foreign = refusedDomain(call, x.named, given.domid);
+  if (foreign !== 0) return foreign; // get-refuses-foreign-domid, caller-self-only`,
   `const looksAhead = freedoms['bad-list'] === 'up-front';
   if (looksAhead && !(isReadable(call, ins) && isReadable(call, outs))) return EFAULT; // bad-address-fails`,
 ];
@@ -45,11 +42,8 @@ const putOrder = [
   'if (isRefusedHandle(call, asked)) return EFAULT; // caller-handle-high-zero',
   'if (list.wraps) return EFAULT; // bad-address-fails',
   'if (extent_order > max_order_unprivileged && !caller.privileged) return EPERM; // bounded-work',
-  `if (!named) return ESRCH; // get-refuses-foreign-domid: a domain that does not exist is nobody's own
-  // "Unprivileged domains can specify only DOMID_SELF"
-  if (named !== caller && !caller.privileged) return EPERM; // get-refuses-foreign-domid`,
-  `const isLetter = freedoms['own-number'] === 'refused' && !caller.privileged;
-  if (isLetter && domid !== DOMID.SELF) return EPERM; // caller-self-only`,
+  `const foreign = refusedDomain(call, domainNamed(call, domid), domid);
+  if (foreign !== 0) return foreign; // get-refuses-foreign-domid, caller-self-only`,
 ];
 const putLast = "return freedoms['bad-list'] === 'up-front' && !isReadable(call, list) ? EFAULT : 0;";
 const putFirst = "if (freedoms['bad-list'] === 'up-front' && !isReadable(call, list)) return EFAULT;";
@@ -113,8 +107,8 @@ function zoneOf(frame: number): number {
       reads('start-extent-bits', "'refused', 'unimplemented', 'ignored'", "'unimplemented', 'refused', 'ignored'"),
       [
         get,
-        'const { EFAULT, EINVAL, ENOMEM, EPERM, ERESTART, ESRCH } = errno;',
-        'const { E2BIG, EACCES, EBUSY, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM, EPERM, ERESTART, ESRCH, EXDEV } = errno;',
+        'const { EFAULT, EINVAL, ENOMEM, EPERM, ERESTART } = errno;',
+        'const { E2BIG, EACCES, EBUSY, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM, ERESTART, EXDEV } = errno;',
       ],
       answers(get, 'if (done > given.nr_extents)', 'EINVAL', 'ENOENT'),
       answers(get, "freedoms['count-not-zero'] === 'refused')", 'EINVAL', 'EBUSY'),
@@ -124,24 +118,23 @@ function zoneOf(frame: number): number {
       answers(get, 'if (!isSameSize)', 'EINVAL', 'EXDEV'),
       answers(get, 'if (ins.wraps || outs.wraps)', 'EFAULT', 'EINVAL'),
       answers(get, 'if (order > max_order_unprivileged && !caller.privileged)', 'EPERM', 'EACCES'),
-      answers(get, 'if (!named)', 'ESRCH', 'ENOENT'),
-      answers(get, 'if (named !== caller && !caller.privileged)', 'EPERM', 'ESRCH'),
+      ['call.ts', 'const { EPERM, ESRCH } = errno;', 'const { EACCES, ENOENT, ESRCH } = errno;'],
+      answers('call.ts', 'if (!named)', 'ESRCH', 'ENOENT'),
+      answers('call.ts', 'if (named !== caller && !caller.privileged)', 'EPERM', 'ESRCH'),
+      answers('call.ts', 'if (isLetter && domid !== DOMID.SELF)', 'EPERM', 'EACCES'),
       answers(get, 'isReadable(call, outs)))', 'EFAULT', 'EINVAL'),
       answers(get, 'if (outputs.has(gfn))', 'EINVAL', 'EEXIST'),
       answers(get, "if (freedoms['populated-output'] === 'refused')", 'EINVAL', 'EEXIST'),
       answers(get, 'if (!p2m.has(gfn))', 'EINVAL', 'ENOENT'),
       answers(get, 'if (inputs.has(gfn))', 'EINVAL', 'EBUSY'),
       answers(get, 'if (!asked)', '-EFAULT', '-EINVAL'),
-      [put, 'const { EFAULT, EINVAL, EPERM, ESRCH } = errno;', 'const { E2BIG, EACCES, EFAULT, EINVAL, ENOENT, ESRCH } = errno;'],
+      [put, 'const { EFAULT, EINVAL, EPERM } = errno;', 'const { E2BIG, EACCES, EFAULT, EINVAL, ENOENT } = errno;'],
       answers(put, 'if (!asked)', '-EFAULT', '-EINVAL'),
       answers(put, 'if (isPartly && isAllOrNothing)', '-EINVAL', '-ENOENT'),
       answers(put, 'if (extent_order > max_order)', 'EINVAL', 'E2BIG'),
       answers(put, 'if (nr_extents > max_extents)', 'EINVAL', 'E2BIG'),
       answers(put, 'if (list.wraps)', 'EFAULT', 'EINVAL'),
       answers(put, 'if (extent_order > max_order_unprivileged && !caller.privileged)', 'EPERM', 'EACCES'),
-      answers(put, 'if (!named)', 'ESRCH', 'ENOENT'),
-      answers(put, 'if (named !== caller && !caller.privileged)', 'EPERM', 'ESRCH'),
-      answers(put, 'if (isLetter && domid !== DOMID.SELF)', 'EPERM', 'EACCES'),
       [put, '!isReadable(call, list) ? EFAULT : 0;', '!isReadable(call, list) ? EINVAL : 0;'],
     ],
   },
