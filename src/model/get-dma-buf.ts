@@ -15,7 +15,7 @@ import {
   writeNrExchanged,
 } from './call.ts';
 import { type Exchange, exchangeOf, overlapsLaterInput } from './exchange.ts';
-import { mapPage, mappableGfns, releaseFrame, unmapPage } from './p2m.ts';
+import { giveUp, mapPage, mappableGfns } from './p2m.ts';
 import type { Domain } from './state.ts';
 
 const { EFAULT, EINVAL, ENOMEM, EPERM, ERESTART } = errno;
@@ -166,12 +166,7 @@ function allocate(call: Call, { out: { extent_order, address_bits }, outPages, o
 function commit(call: Call, x: Exchange, { inputs, gpfns, frames }: Chunk, index: number, pins: boolean): boolean {
   const domain = x.named as Domain;
   // "1. The first @nr_exchanged input extents were successfully deallocated."
-  for (const gfn of inputs) {
-    const mfn = domain.p2m.get(gfn) as number;
-    unmapPage(domain, gfn);
-    domain.owned.delete(mfn);
-    releaseFrame(call.state, mfn);
-  }
+  for (const gfn of inputs) giveUp(call.state, domain, gfn);
   let told = true;
   for (const [k, mfn] of frames.entries()) {
     for (let j = 0; j < x.outPages; j++) {

@@ -4,7 +4,7 @@ import type { XenMemoryReservation } from '../abi/values.ts';
 import type { GuestList } from '../guest/handle.ts';
 import { take } from './allocator.ts';
 import { type Call, domainNamed, frameLimit, isMisaligned, listOf, pagesOf, readEntries, readStruct } from './call.ts';
-import { mapPage, mappableGfns, releaseFrame, unmapPage } from './p2m.ts';
+import { giveUp, mapPage, mappableGfns } from './p2m.ts';
 import type { Domain } from './state.ts';
 
 export type ReservationOp = 'increase_reservation' | 'decrease_reservation' | 'populate_physmap';
@@ -67,12 +67,7 @@ function decrease({ call, domain, list, extent_order }: Work, index: number): bo
   for (const gfn of pagesOf(bases, pages)) {
     if (!domain.p2m.has(gfn) || (isPinRefused && domain.pins.has(gfn))) return false; // get-pinned
   }
-  for (const gfn of pagesOf(bases, pages)) {
-    const mfn = domain.p2m.get(gfn) as number;
-    unmapPage(domain, gfn);
-    domain.owned.delete(mfn);
-    releaseFrame(call.state, mfn);
-  }
+  for (const gfn of pagesOf(bases, pages)) giveUp(call.state, domain, gfn);
   return true;
 }
 
@@ -98,7 +93,7 @@ function populate(work: Work, index: number): boolean {
 }
 
 /** Memory within the domain's allowance and below the limit; it is the domain's from here on. */
-function newExtent({ call, domain, extent_order, address_bits }: Work): number | undefined {
+export function newExtent({ call, domain, extent_order, address_bits }: Omit<Work, 'list'>): number | undefined {
   const pages = 2 ** extent_order;
   if (domain.dying || domain.owned.size + pages > domain.allowance) return undefined;
   if (call.allocations++ === call.inject.fail_alloc) return undefined;

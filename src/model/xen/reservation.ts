@@ -1,9 +1,8 @@
 import { MEMOP_MAX_EXTENTS, PAGE_SHIFT, XENMEMF } from '../../abi/constants.ts';
 import type { XenMemoryReservation } from '../../abi/values.ts';
-import { take } from '../allocator.ts';
-import { type Call, domainNamed, frameLimit, listOf, readStruct, writeEntry } from '../call.ts';
+import { domainNamed, listOf, readStruct, writeEntry } from '../call.ts';
 import { releaseFrame, unmapPage } from '../p2m.ts';
-import type { ReservationOp } from '../reservation-ops.ts';
+import { newExtent, type ReservationOp } from '../reservation-ops.ts';
 import type { Domain } from '../state.ts';
 import { addPages, entry, hasNode, type Setting } from './release.ts';
 
@@ -28,7 +27,7 @@ export function reservation(s: Setting, op: ReservationOp, start: number): numbe
 }
 
 function increase({ call, release, translated }: Setting, asked: XenMemoryReservation, domain: Domain, i: number): boolean {
-  const mfn = newExtent(call, asked, domain);
+  const mfn = newExtent({ ...asked, call, domain });
   if (mfn === undefined) return false;
   domain.unaddressed += 2 ** asked.extent_order;
   // "Inform the domain of the new page's machine address."
@@ -64,18 +63,9 @@ function populate(s: Setting, asked: XenMemoryReservation, domain: Domain, i: nu
     for (let mfn = gpfn; mfn < gpfn + pages; mfn++) if (!domain.owned.has(mfn)) return false;
     return addPages(call, domain, gpfn, gpfn, pages);
   }
-  const mfn = newExtent(call, asked, domain);
+  const mfn = newExtent({ ...asked, call, domain });
   if (mfn === undefined) return false;
   domain.unaddressed += pages;
   if (translated) return addPages(call, domain, gpfn, mfn, pages) || !release.noticesUnmapped;
   return writeEntry(call, listOf(call, asked), i, mfn);
-}
-
-/** Memory within the domain's allowance and below the limit; it is the domain's from here on. */
-function newExtent({ state }: Call, { extent_order, address_bits }: XenMemoryReservation, domain: Domain): number | undefined {
-  const pages = 2 ** extent_order;
-  if (domain.dying || domain.owned.size + pages > domain.allowance) return undefined;
-  const mfn = take(state.free, extent_order, frameLimit(address_bits));
-  if (mfn !== undefined) for (let page = 0; page < pages; page++) domain.owned.add(mfn + page);
-  return mfn;
 }
