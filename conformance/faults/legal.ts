@@ -63,7 +63,7 @@ const resumes = reads('count-not-zero', "'refused', 'resumed'", "'resumed', 'ref
 export const legal: readonly Legal[] = [
   {
     name: 'takes memory from the bottom',
-    freedom: 'which frames the allocator picks',
+    freedom: 'which-frames',
     edits: [
       ['allocator.ts', 'zoneOf(candidate) > zoneOf(block)', 'candidate < block'],
       [
@@ -93,7 +93,7 @@ function zoneOf(frame: number): number {
   },
   {
     name: 'checks in the reverse order',
-    freedom: 'which errno comes first',
+    freedom: 'first-errno',
     edits: [
       [get, laterInput, ''],
       [get, getOrder.join('\n  '), [laterInput.replace('if (', 'if (fresh && '), ...getOrder.toReversed()].join('\n  ')],
@@ -102,7 +102,7 @@ function zoneOf(frame: number): number {
   },
   {
     name: 'has an errno of its own for everything',
-    freedom: 'which errno a breach is answered with',
+    freedom: 'order-too-big',
     edits: [
       reads('start-extent-bits', "'refused', 'unimplemented', 'ignored'", "'unimplemented', 'refused', 'ignored'"),
       [
@@ -140,14 +140,14 @@ function zoneOf(frame: number): number {
   },
   {
     name: 'looks at all inputs first',
-    freedom: 'refusing up front instead of part-way',
+    freedom: 'late-fault',
     edits: [reads('late-fault', "'part-way', 'up-front'", "'up-front', 'part-way'")],
   },
-  { name: 'is preempted after every chunk', freedom: 'preemption points anywhere', edits: [preemptedAfter('1')] },
-  { name: 'is never preempted', freedom: 'preemption points anywhere', edits: [preemptedAfter('Number.POSITIVE_INFINITY')] },
+  { name: 'is preempted after every chunk', freedom: 'preemption', edits: [preemptedAfter('1')] },
+  { name: 'is never preempted', freedom: 'preemption', edits: [preemptedAfter('Number.POSITIVE_INFINITY')] },
   {
     name: 'goes no further than order 1, and says so',
-    freedom: 'extra limits, on the order',
+    freedom: 'more-limits',
     edits: [
       [freedoms, 'max_order: MAX_ORDER', 'max_order: 1'],
       [freedoms, 'import { MAX_ORDER, MEMOP_MAX_EXTENTS }', 'import { MEMOP_MAX_EXTENTS }'],
@@ -156,7 +156,7 @@ function zoneOf(frame: number): number {
   },
   {
     name: 'takes two extents at most, and says so',
-    freedom: 'extra limits, on nr_extents',
+    freedom: 'more-limits',
     edits: [
       [freedoms, 'max_extents: MEMOP_MAX_EXTENTS', 'max_extents: 2n'],
       [freedoms, 'import { MAX_ORDER, MEMOP_MAX_EXTENTS }', 'import { MAX_ORDER }'],
@@ -165,28 +165,28 @@ function zoneOf(frame: number): number {
   },
   {
     name: 'refuses misaligned frames',
-    freedom: 'misaligned gfns: accepted or refused',
+    freedom: 'misaligned-frame',
     edits: [reads('misaligned-frame', "'accepted', 'refused'", "'refused', 'accepted'")],
   },
   {
     name: 'overwrites outputs that are populated',
-    freedom: 'an out gfn already populated: overwritten or refused',
+    freedom: 'populated-output',
     edits: [overwritesOutputs],
   },
   {
     name: 'welcomes a put of pages that are not pinned',
-    freedom: 'put of a page that is not pinned: 0 or -errno',
+    freedom: 'put-not-pinned',
     edits: [reads('put-not-pinned', "'refused', 'accepted'", "'accepted', 'refused'")],
   },
   {
     name: 'puts up to the first page that is not pinned',
-    freedom: 'a partly pinned list: all-or-nothing or prefix',
+    freedom: 'put-partly-pinned',
     edits: [reads('put-partly-pinned', "'all-or-nothing', 'prefix'", "'prefix', 'all-or-nothing'")],
   },
-  { name: 'resumes at a count that is not zero', freedom: 'nr_exchanged ≠ 0 on entry: resume or refuse', edits: [resumes] },
+  { name: 'resumes at a count that is not zero', freedom: 'count-not-zero', edits: [resumes] },
   {
     name: 'resumes, and has nothing left to do at the end',
-    freedom: 'nr_exchanged ≠ 0 on entry: resume or refuse',
+    freedom: 'count-not-zero',
     edits: [
       resumes,
       [
@@ -198,22 +198,22 @@ function zoneOf(frame: number): number {
   },
   {
     name: 'ignores start_extent',
-    freedom: 'start_extent on 26, 27, 11: ignored or refused',
+    freedom: 'start-extent-bits',
     edits: [reads('start-extent-bits', "'refused', 'unimplemented', 'ignored'", "'ignored', 'refused', 'unimplemented'")],
   },
   {
     name: 'has no op with a start_extent',
-    freedom: 'start_extent on 26, 27, 11: ignored or refused',
+    freedom: 'start-extent-bits',
     edits: [reads('start-extent-bits', "'refused', 'unimplemented', 'ignored'", "'unimplemented', 'refused', 'ignored'")],
   },
   {
     name: 'faults on a dirty handle',
-    freedom: 'arm32 dirty handle: ignored or EFAULT',
+    freedom: 'dirty-handle',
     edits: [reads('dirty-handle', "'ignored', 'refused'", "'refused', 'ignored'")],
   },
   {
     name: 'reads the whole word of a dirty handle',
-    freedom: 'arm32 dirty handle: ignored or EFAULT',
+    freedom: 'dirty-handle',
     edits: [
       [
         'call.ts',
@@ -226,7 +226,7 @@ function zoneOf(frame: number): number {
   },
   {
     name: 'lets a guest give a pinned page up',
-    freedom: 'guest-asked changes to a pinned page: exchange, get',
+    freedom: 'guest-changes-pinned',
     edits: [
       [get, 'const { p2m, pins } = named as Domain;', 'const { p2m } = named as Domain;'],
       [get, "if (pins.has(gfn) && call.freedoms['guest-changes-pinned'] === 'refused') return EINVAL; // get-pinned", ''],
@@ -234,7 +234,7 @@ function zoneOf(frame: number): number {
   },
   {
     name: 'lets a guest populate over a pinned page',
-    freedom: 'guest-asked changes to a pinned page: get',
+    freedom: 'guest-changes-pinned',
     edits: [
       [get, 'const { p2m, pins, dying } = x.named as Domain;', 'const { p2m, dying } = x.named as Domain;'],
       [get, "if (pins.has(gfn) && freedoms['guest-changes-pinned'] === 'refused') return EINVAL; // get-pinned", ''],
@@ -243,7 +243,7 @@ function zoneOf(frame: number): number {
   },
   {
     name: 'lets a guest decrease a pinned page',
-    freedom: 'guest-asked changes to a pinned page: decrease',
+    freedom: 'guest-changes-pinned',
     edits: [
       ['reservation-ops.ts', "const isPinRefused = call.freedoms['guest-changes-pinned'] === 'refused';", ''],
       ['reservation-ops.ts', 'if (!domain.p2m.has(gfn) || (isPinRefused && domain.pins.has(gfn)))', 'if (!domain.p2m.has(gfn))'],
@@ -251,12 +251,12 @@ function zoneOf(frame: number): number {
   },
   {
     name: 'lets a guest do anything to a pinned page',
-    freedom: 'guest-asked changes to a pinned page: all of them',
+    freedom: 'guest-changes-pinned',
     edits: [reads('guest-changes-pinned', "'refused', 'accepted'", "'accepted', 'refused'"), overwritesOutputs],
   },
   {
     name: 'writes all frames back at the end',
-    freedom: 'preemption points and order of the work',
+    freedom: 'no open point: the order of the work within a call',
     edits: [
       [get, 'let done = Math.floor(', 'const got: Chunk[] = [];\n  const first = Math.floor('],
       [
@@ -294,17 +294,17 @@ function zoneOf(frame: number): number {
   },
   {
     name: 'does not look for later inputs among the outputs',
-    freedom: 'an error of the caller suspends',
+    freedom: 'later-input',
     edits: [reads('later-input', "'refused', 'accepted'", "'accepted', 'refused'")],
   },
   {
     name: 'finds a bad list only when it gets there',
-    freedom: 'refusing up front instead of part-way',
+    freedom: 'bad-list',
     edits: [reads('bad-list', "'up-front', 'part-way'", "'part-way', 'up-front'")],
   },
   {
     name: 'moves no page at all',
-    freedom: 'no hypervisor has to move pages',
+    freedom: 'no open point: no hypervisor has to move pages',
     edits: [
       [
         'hypervisor.ts',
@@ -316,7 +316,7 @@ function zoneOf(frame: number): number {
   },
   {
     name: 'tells the guest its frames in ops 0 and 6',
-    freedom: 'ops 0 and 6: list entries [start, rc) may be written',
+    freedom: 'no open point: ops 0 and 6 may write list entries [start, rc)',
     edits: [
       ['reservation-ops.ts', 'readEntries, readStruct } from', 'readEntries, readStruct, writeEntry } from'],
       [
@@ -331,5 +331,5 @@ function zoneOf(frame: number): number {
       ],
     ],
   },
-  { name: 'has no op 11', freedom: 'only what is declared is tested', edits: [], hello: { commands: withoutExchange } },
+  { name: 'has no op 11', freedom: 'no open point: only what is declared is tested', edits: [], hello: { commands: withoutExchange } },
 ];

@@ -12,8 +12,7 @@ export interface Ambiguity {
   readonly switch: readonly string[];
 }
 
-/** Where an implementation is free. None of these readings is ever blamed; which one a run has seen stands in its result. */
-export const ambiguities: readonly Ambiguity[] = [
+const points = [
   {
     id: 'nothing-to-exchange',
     sentence: '@in.nr_extents << @in.extent_order == @out.nr_extents << @out.extent_order',
@@ -174,7 +173,13 @@ export const ambiguities: readonly Ambiguity[] = [
     ours: 'machine frame numbers: a guest frame number it knows already, and a device needs the other; the exchange of Xen on Arm never writes any (requirement get-mfns-returned says what that breaks)',
     switch: [],
   },
-];
+] as const satisfies readonly Ambiguity[];
+
+/** The id of a point that the texts leave open. */
+export type AmbiguityId = (typeof points)[number]['id'];
+
+/** Where an implementation is free. None of these readings is ever blamed; which one a run has seen stands in its result. */
+export const ambiguities: readonly Ambiguity[] = points;
 
 /** The point with this id. */
 export function ambiguityOf(id: string): Ambiguity | undefined {
