@@ -29,6 +29,11 @@ describe('conform', () => {
     expect(requirements[0]).toMatchObject({ id: 'get-rc-zero-or-negative', verdict: 'holds' });
   });
 
+  it('is silent about its strength where there are fewer ops than it was measured with', () => {
+    const { stdout } = xenmem(['conform', '--json', '--runs', '60', '--reference', 'xen-4.17']);
+    expect(JSON.parse(stdout)).not.toHaveProperty('strength');
+  });
+
   it('tells one scenario step by step', () => {
     const { hello } = referenceImplementation();
     const { code, stdout } = xenmem(['conform', '--replay', tokenOf(scenarioFrom([], 'arm64', hello))]);
@@ -77,10 +82,21 @@ describe('conform', () => {
       '--reference: unknown reading of dirty-handle "refuse", did you mean "refused"? (known: ignored, refused)',
     ],
     [['--reference', 'more-limits=order:1'], '--reference: unknown reading of more-limits "order:1" (known: max_order:N, max_extents:N)'],
+    [['--reference', 'xen-4.4', '--reference', 'strict'], '--reference: one reference at a time, not xen-4.4 and strict'],
     [
-      ['--reference', 'xen-4.4', '--reference', 'strict'],
-      '--reference: unknown combination "xen-4.4 strict" (known: one reference at a time)',
+      ['--reference', 'bad-list=part-way', '--reference', 'xen-4.4'],
+      '--reference: bad-list=part-way is a reading of the strict model, not of xen-4.4',
     ],
+    [['--reference', 'bad-list'], '--reference: bad-list takes a reading: bad-list=up-front or bad-list=part-way'],
+    [['--reference', 'more-limits'], '--reference: more-limits takes a reading: more-limits=max_order:N or more-limits=max_extents:N'],
+    [
+      ['--reference', 'misaligned-frame=refused', '--reference', 'misaligned-frame=accepted'],
+      '--reference: misaligned-frame is given twice',
+    ],
+    [['--reference', 'more-limits=max_order:1', '--reference', 'more-limits=max_order:2'], '--reference: max_order is given twice'],
+    [['--reference', 'more-limits=max_order:10'], '--reference: more-limits=max_order:10: expected a number, 0..9'],
+    [['--reference', 'more-limits=max_extents:0'], '--reference: more-limits=max_extents:0: expected a number, 1..67108863'],
+    [['--reference', 'more-limits=max_extents:67108864'], '--reference: more-limits=max_extents:67108864: expected a number, 1..67108863'],
     [['--reference', 'strict', '--iut', 'true'], '--iut and --reference do not go together: one of them is played'],
     [['--reference', 'strict', '--exhaustive'], '--exhaustive and --reference do not go together'],
     [['--replay', 'x1.zzz'], '--replay: the replay token is damaged'],

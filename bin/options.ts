@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
 import type { Implementation } from '../conformance/implementation.ts';
-import { referenceFor, UnknownReferenceError } from '../conformance/reference.ts';
+import { referenceFor, UnknownReferenceError, WrongReferenceError } from '../conformance/reference.ts';
 import { type Arch, archNames } from '../src/abi/arch.ts';
 import { argumentOf, type JudgedOp, judgedOp, opName, opNumber, type Profile, profileNames } from '../src/abi/ops.ts';
 import { isStructName, type StructName, structNames } from '../src/abi/structs.ts';
@@ -111,7 +111,8 @@ export function referenceNamed(words: readonly string[] = []): Implementation {
   try {
     return referenceFor(words);
   } catch (error) {
-    if (!(error instanceof UnknownReferenceError)) throw error;
-    throw new UsageError(`--reference: ${error.message}${closest(error.word, error.known)} (known: ${error.known.join(', ')})`);
+    if (!(error instanceof WrongReferenceError)) throw error;
+    const known = error instanceof UnknownReferenceError ? `${closest(error.word, error.known)} (known: ${error.known.join(', ')})` : '';
+    throw new UsageError(`--reference: ${error.message}${known}`);
   }
 }

@@ -42,8 +42,8 @@ export interface RunOptions {
   readonly scenarios?: readonly Scenario[];
   /** The level that is demanded; by default the one the implementation reaches. */
   readonly level?: number;
-  /** What the suite is known to catch of such an implementation. */
-  readonly strength?: (hello: Hello) => Strength;
+  /** What the suite is known to catch of such an implementation, where that was measured. */
+  readonly strength?: (hello: Hello) => Strength | undefined;
   readonly onProgress?: (done: number) => void;
   /** Asked between scenarios: true ends the run early. */
   readonly stopped?: () => boolean;
@@ -104,6 +104,7 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
   }
   await suite.shrinkDisputes(options.stopped);
   const reached = levelOf(hello);
+  const measured = strength?.(hello);
   return summarise({
     implementation: introduced(hello),
     level: reached,
@@ -122,7 +123,7 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
     readings: suite.readings,
     incidents: suite.incidents,
     counterexamples,
-    ...(strength && { strength: strength(hello) }),
+    ...(measured && { strength: measured }),
   });
 }
 

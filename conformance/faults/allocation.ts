@@ -11,10 +11,21 @@ const maps = 'mapPage(domain, gfn, mfn + j);';
 const owns = 'domain.owned.add(mfn + j);';
 const mapsAndOwns = `${maps} // get-contiguous\n      ${owns}`;
 const gfnOf = 'const gfn = (gpfns[k] as number) + j;';
-const releases = 'releaseFrame(call.state, mfn);';
+const p2mImport = "import { giveUp, mapPage, mappableGfns } from './p2m.ts';";
+const unmaps = 'unmapPage(domain, gfn);';
 const dropsOwner = 'domain.owned.delete(mfn);';
-const p2mImport = "import { mapPage, mappableGfns, releaseFrame, unmapPage } from './p2m.ts';";
+const releases = 'releaseFrame(call.state, mfn);';
 const noRelease: Edit = [get, "import { releaseRun, take } from './allocator.ts';", "import { take } from './allocator.ts';"];
+
+/** Does this with each input instead of giving it up. */
+const withInputs = (...lines: string[]): Edit[] => {
+  const needs = ['releaseFrame', 'unmapPage'].filter((name) => lines.some((line) => line.includes(name)));
+  const each = ['const mfn = domain.p2m.get(gfn) as number;', ...lines].join('\n    ');
+  return [
+    [get, 'giveUp(call.state, domain, gfn);', `{\n    ${each}\n  }`],
+    [get, p2mImport, p2mImport.replace('giveUp, mapPage, mappableGfns', ['mapPage, mappableGfns', ...needs].join(', '))],
+  ];
+};
 
 /** Makes extents of blocks of this order, and keeps the frame of every page. */
 const ofBlocks = (order: string): Edit[] => [
@@ -96,15 +107,14 @@ export const allocation: readonly Fault[] = family('allocation', [
         'const frames = allocate(call, x);',
         'const frames = outPages > 1 ? allocate(call, x) : [...inputs].reverse().map((gfn) => p2m.get(gfn) as number);',
       ],
-      [get, releases, `if (x.outPages > 1) ${releases}`],
+      ...withInputs(unmaps, dropsOwner, `if (x.outPages > 1) ${releases}`),
     ],
   ],
   [
     'leaves the inputs mapped',
     ['get-inputs-released', 'put-keeps-pages', 'no-stray-writes', 'frames-conserved'],
     [
-      [get, 'unmapPage(domain, gfn);', ''],
-      [get, p2mImport, "import { mapPage, mappableGfns, releaseFrame } from './p2m.ts';"],
+      ...withInputs(dropsOwner, releases),
       // What it still owns is what counts as there, as where Xen looks at the owner of a page.
       [get, 'const { p2m, pins } = named as Domain;', 'const { p2m, pins, owned } = named as Domain;'],
       [get, 'if (!p2m.has(gfn)) return EINVAL;', 'if (!owned.has(p2m.get(gfn) ?? -1)) return EINVAL;'],
@@ -128,17 +138,15 @@ export const allocation: readonly Fault[] = family('allocation', [
     'keeps the frames of the inputs',
     ['get-new-pages', 'frames-conserved'],
     [
-      [get, 'const mfn = domain.p2m.get(gfn) as number;', ''],
-      [get, dropsOwner, 'domain.unaddressed++;'],
-      [get, releases, ''],
-      [get, p2mImport, "import { mapPage, mappableGfns, unmapPage } from './p2m.ts';"],
+      [get, 'giveUp(call.state, domain, gfn);', `{\n    ${unmaps}\n    domain.unaddressed++;\n  }`],
+      [get, p2mImport, p2mImport.replace('giveUp, mapPage, mappableGfns', 'mapPage, mappableGfns, unmapPage')],
     ],
     ['get-same-gfn', 'get-works'],
   ],
   [
     'frees the frames of the inputs twice',
     ['get-new-pages', 'put-keeps-pages', 'put-in-untouched', 'no-stray-writes', 'frames-conserved'],
-    [[get, releases, `${releases}\n    ${releases}`]],
+    withInputs(unmaps, dropsOwner, releases, releases),
     [
       'get-mfns-returned',
       'get-partial-mfns',
@@ -178,11 +186,8 @@ export const allocation: readonly Fault[] = family('allocation', [
         `if (typeof chunk === 'number') {
       const domain = x.named as Domain;
       for (const gfn of pagesOf(readEntries(call, x.ins, done * x.insPerChunk, x.insPerChunk) ?? [], x.inPages)) {
-        const mfn = domain.p2m.get(gfn);
-        if (mfn === undefined || domain.pins.has(gfn)) break;
-        unmapPage(domain, gfn);
-        domain.owned.delete(mfn);
-        releaseFrame(call.state, mfn);
+        if (!domain.p2m.has(gfn) || domain.pins.has(gfn)) break;
+        giveUp(call.state, domain, gfn);
       }
       return ended(call, -chunk, count(done));
     }`,
@@ -232,11 +237,7 @@ export const allocation: readonly Fault[] = family('allocation', [
     [
       ['allocator.ts', 'if (block < 0) return undefined;', 'if (block < 0 || order > 0) return undefined;'],
       [get, '{ inputs, gpfns, frames } : ENOMEM;', '{ inputs, gpfns, frames } : EINVAL;'],
-      [
-        get,
-        'const { EFAULT, EINVAL, ENOMEM, EPERM, ERESTART, ESRCH } = errno;',
-        'const { EFAULT, EINVAL, EPERM, ERESTART, ESRCH } = errno;',
-      ],
+      [get, 'const { EFAULT, EINVAL, ENOMEM, EPERM, ERESTART } = errno;', 'const { EFAULT, EINVAL, EPERM, ERESTART } = errno;'],
     ],
   ],
 ]);

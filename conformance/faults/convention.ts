@@ -13,6 +13,7 @@ const otherErrno = (e: string): string => `${e} === EINVAL && asked.in.address_b
 
 const neighbours = 'reservation-ops.ts';
 const taken = "import { type Call, domainNamed, frameLimit, isMisaligned, listOf, pagesOf, readEntries, readStruct } from './call.ts';";
+const gives = 'for (const gfn of pagesOf(bases, pages)) giveUp(call.state, domain, gfn);';
 const writing: Edit = [neighbours, taken, taken.replace('readStruct', 'readStruct, writeEntry')];
 
 /** The hypercall convention, and the neighbours of the two ops. */
@@ -108,13 +109,8 @@ export const convention: readonly Fault[] = family('convention and neighbours', 
       writing,
       [
         neighbours,
-        '  for (const gfn of pagesOf(bases, pages)) {\n    const mfn',
-        '  const first = domain.p2m.get(bases[0] as number) as number;\n  for (const gfn of pagesOf(bases, pages)) {\n    const mfn',
-      ],
-      [
-        neighbours,
-        'releaseFrame(call.state, mfn);\n  }\n',
-        'releaseFrame(call.state, mfn);\n  }\n  writeEntry(call, list, index, first);\n',
+        gives,
+        `const first = domain.p2m.get(bases[0] as number) as number;\n  ${gives}\n  writeEntry(call, list, index, first);`,
       ],
     ],
   ],

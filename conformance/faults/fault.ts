@@ -1,3 +1,4 @@
+import type { AmbiguityId } from '../../src/rules/ambiguities.ts';
 import type { Hello } from '../implementation.ts';
 
 /** What kind of mistake a faulty hypervisor makes. */
@@ -32,8 +33,8 @@ export interface Fault extends Edited {
 
 /** A hypervisor that is unusual and right: it is never to be blamed. */
 export interface Legal extends Edited {
-  /** What of the specification allows it (docs/ambiguities.md). */
-  readonly freedom: string;
+  /** The open point that it takes another reading of (docs/ambiguities.md), or in words what else allows it. */
+  readonly freedom: AmbiguityId | `no open point: ${string}`;
   /** What it says of itself, where that is not what the reference model says. */
   readonly hello?: Partial<Hello>;
 }

@@ -30,11 +30,8 @@ const getOrder = [
   'if (isRefusedHandle(call, given) || isRefusedHandle(call, wanted)) return EFAULT; // caller-handle-high-zero',
   'if (ins.wraps || outs.wraps) return EFAULT; // bad-address-fails',
   'if (order > max_order_unprivileged && !caller.privileged) return EPERM; // bounded-work',
-  `if (!named) return ESRCH; // get-refuses-foreign-domid: a domain that does not exist is nobody's own
-  // "Unprivileged domains can specify only DOMID_SELF"
-  if (named !== caller && !caller.privileged) return EPERM; // get-refuses-foreign-domid`,
-  `const isLetter = freedoms['own-number'] === 'refused' && !caller.privileged;
-  if (isLetter && given.domid !== DOMID.SELF) return EPERM; // caller-self-only`,
+  `const foreign = refusedDomain(call, x.named, given.domid);
+  if (foreign !== 0) return foreign; // get-refuses-foreign-domid, caller-self-only`,
   `const looksAhead = freedoms['bad-list'] === 'up-front';
   if (looksAhead && !(isReadable(call, ins) && isReadable(call, outs))) return EFAULT; // bad-address-fails`,
 ];
@@ -45,11 +42,8 @@ const putOrder = [
   'if (isRefusedHandle(call, asked)) return EFAULT; // caller-handle-high-zero',
   'if (list.wraps) return EFAULT; // bad-address-fails',
   'if (extent_order > max_order_unprivileged && !caller.privileged) return EPERM; // bounded-work',
-  `if (!named) return ESRCH; // get-refuses-foreign-domid: a domain that does not exist is nobody's own
-  // "Unprivileged domains can specify only DOMID_SELF"
-  if (named !== caller && !caller.privileged) return EPERM; // get-refuses-foreign-domid`,
-  `const isLetter = freedoms['own-number'] === 'refused' && !caller.privileged;
-  if (isLetter && domid !== DOMID.SELF) return EPERM; // caller-self-only`,
+  `const foreign = refusedDomain(call, domainNamed(call, domid), domid);
+  if (foreign !== 0) return foreign; // get-refuses-foreign-domid, caller-self-only`,
 ];
 const putLast = "return freedoms['bad-list'] === 'up-front' && !isReadable(call, list) ? EFAULT : 0;";
 const putFirst = "if (freedoms['bad-list'] === 'up-front' && !isReadable(call, list)) return EFAULT;";
@@ -69,7 +63,7 @@ const resumes = reads('count-not-zero', "'refused', 'resumed'", "'resumed', 'ref
 export const legal: readonly Legal[] = [
   {
     name: 'takes memory from the bottom',
-    freedom: 'which frames the allocator picks',
+    freedom: 'which-frames',
     edits: [
       ['allocator.ts', 'zoneOf(candidate) > zoneOf(block)', 'candidate < block'],
       [
@@ -99,7 +93,7 @@ function zoneOf(frame: number): number {
   },
   {
     name: 'checks in the reverse order',
-    freedom: 'which errno comes first',
+    freedom: 'first-errno',
     edits: [
       [get, laterInput, ''],
       [get, getOrder.join('\n  '), [laterInput.replace('if (', 'if (fresh && '), ...getOrder.toReversed()].join('\n  ')],
@@ -108,13 +102,13 @@ function zoneOf(frame: number): number {
   },
   {
     name: 'has an errno of its own for everything',
-    freedom: 'which errno a breach is answered with',
+    freedom: 'order-too-big',
     edits: [
       reads('start-extent-bits', "'refused', 'unimplemented', 'ignored'", "'unimplemented', 'refused', 'ignored'"),
       [
         get,
-        'const { EFAULT, EINVAL, ENOMEM, EPERM, ERESTART, ESRCH } = errno;',
-        'const { E2BIG, EACCES, EBUSY, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM, EPERM, ERESTART, ESRCH, EXDEV } = errno;',
+        'const { EFAULT, EINVAL, ENOMEM, EPERM, ERESTART } = errno;',
+        'const { E2BIG, EACCES, EBUSY, EEXIST, EFAULT, EINVAL, ENOENT, ENOMEM, ERESTART, EXDEV } = errno;',
       ],
       answers(get, 'if (done > given.nr_extents)', 'EINVAL', 'ENOENT'),
       answers(get, "freedoms['count-not-zero'] === 'refused')", 'EINVAL', 'EBUSY'),
@@ -124,37 +118,36 @@ function zoneOf(frame: number): number {
       answers(get, 'if (!isSameSize)', 'EINVAL', 'EXDEV'),
       answers(get, 'if (ins.wraps || outs.wraps)', 'EFAULT', 'EINVAL'),
       answers(get, 'if (order > max_order_unprivileged && !caller.privileged)', 'EPERM', 'EACCES'),
-      answers(get, 'if (!named)', 'ESRCH', 'ENOENT'),
-      answers(get, 'if (named !== caller && !caller.privileged)', 'EPERM', 'ESRCH'),
+      ['call.ts', 'const { EPERM, ESRCH } = errno;', 'const { EACCES, ENOENT, ESRCH } = errno;'],
+      answers('call.ts', 'if (!named)', 'ESRCH', 'ENOENT'),
+      answers('call.ts', 'if (named !== caller && !caller.privileged)', 'EPERM', 'ESRCH'),
+      answers('call.ts', 'if (isLetter && domid !== DOMID.SELF)', 'EPERM', 'EACCES'),
       answers(get, 'isReadable(call, outs)))', 'EFAULT', 'EINVAL'),
       answers(get, 'if (outputs.has(gfn))', 'EINVAL', 'EEXIST'),
       answers(get, "if (freedoms['populated-output'] === 'refused')", 'EINVAL', 'EEXIST'),
       answers(get, 'if (!p2m.has(gfn))', 'EINVAL', 'ENOENT'),
       answers(get, 'if (inputs.has(gfn))', 'EINVAL', 'EBUSY'),
       answers(get, 'if (!asked)', '-EFAULT', '-EINVAL'),
-      [put, 'const { EFAULT, EINVAL, EPERM, ESRCH } = errno;', 'const { E2BIG, EACCES, EFAULT, EINVAL, ENOENT, ESRCH } = errno;'],
+      [put, 'const { EFAULT, EINVAL, EPERM } = errno;', 'const { E2BIG, EACCES, EFAULT, EINVAL, ENOENT } = errno;'],
       answers(put, 'if (!asked)', '-EFAULT', '-EINVAL'),
       answers(put, 'if (isPartly && isAllOrNothing)', '-EINVAL', '-ENOENT'),
       answers(put, 'if (extent_order > max_order)', 'EINVAL', 'E2BIG'),
       answers(put, 'if (nr_extents > max_extents)', 'EINVAL', 'E2BIG'),
       answers(put, 'if (list.wraps)', 'EFAULT', 'EINVAL'),
       answers(put, 'if (extent_order > max_order_unprivileged && !caller.privileged)', 'EPERM', 'EACCES'),
-      answers(put, 'if (!named)', 'ESRCH', 'ENOENT'),
-      answers(put, 'if (named !== caller && !caller.privileged)', 'EPERM', 'ESRCH'),
-      answers(put, 'if (isLetter && domid !== DOMID.SELF)', 'EPERM', 'EACCES'),
       [put, '!isReadable(call, list) ? EFAULT : 0;', '!isReadable(call, list) ? EINVAL : 0;'],
     ],
   },
   {
     name: 'looks at all inputs first',
-    freedom: 'refusing up front instead of part-way',
+    freedom: 'late-fault',
     edits: [reads('late-fault', "'part-way', 'up-front'", "'up-front', 'part-way'")],
   },
-  { name: 'is preempted after every chunk', freedom: 'preemption points anywhere', edits: [preemptedAfter('1')] },
-  { name: 'is never preempted', freedom: 'preemption points anywhere', edits: [preemptedAfter('Number.POSITIVE_INFINITY')] },
+  { name: 'is preempted after every chunk', freedom: 'preemption', edits: [preemptedAfter('1')] },
+  { name: 'is never preempted', freedom: 'preemption', edits: [preemptedAfter('Number.POSITIVE_INFINITY')] },
   {
     name: 'goes no further than order 1, and says so',
-    freedom: 'extra limits, on the order',
+    freedom: 'more-limits',
     edits: [
       [freedoms, 'max_order: MAX_ORDER', 'max_order: 1'],
       [freedoms, 'import { MAX_ORDER, MEMOP_MAX_EXTENTS }', 'import { MEMOP_MAX_EXTENTS }'],
@@ -163,7 +156,7 @@ function zoneOf(frame: number): number {
   },
   {
     name: 'takes two extents at most, and says so',
-    freedom: 'extra limits, on nr_extents',
+    freedom: 'more-limits',
     edits: [
       [freedoms, 'max_extents: MEMOP_MAX_EXTENTS', 'max_extents: 2n'],
       [freedoms, 'import { MAX_ORDER, MEMOP_MAX_EXTENTS }', 'import { MAX_ORDER }'],
@@ -172,28 +165,28 @@ function zoneOf(frame: number): number {
   },
   {
     name: 'refuses misaligned frames',
-    freedom: 'misaligned gfns: accepted or refused',
+    freedom: 'misaligned-frame',
     edits: [reads('misaligned-frame', "'accepted', 'refused'", "'refused', 'accepted'")],
   },
   {
     name: 'overwrites outputs that are populated',
-    freedom: 'an out gfn already populated: overwritten or refused',
+    freedom: 'populated-output',
     edits: [overwritesOutputs],
   },
   {
     name: 'welcomes a put of pages that are not pinned',
-    freedom: 'put of a page that is not pinned: 0 or -errno',
+    freedom: 'put-not-pinned',
     edits: [reads('put-not-pinned', "'refused', 'accepted'", "'accepted', 'refused'")],
   },
   {
     name: 'puts up to the first page that is not pinned',
-    freedom: 'a partly pinned list: all-or-nothing or prefix',
+    freedom: 'put-partly-pinned',
     edits: [reads('put-partly-pinned', "'all-or-nothing', 'prefix'", "'prefix', 'all-or-nothing'")],
   },
-  { name: 'resumes at a count that is not zero', freedom: 'nr_exchanged ≠ 0 on entry: resume or refuse', edits: [resumes] },
+  { name: 'resumes at a count that is not zero', freedom: 'count-not-zero', edits: [resumes] },
   {
     name: 'resumes, and has nothing left to do at the end',
-    freedom: 'nr_exchanged ≠ 0 on entry: resume or refuse',
+    freedom: 'count-not-zero',
     edits: [
       resumes,
       [
@@ -205,22 +198,22 @@ function zoneOf(frame: number): number {
   },
   {
     name: 'ignores start_extent',
-    freedom: 'start_extent on 26, 27, 11: ignored or refused',
+    freedom: 'start-extent-bits',
     edits: [reads('start-extent-bits', "'refused', 'unimplemented', 'ignored'", "'ignored', 'refused', 'unimplemented'")],
   },
   {
     name: 'has no op with a start_extent',
-    freedom: 'start_extent on 26, 27, 11: ignored or refused',
+    freedom: 'start-extent-bits',
     edits: [reads('start-extent-bits', "'refused', 'unimplemented', 'ignored'", "'unimplemented', 'refused', 'ignored'")],
   },
   {
     name: 'faults on a dirty handle',
-    freedom: 'arm32 dirty handle: ignored or EFAULT',
+    freedom: 'dirty-handle',
     edits: [reads('dirty-handle', "'ignored', 'refused'", "'refused', 'ignored'")],
   },
   {
     name: 'reads the whole word of a dirty handle',
-    freedom: 'arm32 dirty handle: ignored or EFAULT',
+    freedom: 'dirty-handle',
     edits: [
       [
         'call.ts',
@@ -233,7 +226,7 @@ function zoneOf(frame: number): number {
   },
   {
     name: 'lets a guest give a pinned page up',
-    freedom: 'guest-asked changes to a pinned page: exchange, get',
+    freedom: 'guest-changes-pinned',
     edits: [
       [get, 'const { p2m, pins } = named as Domain;', 'const { p2m } = named as Domain;'],
       [get, "if (pins.has(gfn) && call.freedoms['guest-changes-pinned'] === 'refused') return EINVAL; // get-pinned", ''],
@@ -241,7 +234,7 @@ function zoneOf(frame: number): number {
   },
   {
     name: 'lets a guest populate over a pinned page',
-    freedom: 'guest-asked changes to a pinned page: get',
+    freedom: 'guest-changes-pinned',
     edits: [
       [get, 'const { p2m, pins, dying } = x.named as Domain;', 'const { p2m, dying } = x.named as Domain;'],
       [get, "if (pins.has(gfn) && freedoms['guest-changes-pinned'] === 'refused') return EINVAL; // get-pinned", ''],
@@ -250,7 +243,7 @@ function zoneOf(frame: number): number {
   },
   {
     name: 'lets a guest decrease a pinned page',
-    freedom: 'guest-asked changes to a pinned page: decrease',
+    freedom: 'guest-changes-pinned',
     edits: [
       ['reservation-ops.ts', "const isPinRefused = call.freedoms['guest-changes-pinned'] === 'refused';", ''],
       ['reservation-ops.ts', 'if (!domain.p2m.has(gfn) || (isPinRefused && domain.pins.has(gfn)))', 'if (!domain.p2m.has(gfn))'],
@@ -258,12 +251,12 @@ function zoneOf(frame: number): number {
   },
   {
     name: 'lets a guest do anything to a pinned page',
-    freedom: 'guest-asked changes to a pinned page: all of them',
+    freedom: 'guest-changes-pinned',
     edits: [reads('guest-changes-pinned', "'refused', 'accepted'", "'accepted', 'refused'"), overwritesOutputs],
   },
   {
     name: 'writes all frames back at the end',
-    freedom: 'preemption points and order of the work',
+    freedom: 'no open point: the order of the work within a call',
     edits: [
       [get, 'let done = Math.floor(', 'const got: Chunk[] = [];\n  const first = Math.floor('],
       [
@@ -301,17 +294,17 @@ function zoneOf(frame: number): number {
   },
   {
     name: 'does not look for later inputs among the outputs',
-    freedom: 'an error of the caller suspends',
+    freedom: 'later-input',
     edits: [reads('later-input', "'refused', 'accepted'", "'accepted', 'refused'")],
   },
   {
     name: 'finds a bad list only when it gets there',
-    freedom: 'refusing up front instead of part-way',
+    freedom: 'bad-list',
     edits: [reads('bad-list', "'up-front', 'part-way'", "'part-way', 'up-front'")],
   },
   {
     name: 'moves no page at all',
-    freedom: 'no hypervisor has to move pages',
+    freedom: 'no open point: no hypervisor has to move pages',
     edits: [
       [
         'hypervisor.ts',
@@ -323,7 +316,7 @@ function zoneOf(frame: number): number {
   },
   {
     name: 'tells the guest its frames in ops 0 and 6',
-    freedom: 'ops 0 and 6: list entries [start, rc) may be written',
+    freedom: 'no open point: ops 0 and 6 may write list entries [start, rc)',
     edits: [
       ['reservation-ops.ts', 'readEntries, readStruct } from', 'readEntries, readStruct, writeEntry } from'],
       [
@@ -338,5 +331,5 @@ function zoneOf(frame: number): number {
       ],
     ],
   },
-  { name: 'has no op 11', freedom: 'only what is declared is tested', edits: [], hello: { commands: withoutExchange } },
+  { name: 'has no op 11', freedom: 'no open point: only what is declared is tested', edits: [], hello: { commands: withoutExchange } },
 ];

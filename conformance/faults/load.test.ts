@@ -7,7 +7,7 @@ import { referenceImplementation } from '../reference.ts';
 import type { Scenario } from '../scenario.ts';
 import { sizeOf } from '../scenario.ts';
 import type { Create } from './load.ts';
-import { editedFiles, load, pristine } from './load.ts';
+import { editedFiles, isAbsent, load, partsOf, pristine } from './load.ts';
 import { brokenBy, seenAt, smallest, violatedIn } from './play.ts';
 
 const find = 'told = writeEntry(call, x.outs, index * x.outsPerChunk + k, mfn) && told;';
@@ -34,6 +34,18 @@ describe('an edit', () => {
   it('is put as it is, whatever a replacement pattern would make of it', () => {
     expect(editedFiles(edited(['get-dma-buf.ts', find, "$& $1 $'"])).get('get-dma-buf.ts')).toContain("\n    $& $1 $'\n");
   });
+});
+
+it('a module is its file and the number of its model, wherever the clone lies', () => {
+  expect(partsOf("/it's?7/src/model/p2m.ts?12")).toEqual(["/it's?7/src/model/p2m.ts", '12']);
+  expect(partsOf('/what?/src/abi/arch.ts')).toEqual(['/what?/src/abi/arch.ts', undefined]);
+});
+
+it('a package is absent only where it is the one that was not found', () => {
+  const failed = (code: string, message: string): Error => Object.assign(new Error(message), { code });
+  expect(isAbsent(failed('ERR_MODULE_NOT_FOUND', "Cannot find package 'rolldown' imported from /x/load.js"), 'rolldown')).toBe(true);
+  expect(isAbsent(failed('ERR_MODULE_NOT_FOUND', "Cannot find package '@rolldown/binding' imported from /x"), 'rolldown')).toBe(false);
+  expect(isAbsent(failed('ERR_DLOPEN_FAILED', 'no such binding'), 'rolldown')).toBe(false);
 });
 
 it('models that are loaded together are each their own, and the pristine one is none of them', async () => {

@@ -29,12 +29,12 @@ const door = 'hypervisor.ts';
  * the model stands on. `EditError` where an edit does not apply, `NoCloneError` where there are no sources to edit.
  */
 export async function load(edited: readonly Edited[]): Promise<ReadonlyMap<string, Create>> {
-  const bundler = await import('rolldown').catch(() => {
-    throw new NoCloneError();
+  const bundler = await import('rolldown').catch((error: unknown) => {
+    throw isAbsent(error, 'rolldown') ? new NoCloneError() : error;
   });
   const files = edited.map(editedFiles);
   const model = join(sources(), room);
-  const imports = edited.map((_, i) => `import { createHypervisor as create${i} } from '${join(model, door)}?${i}';`);
+  const imports = edited.map((_, i) => `import { createHypervisor as create${i} } from ${JSON.stringify(`${join(model, door)}?${i}`)};`);
   const entry = `${imports.join('\n')}\nexport default [${edited.map((_, i) => `create${i}`).join()}];`;
   const bundle = await bundler.rolldown({
     input: 'entry',
@@ -43,17 +43,17 @@ export async function load(edited: readonly Edited[]): Promise<ReadonlyMap<strin
     plugins: [
       {
         name: 'edited model',
-        // Each edited model is one graph of modules, told apart by what is behind the question mark.
+        // Each edited model is one graph of modules, told apart by the number behind the last question mark.
         resolveId(source, importer) {
           if (importer === undefined || importer === 'entry') return source;
-          const [from, which] = importer.split('?') as [string, string?];
+          const [from, which] = partsOf(importer);
           if (!source.startsWith('.')) return null;
           const file = resolve(dirname(from), source);
           return which !== undefined && dirname(file) === model ? `${file}?${which}` : file;
         },
         load(id) {
           if (id === 'entry') return entry;
-          const [file, which] = id.split('?') as [string, string?];
+          const [file, which] = partsOf(id);
           const own = which === undefined ? undefined : files[Number(which)]?.get(file.slice(model.length + 1));
           return file.endsWith('.ts') ? { code: own ?? readFileSync(file, 'utf8'), moduleType: 'ts' } : null;
         },
@@ -71,6 +71,18 @@ export async function load(edited: readonly Edited[]): Promise<ReadonlyMap<strin
   } finally {
     rmSync(folder, { recursive: true });
   }
+}
+
+/** A module's file, and which edited model it belongs to, if to one. The path of a clone may have a question mark in it. */
+export function partsOf(id: string): [file: string, which: string | undefined] {
+  const [, file = '', which] = /^(.*?)(?:\?(\d+))?$/s.exec(id) ?? [];
+  return [file, which];
+}
+
+/** Did an import fail because this package is not installed, and for no other reason? */
+export function isAbsent(error: unknown, name: string): boolean {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return code === 'ERR_MODULE_NOT_FOUND' && message.startsWith(`Cannot find package '${name}' `);
 }
 
 /** The files of the model that edits change, by name, with their new text. `EditError` where one does not apply. */

@@ -91,7 +91,7 @@ export const pinning: readonly Fault[] = family('pinning', [
   [
     'loses pins when memory is given back',
     ['get-pinned'],
-    [['reservation-ops.ts', 'unmapPage(domain, gfn);', 'unmapPage(domain, gfn);\n    domain.pins.clear();']],
+    [['reservation-ops.ts', 'giveUp(call.state, domain, gfn);', '{\n    giveUp(call.state, domain, gfn);\n    domain.pins.clear();\n  }']],
     ['put-works'],
   ],
   [
@@ -200,14 +200,7 @@ export const pinning: readonly Fault[] = family('pinning', [
   ['puts by machine frame only', ['put-only-listed', 'put-works'], byFrame('2 ** 52')],
   ['ends a put when preempted', ['put-unpins'], [[put, 'if (step >= left) return 0;', 'return 0;']]],
   ['unmaps what is put', ['put-keeps-pages'], puts('unmapPage(domain, gfn);\n        domain.unaddressed++;', 'unmapPage')],
-  [
-    'frees what is put',
-    ['put-keeps-pages', 'frames-conserved'],
-    puts(
-      'const mfn = domain.p2m.get(gfn) as number;\n        unmapPage(domain, gfn);\n        domain.owned.delete(mfn);\n        releaseFrame(call.state, mfn);',
-      'releaseFrame, unmapPage',
-    ),
-  ],
+  ['frees what is put', ['put-keeps-pages', 'frames-conserved'], puts('giveUp(call.state, domain, gfn);', 'giveUp')],
   ['moves what is put', ['put-keeps-pages'], puts('domain.pins.delete(gfn);\n        churn(call.state, domain, gfn, 1);', 'churn')],
   [
     'clears what is put',

@@ -60,7 +60,7 @@ export const validation: readonly Fault[] = family('validation', [
     "takes it that one's own number is DOMID_SELF",
     ['get-refuses-domid-mismatch'],
     [
-      [file, 'given.domid !== wanted.domid', 'named !== domainNamed(call, wanted.domid)'],
+      [file, 'given.domid !== wanted.domid', 'x.named !== domainNamed(call, wanted.domid)'],
       [file, '  type Call,\n', '  type Call,\n  domainNamed,\n'],
     ],
   ],
@@ -68,8 +68,7 @@ export const validation: readonly Fault[] = family('validation', [
     'lets anybody name any domain',
     ['get-refuses-foreign-domid'],
     [
-      [file, foreign, ''],
-      ['put-dma-buf.ts', foreign, ''],
+      ['call.ts', foreign, ''],
       ['reservation-ops.ts', 'if (domain !== caller && !caller.privileged) return true; // reservation-refuses-foreign-domid', ''],
     ],
   ],

@@ -30,11 +30,7 @@ const own: readonly Edited[] = [
   },
   {
     name: 'takes an unknown domain',
-    edits: [
-      ['get-dma-buf.ts', '  if (!named) return ESRCH;', ''],
-      ['get-dma-buf.ts', ', ESRCH }', ' }'],
-      ['exchange.ts', 'domainNamed(call, given.domid)', 'domainNamed(call, given.domid) ?? call.caller'],
-    ],
+    edits: [['exchange.ts', 'domainNamed(call, given.domid)', 'domainNamed(call, given.domid) ?? call.caller']],
   },
   {
     name: 'has an errno for misaligned frames',

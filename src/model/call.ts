@@ -1,5 +1,5 @@
 import { addressLimit } from '../abi/arch.ts';
-import { DOMID, PAGE_SHIFT, XENMEMF } from '../abi/constants.ts';
+import { DOMID, errno, PAGE_SHIFT, XENMEMF } from '../abi/constants.ts';
 import { fieldOf } from '../abi/layout.ts';
 import type { StructName } from '../abi/structs.ts';
 import type { ValueOf, XenMemoryReservation } from '../abi/values.ts';
@@ -23,6 +23,8 @@ export interface Call {
   allocations: number;
 }
 
+const { EPERM, ESRCH } = errno;
+
 /** No guest frame has this number or a higher one: 64 address bits less the page offset. Below it numbers are exact. */
 const BEYOND_FRAMES = 2 ** 52;
 
@@ -44,6 +46,16 @@ export function writeNrExchanged({ state, caller, arg }: Call, nrExchanged: bigi
 /** The domain that a struct names. */
 export function domainNamed({ state, caller }: Call, domid: number): Domain | undefined {
   return domid === DOMID.SELF ? caller : state.domains.get(domid);
+}
+
+/** What stands against that a caller names this domain so, as an errno, or 0. */
+export function refusedDomain({ caller, freedoms }: Call, named: Domain | undefined, domid: number): number {
+  if (!named) return ESRCH; // get-refuses-foreign-domid: a domain that does not exist is nobody's own
+  // "Unprivileged domains can specify only DOMID_SELF"
+  if (named !== caller && !caller.privileged) return EPERM; // get-refuses-foreign-domid
+  const isLetter = freedoms['own-number'] === 'refused' && !caller.privileged;
+  if (isLetter && domid !== DOMID.SELF) return EPERM; // caller-self-only
+  return 0;
 }
 
 /** The list of a reservation. Nothing is read. */

@@ -36,7 +36,7 @@ export function exchangeOf(call: Call, asked: XenGetDmaBuf): Exchange {
 
 /**
  * Does an output extent overlap an input extent of a later chunk? That chunk would take the new pages away again. Inputs are
- * sorted by their bases, so the work is bounded by the lengths of the lists.
+ * sorted by their bases, so the work is bounded by the pages asked for.
  */
 export function overlapsLaterInput(call: Call, x: Exchange): boolean {
   const { ins, outs, inPages, outPages, insPerChunk, outsPerChunk } = x;

@@ -1,4 +1,4 @@
-import { DOMID, errno } from '../abi/constants.ts';
+import { errno } from '../abi/constants.ts';
 import { releaseRun, take } from './allocator.ts';
 import {
   type Call,
@@ -10,14 +10,15 @@ import {
   preemptedAfter,
   readEntries,
   readStruct,
+  refusedDomain,
   writeEntry,
   writeNrExchanged,
 } from './call.ts';
 import { type Exchange, exchangeOf, overlapsLaterInput } from './exchange.ts';
-import { mapPage, mappableGfns, releaseFrame, unmapPage } from './p2m.ts';
+import { giveUp, mapPage, mappableGfns } from './p2m.ts';
 import type { Domain } from './state.ts';
 
-const { EFAULT, EINVAL, ENOMEM, EPERM, ERESTART, ESRCH } = errno;
+const { EFAULT, EINVAL, ENOMEM, EPERM, ERESTART } = errno;
 
 /** What a chunk takes and gives, when nothing stands against it any more. */
 interface Chunk {
@@ -73,7 +74,7 @@ function ended(call: Call, rc: number, nrExchanged: bigint): number {
 /** The first guard that fails, as an errno, or 0. Nothing has happened yet. */
 function refusal(call: Call, x: Exchange, fresh: boolean): number {
   const { caller, freedoms } = call;
-  const { in: given, out: wanted, nr_exchanged: done, ins, outs, named } = x;
+  const { in: given, out: wanted, nr_exchanged: done, ins, outs } = x;
   const { max_order, max_order_unprivileged, max_extents } = freedoms['more-limits'];
   const order = Math.max(given.extent_order, wanted.extent_order);
 
@@ -91,11 +92,8 @@ function refusal(call: Call, x: Exchange, fresh: boolean): number {
   if (isRefusedHandle(call, given) || isRefusedHandle(call, wanted)) return EFAULT; // caller-handle-high-zero
   if (ins.wraps || outs.wraps) return EFAULT; // bad-address-fails
   if (order > max_order_unprivileged && !caller.privileged) return EPERM; // bounded-work
-  if (!named) return ESRCH; // get-refuses-foreign-domid: a domain that does not exist is nobody's own
-  // "Unprivileged domains can specify only DOMID_SELF"
-  if (named !== caller && !caller.privileged) return EPERM; // get-refuses-foreign-domid
-  const isLetter = freedoms['own-number'] === 'refused' && !caller.privileged;
-  if (isLetter && given.domid !== DOMID.SELF) return EPERM; // caller-self-only
+  const foreign = refusedDomain(call, x.named, given.domid);
+  if (foreign !== 0) return foreign; // get-refuses-foreign-domid, caller-self-only
   const looksAhead = freedoms['bad-list'] === 'up-front';
   if (looksAhead && !(isReadable(call, ins) && isReadable(call, outs))) return EFAULT; // bad-address-fails
   if (!fresh) return 0;
@@ -168,12 +166,7 @@ function allocate(call: Call, { out: { extent_order, address_bits }, outPages, o
 function commit(call: Call, x: Exchange, { inputs, gpfns, frames }: Chunk, index: number, pins: boolean): boolean {
   const domain = x.named as Domain;
   // "1. The first @nr_exchanged input extents were successfully deallocated."
-  for (const gfn of inputs) {
-    const mfn = domain.p2m.get(gfn) as number;
-    unmapPage(domain, gfn);
-    domain.owned.delete(mfn);
-    releaseFrame(call.state, mfn);
-  }
+  for (const gfn of inputs) giveUp(call.state, domain, gfn);
   let told = true;
   for (const [k, mfn] of frames.entries()) {
     for (let j = 0; j < x.outPages; j++) {

@@ -45,6 +45,14 @@ export function releaseFrame(state: State, mfn: number): void {
   release(state.free, mfn);
 }
 
+/** Takes a page from the domain: out of its p2m, and back to the allocator. */
+export function giveUp(state: State, domain: Domain, gfn: number): void {
+  const mfn = domain.p2m.get(gfn) as number;
+  unmapPage(domain, gfn);
+  domain.owned.delete(mfn);
+  releaseFrame(state, mfn);
+}
+
 /**
  * What sharing, paging and migration do: each mapped page gets another frame with the same content if there is a free one.
  * "it's guaranteed that their p2m mapping won't be changed until explicitly "unpinned"": a pinned page is left alone.

@@ -1,4 +1,4 @@
-import { DOMID, errno } from '../abi/constants.ts';
+import { errno } from '../abi/constants.ts';
 import type { XenMemoryReservation } from '../abi/values.ts';
 import {
   type Call,
@@ -10,10 +10,11 @@ import {
   preemptedAfter,
   readEntries,
   readStruct,
+  refusedDomain,
 } from './call.ts';
 import type { Domain } from './state.ts';
 
-const { EFAULT, EINVAL, EPERM, ESRCH } = errno;
+const { EFAULT, EINVAL, EPERM } = errno;
 
 /**
  * XENMEM_put_dma_buf: "unpins a set of pages, previously pinned by XENMEM_get_dma_buf. After this call the p2m mapping of
@@ -49,17 +50,13 @@ function refusal(call: Call, asked: XenMemoryReservation): number {
   const { max_order, max_order_unprivileged, max_extents } = freedoms['more-limits'];
   const { extent_order, nr_extents, domid } = asked;
   const list = listOf(call, asked);
-  const named = domainNamed(call, domid);
   if (extent_order > max_order) return EINVAL; // bounded-work
   if (nr_extents > max_extents) return EINVAL; // bounded-work
   if (isRefusedHandle(call, asked)) return EFAULT; // caller-handle-high-zero
   if (list.wraps) return EFAULT; // bad-address-fails
   if (extent_order > max_order_unprivileged && !caller.privileged) return EPERM; // bounded-work
-  if (!named) return ESRCH; // get-refuses-foreign-domid: a domain that does not exist is nobody's own
-  // "Unprivileged domains can specify only DOMID_SELF"
-  if (named !== caller && !caller.privileged) return EPERM; // get-refuses-foreign-domid
-  const isLetter = freedoms['own-number'] === 'refused' && !caller.privileged;
-  if (isLetter && domid !== DOMID.SELF) return EPERM; // caller-self-only
+  const foreign = refusedDomain(call, domainNamed(call, domid), domid);
+  if (foreign !== 0) return foreign; // get-refuses-foreign-domid, caller-self-only
   return freedoms['bad-list'] === 'up-front' && !isReadable(call, list) ? EFAULT : 0; // bad-address-fails
 }
 

@@ -4,7 +4,7 @@ import type { XenMemoryReservation } from '../abi/values.ts';
 import type { GuestList } from '../guest/handle.ts';
 import { take } from './allocator.ts';
 import { type Call, domainNamed, frameLimit, isMisaligned, listOf, pagesOf, readEntries, readStruct } from './call.ts';
-import { mapPage, mappableGfns, releaseFrame, unmapPage } from './p2m.ts';
+import { giveUp, mapPage, mappableGfns } from './p2m.ts';
 import type { Domain } from './state.ts';
 
 export type ReservationOp = 'increase_reservation' | 'decrease_reservation' | 'populate_physmap';
@@ -24,9 +24,10 @@ const extent: { readonly [op in ReservationOp]: (work: Work, index: number) => b
 };
 
 /**
- * XENMEM_increase_reservation, XENMEM_decrease_reservation, XENMEM_populate_physmap, as real Xen answers a translated guest:
- * never a negative number. The result counts the extents done from 0, so any early failure returns `start_extent`; a short
- * count says nothing about the cause, and no list is written.
+ * XENMEM_increase_reservation, XENMEM_decrease_reservation, XENMEM_populate_physmap of a translated guest: never a negative
+ * number. The result counts the extents done from 0, so any early failure returns `start_extent`; a short count says nothing
+ * about the cause, and no list is written. Stricter than real Xen (src/model/xen): an extent is done whole or not at all, and
+ * a populated gfn is refused.
  */
 export function reservationOp(call: Call, op: ReservationOp, cmd: number): number {
   const start = startExtent(cmd);
@@ -66,12 +67,7 @@ function decrease({ call, domain, list, extent_order }: Work, index: number): bo
   for (const gfn of pagesOf(bases, pages)) {
     if (!domain.p2m.has(gfn) || (isPinRefused && domain.pins.has(gfn))) return false; // get-pinned
   }
-  for (const gfn of pagesOf(bases, pages)) {
-    const mfn = domain.p2m.get(gfn) as number;
-    unmapPage(domain, gfn);
-    domain.owned.delete(mfn);
-    releaseFrame(call.state, mfn);
-  }
+  for (const gfn of pagesOf(bases, pages)) giveUp(call.state, domain, gfn);
   return true;
 }
 
@@ -97,7 +93,7 @@ function populate(work: Work, index: number): boolean {
 }
 
 /** Memory within the domain's allowance and below the limit; it is the domain's from here on. */
-function newExtent({ call, domain, extent_order, address_bits }: Work): number | undefined {
+export function newExtent({ call, domain, extent_order, address_bits }: Omit<Work, 'list'>): number | undefined {
   const pages = 2 ** extent_order;
   if (domain.dying || domain.owned.size + pages > domain.allowance) return undefined;
   if (call.allocations++ === call.inject.fail_alloc) return undefined;

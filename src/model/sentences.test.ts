@@ -40,7 +40,7 @@ it.each(sentences)('the model has, by its words: %s', (sentence) => {
 });
 
 describe('each guard of an op', () => {
-  const guards = ['get-dma-buf.ts', 'put-dma-buf.ts'].flatMap((name) => {
+  const guards = ['call.ts', 'get-dma-buf.ts', 'put-dma-buf.ts'].flatMap((name) => {
     const lines = readFileSync(new URL(name, import.meta.url), 'utf8').split('\n');
     return lines.filter((line) => /return -?E[A-Z]+;/.test(line)).map((line) => [name, line.trim()] as const);
   });

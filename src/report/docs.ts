@@ -3,7 +3,7 @@ import { DOMID, errno } from '../abi/constants.ts';
 import { layoutOf, type StructLayout } from '../abi/layout.ts';
 import { argumentOf, XENMEM } from '../abi/ops.ts';
 import { structNames } from '../abi/structs.ts';
-import { ambiguities } from '../rules/ambiguities.ts';
+import { ambiguities, commandsText } from '../rules/ambiguities.ts';
 import { examples } from '../rules/examples.ts';
 import { type Rule, saying } from '../rules/rule.ts';
 import { ruleOf, rules } from '../rules/table.ts';
@@ -186,7 +186,7 @@ function ambiguitiesPage(): string {
         '',
         ...readings.map((reading) => `- ${reading}`),
         '',
-        `The model: ${ours}. To switch: \`${how}\`.`,
+        `The model: ${ours}. To switch: ${commandsText(how)}.`,
       ].join('\n'),
     ]),
   ]);

@@ -1,5 +1,5 @@
 import { argumentOf } from '../abi/ops.ts';
-import type { Ambiguity } from '../rules/ambiguities.ts';
+import { type Ambiguity, commandsText } from '../rules/ambiguities.ts';
 import { examples } from '../rules/examples.ts';
 import { type Rule, saying } from '../rules/rule.ts';
 import { plain, type Style } from './style.ts';
@@ -44,7 +44,7 @@ export function ambiguityText({ id, sentence, question, readings, ours, switch: 
     ...field('open', question),
     ...readings.flatMap((reading, i) => field(i === 0 ? 'readings' : '', `- ${reading}`)),
     ...field('ours', ours),
-    ...field('switch', how),
+    ...field('switch', commandsText(how)),
     ...field('blames', 'nobody: a run says which reading it has seen'),
   ];
 }

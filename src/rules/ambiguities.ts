@@ -8,19 +8,18 @@ export interface Ambiguity {
   readonly readings: readonly string[];
   /** What the reference model does. */
   readonly ours: string;
-  /** How to play the model with another reading, or one that takes it: what to type. */
-  readonly switch: string;
+  /** How to play the model with another reading, or one that takes it: what to type, one or another. None where nothing does. */
+  readonly switch: readonly string[];
 }
 
-/** Where an implementation is free. None of these readings is ever blamed; which one a run has seen stands in its result. */
-export const ambiguities: readonly Ambiguity[] = [
+const points = [
   {
     id: 'nothing-to-exchange',
     sentence: '@in.nr_extents << @in.extent_order == @out.nr_extents << @out.extent_order',
     question: 'nr_extents is 0 on both sides, and nothing else is wrong',
-    readings: ['0 with nr_exchanged 0', '0 before the domain is even looked at (Xen since 4.5)'],
+    readings: ['0 with nr_exchanged 0', '0 before the domain is even looked at (op 11 of Xen 4.17)'],
     ours: 'accepted, after every other check',
-    switch: 'none: --reference xen-4.17 does it so for op 11',
+    switch: [],
   },
   {
     id: 'misaligned-frame',
@@ -28,7 +27,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'a frame in a list is not a multiple of 2^extent_order',
     readings: ['accepted: the pages are taken one by one, as real Xen does', 'refused with -EINVAL'],
     ours: 'accepted',
-    switch: '--reference misaligned-frame=refused',
+    switch: ['--reference misaligned-frame=refused'],
   },
   {
     id: 'count-not-zero',
@@ -36,7 +35,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'nr_exchanged is not zero on entry',
     readings: ['refused with -EINVAL', 'taken as the point to resume from: the entries before it are skipped and counted as done'],
     ours: 'refused (-EINVAL)',
-    switch: '--reference count-not-zero=resumed',
+    switch: ['--reference count-not-zero=resumed'],
   },
   {
     id: 'start-extent-bits',
@@ -44,7 +43,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'cmd of op 26, 27 or 11 carries a start_extent',
     readings: ['refused with -EINVAL', 'refused with -ENOSYS: unimplemented', 'ignored'],
     ours: 'refused (-EINVAL)',
-    switch: '--reference start-extent-bits=ignored, start-extent-bits=unimplemented',
+    switch: ['--reference start-extent-bits=ignored', '--reference start-extent-bits=unimplemented'],
   },
   {
     id: 'dirty-handle',
@@ -52,7 +51,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'arm32: the high half of a handle is not zero',
     readings: ['ignored: the pointer is the low half', 'refused with -EFAULT'],
     ours: 'ignored',
-    switch: '--reference dirty-handle=refused',
+    switch: ['--reference dirty-handle=refused'],
   },
   {
     id: 'own-number',
@@ -60,7 +59,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'an unprivileged caller writes its own number where the comment allows only DOMID_SELF, in both reservations',
     readings: ['accepted: it is the same domain', 'refused with -EPERM: the comment to the letter'],
     ours: 'accepted',
-    switch: '--reference own-number=refused',
+    switch: ['--reference own-number=refused'],
   },
   {
     id: 'populated-output',
@@ -68,7 +67,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'an output frame is mapped already, and no input of the same chunk or an earlier one',
     readings: ['overwritten: the old page stays owned and unmapped', 'refused with -EINVAL or -EEXIST before any effect'],
     ours: 'refused (-EINVAL)',
-    switch: '--reference populated-output=overwritten',
+    switch: ['--reference populated-output=overwritten'],
   },
   {
     id: 'put-not-pinned',
@@ -76,7 +75,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'put lists a page that is not pinned',
     readings: ['0, nothing to do', '-errno with nothing changed'],
     ours: 'refused (-EINVAL)',
-    switch: '--reference put-not-pinned=accepted',
+    switch: ['--reference put-not-pinned=accepted'],
   },
   {
     id: 'put-partly-pinned',
@@ -84,7 +83,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'put lists pages of which some are pinned and some are not',
     readings: ['all or nothing', 'those before the first that is not pinned are unpinned'],
     ours: 'all or nothing',
-    switch: '--reference put-partly-pinned=prefix',
+    switch: ['--reference put-partly-pinned=prefix'],
   },
   {
     id: 'order-too-big',
@@ -92,7 +91,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'which errno an order above every limit gets',
     readings: ['-EINVAL', '-EPERM', 'another errno, with nothing changed'],
     ours: 'refused (-EINVAL)',
-    switch: 'npm run faults -- show has an errno of its own for everything',
+    switch: ['npm run faults -- show has an errno of its own for everything'],
   },
   {
     id: 'late-fault',
@@ -100,7 +99,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'a later input cannot be exchanged: are the chunks before it done',
     readings: ['part-way: the chunks before it are done and counted', 'refused up front with nothing done'],
     ours: 'part-way',
-    switch: '--reference late-fault=up-front',
+    switch: ['--reference late-fault=up-front'],
   },
   {
     id: 'bad-list',
@@ -108,7 +107,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'part of a list does not lie in guest memory: are the chunks before it done',
     readings: ['refused up front with nothing done', 'part-way: the chunks before it are done and counted'],
     ours: 'refused up front (-EFAULT)',
-    switch: '--reference bad-list=part-way',
+    switch: ['--reference bad-list=part-way'],
   },
   {
     id: 'later-input',
@@ -116,7 +115,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'an output extent overlaps an input extent of a later chunk, which would take the new page away again',
     readings: ['refused up front: the caller is in error', 'not looked for: the later chunk does what it can, or fails'],
     ours: 'refused (-EINVAL)',
-    switch: '--reference later-input=accepted',
+    switch: ['--reference later-input=accepted'],
   },
   {
     id: 'first-errno',
@@ -124,15 +123,15 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'several things are wrong: which errno comes first',
     readings: ['any of those that apply'],
     ours: 'struct, count, domids, order, extents, sizes, lists, domain',
-    switch: 'npm run faults -- show checks in the reverse order',
+    switch: ['npm run faults -- show checks in the reverse order'],
   },
   {
     id: 'complete-and-negative',
     sentence: 'If not all input exents are exchanged then the return code of this command will be non-zero.',
     question: 'rc is negative although nr_exchanged is in.nr_extents: the sentence has no converse',
     readings: ['allowed where get-works does not bind, as when nr_exchanged was written and something failed after it'],
-    ours: 'never happens',
-    switch: 'none',
+    ours: 'only where the last chunk takes away the page of the output list',
+    switch: [],
   },
   {
     id: 'more-limits',
@@ -140,7 +139,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'limits of an implementation: order, nr_extents above 0x3ffffff, 2^32 pages and more in all',
     readings: ['an errno with nothing changed'],
     ours: 'order 9 for an unprivileged caller, nr_extents 0x3ffffff',
-    switch: '--reference more-limits=max_order:1, more-limits=max_extents:2',
+    switch: ['--reference more-limits=max_order:1', '--reference more-limits=max_extents:2'],
   },
   {
     id: 'preemption',
@@ -148,7 +147,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'after how much work a call is preempted and continued',
     readings: ['anywhere between two chunks', 'never'],
     ours: 'only where it is asked for',
-    switch: 'npm run faults -- show is preempted after every chunk',
+    switch: ['npm run faults -- show is preempted after every chunk'],
   },
   {
     id: 'guest-changes-pinned',
@@ -156,7 +155,7 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'the guest itself asks to change a pinned page: exchange, get, decrease, populate, add_to_physmap',
     readings: ['refused: the guarantee binds everybody', 'allowed: the guarantee binds the hypervisor, not the guest'],
     ours: 'refused (-EINVAL)',
-    switch: '--reference guest-changes-pinned=accepted',
+    switch: ['--reference guest-changes-pinned=accepted'],
   },
   {
     id: 'which-frames',
@@ -164,19 +163,30 @@ export const ambiguities: readonly Ambiguity[] = [
     question: 'which frames the allocator picks',
     readings: ['any that satisfy size, alignment and limit, also ones that another guest has just freed'],
     ours: 'from the top, as Xen does',
-    switch: 'npm run faults -- show takes memory from the bottom',
+    switch: ['npm run faults -- show takes memory from the bottom'],
   },
   {
     id: 'mfn-or-gmfn',
     sentence: '@out.extent_list provides the MFNs; @out.extent_start is overwritten with allocated GMFN bases',
     question: 'what a translated guest is told: "MFN" in one sentence, "GMFN" in the other, and a list that has another name',
     readings: ['machine frame numbers in the list behind out.extent_start'],
-    ours: 'machine frame numbers: a guest frame number it knows already, and a device needs the other',
-    switch: 'none: Xen on Arm never writes any (requirement get-mfns-returned says what that breaks)',
+    ours: 'machine frame numbers: a guest frame number it knows already, and a device needs the other; the exchange of Xen on Arm never writes any (requirement get-mfns-returned says what that breaks)',
+    switch: [],
   },
-];
+] as const satisfies readonly Ambiguity[];
+
+/** The id of a point that the texts leave open. */
+export type AmbiguityId = (typeof points)[number]['id'];
+
+/** Where an implementation is free. None of these readings is ever blamed; which one a run has seen stands in its result. */
+export const ambiguities: readonly Ambiguity[] = points;
 
 /** The point with this id. */
 export function ambiguityOf(id: string): Ambiguity | undefined {
   return ambiguities.find((ambiguity) => ambiguity.id === id);
+}
+
+/** What can be typed, each command by itself. */
+export function commandsText(commands: readonly string[]): string {
+  return commands.length > 0 ? commands.map((command) => `\`${command}\``).join(' or ') : 'no other can be played';
 }

@@ -10,6 +10,7 @@ import { entriesIn } from '../../guest/handle.ts';
 import { emptyFreeLists, releaseRun } from '../allocator.ts';
 import { createHypervisor, type Hypervisor } from '../hypervisor.ts';
 import { type Domain, domainOf, emptyDomain, type State } from '../state.ts';
+import type { Guests } from './release.ts';
 import { xen417 } from './xen-4.17.ts';
 
 // Every call of ops 0, 1, 6 and 11 that a real Xen 4.17 answered (fixtures/captures) is answered by its reference: rc, nr_exchanged and
@@ -34,8 +35,8 @@ function callsIn(file: string): Call[] {
   return records.map((line) => JSON.parse(line) as Call).filter(({ cmd }) => judged.includes(opNumber(cmd)));
 }
 
-function machine(arch: Arch, domain: Domain, free: readonly [first: number, frames: number][], translated: boolean): Hypervisor {
-  const hypervisor = createHypervisor(xen417(translated));
+function machine(arch: Arch, domain: Domain, free: readonly [first: number, frames: number][], guests: Guests): Hypervisor {
+  const hypervisor = createHypervisor(xen417(guests));
   const lists = emptyFreeLists();
   for (const [first, frames] of free) releaseRun(lists, first, frames);
   hypervisor.state = { arch, domains: new Map([[0, domain]]), content: new Map(), free: lists, frames: 0 } satisfies State;
@@ -58,7 +59,7 @@ describe('Xen 4.17 on arm64, the first domain, direct mapped', () => {
     domain.p2m.set(gfn, gfn);
     domain.owned.add(gfn);
   }
-  const hypervisor = machine('arm64', domain, [[0x80000, 0x1000]], true);
+  const hypervisor = machine('arm64', domain, [[0x80000, 0x1000]], 'direct-mapped');
   const unseen: number[] = [];
   const calls = callsIn('xen-4.17-arm64-dom0.ndjson');
 
@@ -97,7 +98,7 @@ describe('Xen 4.17 on x86-64, the first domain, PV', () => {
     [0x800, 0x400],
     [0x80000, 0x10000],
   ];
-  const hypervisor = machine('x86_64', domain, free, false);
+  const hypervisor = machine('x86_64', domain, free, 'pv');
 
   it.each(calls.map((call) => [call.seq, call] as const))('record %i', (_, call) => {
     const { rc, after } = call;

@@ -14,45 +14,64 @@ const run = (gfn: number, pages: number): number[] => Array.from({ length: pages
 const on = (answer: MemoryOpOf, arch: Arch, more: Setting = {}): Scene => scene({ answer, arch, ...more });
 const lastEntry = 0x4003fff8n; // RAM ends behind it
 
-/** An exchange of three pages whose list of outputs ends after the first. */
-function withCutList(s: Scene): unknown[] {
-  s.list(lastEntry, [holes]);
-  const { rc, nr_exchanged } = s.get({ in: run(data, 3), out: run(holes, 3), op: 11, struct: { out: { extent_start: lastEntry } } });
-  expect([s.hypervisor.pages(1), typeInvariant(s.hypervisor.state)]).toEqual([64, []]);
-  return [rc, nr_exchanged, ...run(data, 3).map((gfn) => s.mfn(gfn) !== null), ...run(holes, 3).map((gfn) => s.mfn(gfn) !== null)];
+/** The frames in the list of inputs. */
+const listed = (s: Scene, count: number): number[] =>
+  [...new BigUint64Array((s.hypervisor.read(1, inListAddress, 8 * count) as Uint8Array).slice().buffer)].map(Number);
+
+const owns = (s: Scene, mfn: number): boolean | undefined => s.hypervisor.state.domains.get(1)?.owned.has(mfn);
+
+/** An x86 PV guest, with the frames of three pages that it got beyond its 64. */
+function paravirtualised(release: (guests: 'pv') => MemoryOpOf): { s: Scene; mfns: [number, number, number] } {
+  const s = on(release('pv'), 'x86_64');
+  expect(s.put([0, 0, 0], 0, { cmd: 0 })).toBe(3);
+  return { s, mfns: listed(s, 3) as [number, number, number] };
 }
 
 describe('D1, of 4.17', () => {
   it('a fault behind the commit reports a chunk as not exchanged whose input is gone', () => {
-    expect(withCutList(on(xen417(), 'x86_64'))).toEqual([-EFAULT, 1n, false, false, true, true, false, false]);
+    const { s, mfns } = paravirtualised(xen417);
+    s.list(lastEntry, [holes]);
+    const asked = { in: mfns, out: run(holes, 3), op: 11, struct: { out: { extent_start: lastEntry } } };
+    expect(s.get(asked)).toMatchObject({ rc: -EFAULT, nr_exchanged: 1n });
+    expect(mfns.slice(1).map((mfn) => owns(s, mfn))).toEqual([false, true]);
+    expect([s.hypervisor.pages(1), typeInvariant(s.hypervisor.state)]).toEqual([67, []]);
   });
 
   it('the other outputs of that chunk are there all the same', () => {
-    const s = on(xen417(), 'x86_64');
+    const s = on(xen417('pv'), 'x86_64');
+    s.put([0], 2, { cmd: 0 }); // four frames
     s.list(0x4003fff0n, run(holes, 2));
     const struct = { out: { extent_start: 0x4003fff0n } };
-    expect(s.get({ in: [data], out: run(holes, 4), inOrder: 2, op: 11, struct })).toMatchObject({ rc: -EFAULT, nr_exchanged: 0n });
-    expect(run(holes, 4).map((gfn) => s.mfn(gfn) !== null)).toEqual([true, true, false, false]);
-    expect([s.hypervisor.pages(1), typeInvariant(s.hypervisor.state)]).toEqual([64, []]);
+    const asked = { in: listed(s, 1), out: run(holes, 4), inOrder: 2, op: 11, struct };
+    expect(s.get(asked)).toMatchObject({ rc: -EFAULT, nr_exchanged: 0n });
+    const bytes = (s.hypervisor.read(1, 0x4003fff0n, 16) as Uint8Array).slice();
+    expect([...new BigUint64Array(bytes.buffer)].map((mfn) => owns(s, Number(mfn)))).toEqual([true, true]);
+    expect([s.hypervisor.pages(1), typeInvariant(s.hypervisor.state)]).toEqual([68, []]);
   });
 });
 
 it('D2, of 4.4: in the same case it goes on, and counts everything', () => {
-  expect(withCutList(on(xen44(), 'x86_64'))).toEqual([-EFAULT, 3n, false, false, false, true, false, false]);
+  const s = on(xen44(), 'x86_64');
+  s.list(lastEntry, [holes]);
+  const asked = { in: run(data, 3), out: run(holes, 3), op: 11, struct: { out: { extent_start: lastEntry } } };
+  expect(s.get(asked)).toMatchObject({ rc: -EFAULT, nr_exchanged: 3n });
+  expect([...run(data, 3), ...run(holes, 3)].map((gfn) => s.mfn(gfn) !== null)).toEqual([false, false, false, true, false, false]);
+  expect([s.hypervisor.pages(1), typeInvariant(s.hypervisor.state)]).toEqual([64, []]);
 });
 
 it.each([
   ['4.17', xen417],
   ['4.4', xen44],
 ])('D3, of both: a domain that is being torn down loses its inputs and is told 0 (%s)', (_, release) => {
-  const s = on(release(), 'x86_64');
-  expect(s.get({ in: [data], out: [holes], op: 11 }).rc).toBe(0);
+  const { s, mfns } = paravirtualised(release);
+  const [first, second, third] = mfns;
+  expect(s.get({ in: [first], out: [holes], op: 11 }).rc).toBe(0);
   (s.hypervisor.state.domains.get(1) as { dying: boolean }).dying = true;
-  expect(s.get({ in: [data + 1, data + 2], out: [holes + 1, holes + 2], op: 11 })).toMatchObject({ rc: 0, nr_exchanged: 0n });
-  expect([s.mfn(data + 1), s.mfn(data + 2) !== null, s.mfn(holes + 1), s.hypervisor.pages(1)]).toEqual([null, true, null, 63]);
+  expect(s.get({ in: [second, third], out: run(holes, 2), op: 11 })).toMatchObject({ rc: 0, nr_exchanged: 0n, out: run(holes, 2) });
+  expect([owns(s, second), owns(s, third), s.hypervisor.pages(1)]).toEqual([false, true, 66]);
 });
 
-it('D4: that the new page cannot be mapped goes unnoticed: it is owned, and no gfn leads to it', () => {
+it('D4, of 4.4: that the new page cannot be mapped goes unnoticed: it is owned, and no gfn leads to it', () => {
   const s = on(xen44(), 'x86_32');
   const beyond = 2 ** 24; // 36-bit addresses
   const reservation = { nr_extents: 1n, extent_order: 0, address_bits: 0, domid: 0x7ff0 };
@@ -86,13 +105,26 @@ it('D5, of 4.17: nothing left to exchange is 0 before the domain is looked at, a
 });
 
 describe('an exchange', () => {
-  it('works on x86, and tells the frames to a guest that keeps its own p2m only', () => {
+  it('of a guest that keeps its own p2m works, and tells it the frames', () => {
     for (const release of [xen417, xen44]) {
-      const hvm = on(release(), 'x86_64');
-      expect(hvm.get({ in: [data, data + 1], out: [holes], outOrder: 1, op: 11 })).toMatchObject({ rc: 0, nr_exchanged: 2n, out: [holes] });
-      expect([(hvm.mfn(holes + 1) as number) - (hvm.mfn(holes) as number), hvm.stays(holes)]).toEqual([1, false]);
-      expect(typeInvariant(hvm.hypervisor.state)).toEqual([]);
+      const { s, mfns } = paravirtualised(release);
+      const { rc, nr_exchanged, out } = s.get({ in: mfns.slice(0, 2), out: [holes], outOrder: 1, op: 11 });
+      expect([rc, nr_exchanged, owns(s, out[0] as number), owns(s, (out[0] as number) + 1)]).toEqual([0, 2n, true, true]);
+      expect([...mfns.map((mfn) => owns(s, mfn)), typeInvariant(s.hypervisor.state)]).toEqual([false, false, true, []]);
     }
+  });
+
+  it('of an x86 guest whose p2m Xen keeps works in 4.4, and tells it nothing', () => {
+    const hvm = on(xen44(), 'x86_64');
+    expect(hvm.get({ in: [data, data + 1], out: [holes], outOrder: 1, op: 11 })).toMatchObject({ rc: 0, nr_exchanged: 2n, out: [holes] });
+    expect([(hvm.mfn(holes + 1) as number) - (hvm.mfn(holes) as number), hvm.stays(holes)]).toEqual([1, false]);
+    expect(typeInvariant(hvm.hypervisor.state)).toEqual([]);
+  });
+
+  it('of an x86 guest whose p2m Xen keeps does not work since XSA-217, as on Arm', () => {
+    const s = on(xen417(), 'x86_64');
+    expect(s.get({ in: [data], out: [holes], op: 11 })).toMatchObject({ rc: -EOPNOTSUPP, nr_exchanged: 0n });
+    expect([s.get({ in: [holes], out: [holes], op: 11 }).rc, s.mfn(data) !== null]).toEqual([-EINVAL, true]);
   });
 
   it('does not work on Arm, where no page can be taken away; a list is read and a page looked for before that', () => {
@@ -109,12 +141,12 @@ describe('an exchange', () => {
   });
 
   it('that fails part-way gives the pages of its chunk back, and the memory it had found', () => {
-    const s = on(xen417(), 'x86_64');
+    const s = on(xen44(), 'x86_64');
     const asked = { in: [data, data + 2], out: run(holes, 4), inOrder: 1, op: 11 };
     expect(s.get({ ...asked, inject: { fail_alloc: 3 } })).toMatchObject({ rc: -ENOMEM, nr_exchanged: 1n });
     expect(run(data, 4).map((gfn) => s.mfn(gfn) !== null)).toEqual([false, false, true, true]);
     expect(typeInvariant(s.hypervisor.state)).toEqual([]);
-    expect(on(xen417(), 'x86_64').get({ in: [data, data], out: [holes], outOrder: 1, op: 11 }).rc).toBe(-EINVAL);
+    expect(on(xen44(), 'x86_64').get({ in: [data, data], out: [holes], outOrder: 1, op: 11 }).rc).toBe(-EINVAL);
   });
 
   it('is refused for what each release looks at first', () => {
@@ -144,10 +176,13 @@ describe('an exchange', () => {
 
   it('of another domain takes a privileged caller', () => {
     const domains = [1, 2].map((domid) => ({ domid, privileged: domid === 1, ram: [{ gfn: 0x40000n, pages: 64 }] }));
-    for (const release of [xen417, xen44]) {
+    for (const [release, passed] of [
+      [xen417, -EOPNOTSUPP],
+      [xen44, 0],
+    ] as const) {
       const s = on(release(), 'x86_64', { domains });
       const of = (domid: number) => ({ in: { domid }, out: { domid } });
-      expect(s.get({ in: [data], out: [data], op: 11, struct: of(2) }).rc).toBe(0);
+      expect(s.get({ in: [data], out: [data], op: 11, struct: of(2) }).rc).toBe(passed);
       expect(s.get({ in: [data], out: [data], op: 11, from: 2, struct: of(1) }).rc).toBe(-EPERM);
     }
   });
@@ -167,9 +202,33 @@ describe('ops 0, 1 and 6', () => {
     expect(typeInvariant(s.hypervisor.state)).toEqual([]);
   });
 
-  it('populate beyond what can be mapped fails, and keeps the page charged', () => {
-    const s = on(xen417(), 'arm32');
-    expect([s.put([2 ** 28], 0, { cmd: 6 }), s.hypervisor.pages(1), typeInvariant(s.hypervisor.state)]).toEqual([0, 65, []]);
+  it.each([
+    ['fails', '4.17', xen417, 0],
+    ['is counted', '4.4', xen44, 1],
+  ] as const)('populate beyond what can be mapped %s in %s, and keeps the page charged', (_, __, release, rc) => {
+    const s = on(release(), 'arm32');
+    expect([s.put([2 ** 28], 0, { cmd: 6 }), s.hypervisor.pages(1), typeInvariant(s.hypervisor.state)]).toEqual([rc, 65, []]);
+  });
+
+  it('decrease in 4.4 is bound by the highest order that there is, not by what the caller may have', () => {
+    // 56 pages from there on, and then a hole, at which it ends.
+    const left = (release: () => MemoryOpOf, arch: Arch, order: number) => {
+      const s = on(release(), arch);
+      return [s.put([data], order, { cmd: 1 }), s.hypervisor.pages(1)];
+    };
+    expect([9, 10].map((order) => left(xen417, 'arm64', order))).toEqual([
+      [0, 8],
+      [0, 64],
+    ]);
+    expect([10, 20, 21].map((order) => left(xen44, 'arm64', order))).toEqual([
+      [0, 8],
+      [0, 8],
+      [0, 64],
+    ]);
+    expect([18, 19].map((order) => left(xen44, 'x86_64', order))).toEqual([
+      [0, 8],
+      [0, 64],
+    ]);
   });
 
   it('a 32-bit Xen drops the upper half of a list entry', () => {
@@ -178,14 +237,21 @@ describe('ops 0, 1 and 6', () => {
   });
 
   it('increase tells a guest that keeps its own p2m which frames it got, unless it gave no list', () => {
-    const pv = on(xen417(false), 'x86_64');
+    const pv = on(xen417('pv'), 'x86_64');
     expect(pv.put([7, 7], 0, { cmd: 0 })).toBe(2);
-    const list = new BigUint64Array((pv.hypervisor.read(1, inListAddress, 16) as Uint8Array).slice().buffer);
-    expect([...list].every((mfn) => pv.hypervisor.state.domains.get(1)?.owned.has(Number(mfn)))).toBe(true);
+    expect(listed(pv, 2).map((mfn) => owns(pv, mfn))).toEqual([true, true]);
     expect(pv.put([], 0, { cmd: 0, extent_start: 0n, nr_extents: 2n })).toBe(2);
     const arm = on(xen417(), 'arm64');
     expect(arm.put([7, 7], 0, { cmd: 0 })).toBe(2);
     expect(arm.hypervisor.read(1, inListAddress, 1)).toEqual(Uint8Array.of(7));
+  });
+
+  it('increase in 4.4 tells a guest whose p2m Xen keeps too, and ends where its list does', () => {
+    const s = on(xen44(), 'arm64');
+    expect([s.put([7, 7], 0, { cmd: 0 }), ...listed(s, 2).map((mfn) => owns(s, mfn))]).toEqual([2, true, true]);
+    expect([s.put([], 0, { cmd: 0, extent_start: 0n, nr_extents: 2n }), s.hypervisor.pages(1)]).toEqual([2, 68]);
+    expect([s.put([], 0, { cmd: 0, extent_start: lastEntry, nr_extents: 3n }), s.hypervisor.pages(1)]).toEqual([1, 70]);
+    expect(typeInvariant(s.hypervisor.state)).toEqual([]);
   });
 
   it('of another domain end where they start, in 4.4 with an errno', () => {

@@ -5,7 +5,7 @@ import { type Call, frameLimit, readStruct, writeEntry, writeNrExchanged } from 
 import { type Exchange, exchangeOf } from '../exchange.ts';
 import { releaseFrame, unmapPage } from '../p2m.ts';
 import type { Domain } from '../state.ts';
-import { addPages, entry, isArm, NOTHING_LEFT, type Setting } from './release.ts';
+import { addPages, entry, NOTHING_LEFT, type Setting } from './release.ts';
 
 const { EFAULT, EINVAL, ENOMEM } = errno;
 
@@ -48,8 +48,10 @@ function ended(call: Call, rc: number, nrExchanged: bigint): number {
 }
 
 /** The gfns of a chunk's inputs with the frames behind them, or an errno: a page that is listed twice cannot be taken twice. */
-function steal({ call, release, translated }: Setting, x: Exchange, chunk: number): Map<number, number> | number {
+function steal(s: Setting, x: Exchange, chunk: number): Map<number, number> | number {
+  const { call, translated } = s;
   const { p2m, owned } = x.named as Domain;
+  const cannotSteal = s.release.cannotSteal(s);
   const stolen = new Map<number, number>();
   for (let k = 0; k < x.insPerChunk; k++) {
     const gmfn = entry(call, x.in, chunk * x.insPerChunk + k);
@@ -57,7 +59,7 @@ function steal({ call, release, translated }: Setting, x: Exchange, chunk: numbe
     for (let gfn = gmfn; gfn < gmfn + x.inPages; gfn++) {
       const mfn = translated ? p2m.get(gfn) : gfn;
       if (mfn === undefined || !owned.has(mfn)) return EINVAL;
-      if (isArm(call)) return release.cannotSteal;
+      if (cannotSteal !== 0) return cannotSteal;
       if (stolen.has(gfn)) return EINVAL;
       stolen.set(gfn, mfn);
     }
@@ -102,7 +104,7 @@ function assign(s: Setting, x: Exchange, chunk: number, stolen: ReadonlyMap<numb
     const gpfn = entry(call, x.out, k);
     if (gpfn === undefined) told = false;
     else if (translated)
-      addPages(call, domain, gpfn, mfn, x.outPages); // D4: that it failed is not noticed
+      addPages(call, domain, gpfn, mfn, x.outPages); // D4: that it failed is not noticed in 4.4, and no later one gets here
     else told = writeEntry(call, x.outs, k, mfn) && told;
   }
   return told;

@@ -5,15 +5,15 @@ import { strict } from '../freedoms.ts';
 import type { MemoryOpOf } from '../memory-op.ts';
 import { domainOf } from '../state.ts';
 import { memoryExchange } from './exchange.ts';
-import type { Release } from './release.ts';
+import type { Guests, Release } from './release.ts';
 import { reservation } from './reservation.ts';
 
 /**
- * memory_op of a Xen that was released, as its xen/common/memory.c does it: ops 0, 1, 6 and 11. `translated`: Xen keeps the p2m
- * of its guests, as on Arm; a guest that is not translated (x86 PV) works with machine frames and keeps its own. Frames that are
- * given back are cleared here, which Xen leaves until they are needed.
+ * memory_op of a Xen that was released, as its xen/common/memory.c does it: ops 0, 1, 6 and 11. Frames that are given
+ * back are cleared here, which Xen leaves until they are needed.
  */
-export function xen(release: Release, translated = true): MemoryOpOf {
+export function xen(release: Release, guests: Guests): MemoryOpOf {
+  const [translated, directMapped] = [guests !== 'pv', guests === 'direct-mapped'];
   return (state, { domid, cmd, arg, inject = {} }) => {
     const call: Call = { state, caller: domainOf(state, domid), arg, inject, freedoms: strict, allocations: 0 };
     const op = judgedOp(cmd, 'dma-buf');
@@ -21,9 +21,9 @@ export function xen(release: Release, translated = true): MemoryOpOf {
       case 'increase_reservation':
       case 'decrease_reservation':
       case 'populate_physmap':
-        return reservation({ call, release, translated }, op, startExtent(cmd));
+        return reservation({ call, release, translated, directMapped }, op, startExtent(cmd));
       case 'exchange':
-        return startExtent(cmd) === 0 ? memoryExchange({ call, release, translated }) : -errno.EINVAL;
+        return startExtent(cmd) === 0 ? memoryExchange({ call, release, translated, directMapped }) : -errno.EINVAL;
       case 'get_dma_buf':
       case 'put_dma_buf':
         return -release.unknownOp;

@@ -17,10 +17,16 @@ export interface Release {
   readonly unknownOp: number;
   /** The highest order that a caller may use, by whether it is privileged. */
   readonly maxOrder: (privileged: boolean, arch: Arch) => number;
+  /** The highest order that decrease_reservation looks at, by the same. */
+  readonly maxDecreaseOrder: (privileged: boolean, arch: Arch) => number;
+  /** Does increase_reservation write its list for a guest too whose p2m Xen keeps? */
+  readonly tellsTranslated: boolean;
+  /** Is it noticed that guest_physmap_add_page failed? Where it is not, populate_physmap counts the extent all the same. */
+  readonly noticesUnmapped: boolean;
   /** The checks of memory_exchange before its loop, in its order: an errno, 0, or `NOTHING_LEFT`. */
   readonly refusal: (call: Call, x: Exchange) => number;
-  /** What ends every exchange on Arm, where no page can be taken away: `steal_page` is a stub there. */
-  readonly cannotSteal: number;
+  /** The errno of `steal_page` where it takes no page away, so that no exchange works: on Arm it is a stub. 0 where it does. */
+  readonly cannotSteal: (s: Setting) => number;
   /** D1: a fault after the commit ends the call, its chunk uncounted. D2: it goes on to the end, with rc -EFAULT. */
   readonly lateFault: 'D1' | 'D2';
   /** Ops 0, 1, 6 on another's pages: the extent to start from, as for any early failure, or an errno all the same. */
@@ -33,7 +39,15 @@ export interface Setting {
   readonly release: Release;
   /** Does Xen keep the p2m of the guest? One that it does not (x86 PV) works with machine frames. */
   readonly translated: boolean;
+  /** Does the memory of the guest lie where it would without a hypervisor, gfn = mfn, and stay its own when it is given back? */
+  readonly directMapped: boolean;
 }
+
+/**
+ * The guests of a machine. `translated`: Xen keeps their p2m. `direct-mapped`: so it does, and gfn = mfn, as for the first
+ * domain on Arm. `pv`: a guest works with machine frames and keeps its own p2m, as x86 PV does.
+ */
+export type Guests = 'translated' | 'direct-mapped' | 'pv';
 
 /** Is there such a node, of which these machines have one? Hints of an unprivileged domain are passed over, demands refused. */
 export function hasNode({ privileged }: Domain, flags: number): boolean {
@@ -57,11 +71,6 @@ export function addPages({ state }: Call, domain: Domain, gpfn: number, mfn: num
     mapPage(domain, gpfn + page, mfn + page);
   }
   return true;
-}
-
-/** On Arm the first domain's memory lies where it would without a hypervisor: gfn = mfn. */
-export function isDirectMapped(call: Call, domain: Domain): boolean {
-  return isArm(call) && domain.domid === 0;
 }
 
 export function isArm({ state }: Call): boolean {

@@ -1,11 +1,10 @@
 import { MEMOP_MAX_EXTENTS, PAGE_SHIFT, XENMEMF } from '../../abi/constants.ts';
 import type { XenMemoryReservation } from '../../abi/values.ts';
-import { take } from '../allocator.ts';
-import { type Call, domainNamed, frameLimit, listOf, readStruct, writeEntry } from '../call.ts';
+import { domainNamed, listOf, readStruct, writeEntry } from '../call.ts';
 import { releaseFrame, unmapPage } from '../p2m.ts';
-import type { ReservationOp } from '../reservation-ops.ts';
+import { newExtent, type ReservationOp } from '../reservation-ops.ts';
 import type { Domain } from '../state.ts';
-import { addPages, entry, hasNode, isDirectMapped, type Setting } from './release.ts';
+import { addPages, entry, hasNode, type Setting } from './release.ts';
 
 /** "construct_memop_from_reservation" and what stands around it. */
 export function reservation(s: Setting, op: ReservationOp, start: number): number {
@@ -17,7 +16,8 @@ export function reservation(s: Setting, op: ReservationOp, start: number): numbe
   const domain = domainNamed(call, asked.domid);
   if (!domain || (bits !== 0 && bits <= PAGE_SHIFT) || !hasNode(caller, asked.address_bits)) return start;
   if (domain !== caller && !caller.privileged) return release.foreign(start);
-  if (asked.extent_order > release.maxOrder(caller.privileged, state.arch)) return start;
+  const maxOrder = op === 'decrease_reservation' ? release.maxDecreaseOrder : release.maxOrder;
+  if (asked.extent_order > maxOrder(caller.privileged, state.arch)) return start;
   // "Disallow populating PoD pages on oneself."
   if (op === 'populate_physmap' && domain === caller && (asked.address_bits & XENMEMF.populate_on_demand) !== 0) return start;
   const one = { increase_reservation: increase, decrease_reservation: decrease, populate_physmap: populate }[op];
@@ -26,23 +26,24 @@ export function reservation(s: Setting, op: ReservationOp, start: number): numbe
   return done;
 }
 
-function increase({ call, translated }: Setting, asked: XenMemoryReservation, domain: Domain, i: number): boolean {
-  const mfn = newExtent(call, asked, domain);
+function increase({ call, release, translated }: Setting, asked: XenMemoryReservation, domain: Domain, i: number): boolean {
+  const mfn = newExtent({ ...asked, call, domain });
   if (mfn === undefined) return false;
   domain.unaddressed += 2 ** asked.extent_order;
   // "Inform the domain of the new page's machine address."
-  return translated || asked.extent_start === 0n || writeEntry(call, listOf(call, asked), i, mfn);
+  if ((translated && !release.tellsTranslated) || asked.extent_start === 0n) return true;
+  return entry(call, asked, i) !== undefined && writeEntry(call, listOf(call, asked), i, mfn);
 }
 
 /** Page by page: what was removed of an extent before it failed stays removed, and is not counted. */
-function decrease({ call, translated }: Setting, asked: XenMemoryReservation, domain: Domain, i: number): boolean {
+function decrease({ call, translated, directMapped }: Setting, asked: XenMemoryReservation, domain: Domain, i: number): boolean {
   const gmfn = entry(call, asked, i);
   if (gmfn === undefined) return false;
   for (let gfn = gmfn; gfn < gmfn + 2 ** asked.extent_order; gfn++) {
     const mfn = translated ? domain.p2m.get(gfn) : gfn;
     if (mfn === undefined || !domain.owned.has(mfn)) return false;
     if (translated) unmapPage(domain, gfn);
-    if (isDirectMapped(call, domain)) {
+    if (directMapped) {
       domain.unaddressed++; // "the page is kept allocated": populate_physmap must give the same one back
     } else {
       if (!translated) domain.unaddressed--;
@@ -54,25 +55,17 @@ function decrease({ call, translated }: Setting, asked: XenMemoryReservation, do
 }
 
 function populate(s: Setting, asked: XenMemoryReservation, domain: Domain, i: number): boolean {
-  const { call, translated } = s;
+  const { call, release, translated, directMapped } = s;
   const gpfn = entry(call, asked, i);
   if (gpfn === undefined) return false;
   const pages = 2 ** asked.extent_order;
-  if (isDirectMapped(call, domain)) {
+  if (directMapped) {
     for (let mfn = gpfn; mfn < gpfn + pages; mfn++) if (!domain.owned.has(mfn)) return false;
     return addPages(call, domain, gpfn, gpfn, pages);
   }
-  const mfn = newExtent(call, asked, domain);
+  const mfn = newExtent({ ...asked, call, domain });
   if (mfn === undefined) return false;
   domain.unaddressed += pages;
-  return translated ? addPages(call, domain, gpfn, mfn, pages) : writeEntry(call, listOf(call, asked), i, mfn);
-}
-
-/** Memory within the domain's allowance and below the limit; it is the domain's from here on. */
-function newExtent({ state }: Call, { extent_order, address_bits }: XenMemoryReservation, domain: Domain): number | undefined {
-  const pages = 2 ** extent_order;
-  if (domain.dying || domain.owned.size + pages > domain.allowance) return undefined;
-  const mfn = take(state.free, extent_order, frameLimit(address_bits));
-  if (mfn !== undefined) for (let page = 0; page < pages; page++) domain.owned.add(mfn + page);
-  return mfn;
+  if (translated) return addPages(call, domain, gpfn, mfn, pages) || !release.noticesUnmapped;
+  return writeEntry(call, listOf(call, asked), i, mfn);
 }

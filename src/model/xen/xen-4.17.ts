@@ -4,28 +4,36 @@ import type { Exchange } from '../exchange.ts';
 import type { MemoryOpOf } from '../memory-op.ts';
 import { isSameSize } from './exchange.ts';
 import { xen } from './memory-op.ts';
-import { hasNode, NOTHING_LEFT, type Release } from './release.ts';
+import { type Guests, hasNode, NOTHING_LEFT, type Release } from './release.ts';
 
 const { EFAULT, EINVAL, EPERM, ESRCH, EOPNOTSUPP } = errno;
 
 const release: Release = {
   unknownOp: EINVAL, // 26 and 27 are other calls, which refuse nearly every argument of the patch so
-  maxOrder: (privileged) => (privileged ? 18 : 9),
+  maxOrder,
+  maxDecreaseOrder: maxOrder,
+  tellsTranslated: false,
+  noticesUnmapped: true,
   refusal,
-  cannotSteal: EOPNOTSUPP,
+  // Since XSA-217 (2017), of every guest that is translated: what `paging_mode_external` says.
+  cannotSteal: ({ translated }) => (translated ? EOPNOTSUPP : 0),
   lateFault: 'D1',
   foreign: (start) => start,
 };
 
 /** memory_op of Xen 4.17, with its departures D1, D3 and D5 (docs/xen-versions.md). */
-export function xen417(translated = true): MemoryOpOf {
-  return xen(release, translated);
+export function xen417(guests: Guests = 'translated'): MemoryOpOf {
+  return xen(release, guests);
+}
+
+function maxOrder(privileged: boolean): number {
+  return privileged ? 18 : 9;
 }
 
 function refusal(call: Call, x: Exchange): number {
-  const { caller, state } = call;
+  const { caller } = call;
   const { in: given, out: wanted, nr_exchanged: done, ins, outs, named } = x;
-  if (Math.max(given.extent_order, wanted.extent_order) > release.maxOrder(caller.privileged, state.arch)) return EPERM;
+  if (Math.max(given.extent_order, wanted.extent_order) > maxOrder(caller.privileged)) return EPERM;
   if (done > given.nr_extents || given.domid !== wanted.domid || !isSameSize(call, x)) return EINVAL;
   if (done === given.nr_extents) return NOTHING_LEFT; // D5: before the domain is looked at
   if (ins.wraps || outs.wraps) return EFAULT;
