@@ -36,7 +36,7 @@ describe('the package', () => {
   const paths = files.map(({ path }) => path);
 
   it('has what a user runs, and no tests, programs of developers or faults', () => {
-    expect(paths).toEqual(expect.arrayContaining(['README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'docs/implementers.md']));
+    expect(paths).toEqual(expect.arrayContaining(['README.md', 'LICENSE', 'CHANGELOG.md', 'docs/implementers.md']));
     const odd = /\.test\.|\.stage\.|\.map$|^src\/|bench|agree|layout\/.*\.mjs|faults\/(?!strength\.json$)/;
     expect(paths.filter((path) => odd.test(path))).toEqual([]);
   });

@@ -144,7 +144,7 @@ describe('the view for people', () => {
 9 calls: 9 judged
 requirements: 27 hold, 0 violated, 18 unknown
 findings: caller-padding-zero 9
-✓ nothing wrong (0 warnings, 9 notes)
+✓ nothing wrong in what was captured (27 of 45 answers; 0 warnings, 9 notes)
 `,
     });
   });
@@ -299,7 +299,7 @@ describe('as it comes', () => {
 
   it('is read to its end by a pipe that stays slow', () => {
     expect(shell(`(head -4 '${balloon}'; sleep 0.5; tail -n +5 '${balloon}') | xenmem validate -q - | tail -1`).stdout).toBe(
-      '✓ nothing wrong (0 warnings, 9 notes)\n',
+      '✓ nothing wrong in what was captured (27 of 45 answers; 0 warnings, 9 notes)\n',
     );
   });
 });

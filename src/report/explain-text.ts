@@ -1,6 +1,7 @@
 import { argumentOf } from '../abi/ops.ts';
 import { type Ambiguity, commandsText } from '../rules/ambiguities.ts';
 import { examples } from '../rules/examples.ts';
+import { needs, pieces } from '../rules/needs.ts';
 import { type Rule, saying } from '../rules/rule.ts';
 import { plain, type Style } from './style.ts';
 import { wrapped } from './wrap.ts';
@@ -17,7 +18,7 @@ export function explanation(rule: Rule, style: Style = plain): string[] {
     rule.blame === 'caller'
       ? `the caller, ${rule.severity}${rule.severity === 'error' ? ' (suspends what it makes meaningless)' : ' (suspends nothing)'}`
       : `the hypervisor${rule.always ? ', whatever the caller did' : ', unless the caller erred in the same call'}`;
-  const needs = ['memory and return codes', 'memory, return codes and the p2m', 'a hypervisor that moves pages'][rule.level];
+  const level = ['memory and return codes', 'memory, return codes and the p2m', 'a hypervisor that moves pages'][rule.level];
   return [
     style.bold(rule.id),
     ...field('says', saying(rule)),
@@ -26,7 +27,8 @@ export function explanation(rule: Rule, style: Style = plain): string[] {
     ...field('means', rule.reading),
     ...field('blames', blames),
     ...field('ops', rule.ops.length === Object.keys(argumentOf).length ? 'all judged ops' : rule.ops.join(', ')),
-    ...field('needs', `level ${rule.level}: ${needs}; shown by ${scopeText[rule.scope]}`),
+    ...field('needs', `level ${rule.level}: ${level}; shown by ${scopeText[rule.scope]}`),
+    ...(needs[rule.id] ? field('captured', (needs[rule.id] ?? []).map((piece) => pieces[piece]).join(', ')) : []),
     ...field('example', examples[rule.id] ?? ''),
   ];
 }

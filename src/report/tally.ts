@@ -1,4 +1,5 @@
 import type { Finding, Judgement } from '../rules/judge.ts';
+import { addLacks, type Lacks, nextCapture, type Piece, pieces } from '../rules/needs.ts';
 import { count, plain, type Style } from './style.ts';
 import { wrapped } from './wrap.ts';
 
@@ -15,6 +16,8 @@ export interface Tally {
   readonly findings: Counts;
   /** Findings by severity, the hypervisor's apart. */
   readonly weights: { hypervisor: number; error: number; warning: number; note: number };
+  /** What the captures lacked for the answers that are unknown. */
+  readonly lacks: Lacks;
   /** Was any requirement or duty judged at all? */
   evaluated: boolean;
 }
@@ -29,6 +32,7 @@ export function newTally(): Tally {
     unknown: {},
     findings: {},
     weights: { hypervisor: 0, error: 0, warning: 0, note: 0 },
+    lacks: new Map(),
     evaluated: false,
   };
 }
@@ -45,6 +49,7 @@ export function addJudgement(tally: Tally, judgement: Judgement | undefined): vo
     tally.evaluated ||= answer !== 'unknown';
   }
   tally.evaluated ||= judgement.dutiesJudged;
+  addLacks(tally.lacks, judgement);
   addFindings(tally, judgement.findings);
 }
 
@@ -68,17 +73,31 @@ export function tallyText(tally: Tally, style: Style = plain): string[] {
   const judged = tally.calls - tally.not_judged;
   const unreadable = tally.unreadable > 0 ? `, ${tally.unreadable} unreadable` : '';
   const others = tally.not_judged > 0 ? `, ${tally.not_judged} of ops that xenmem does not judge` : '';
+  const [hold, violated, unknown] = [tally.holds, tally.violated, tally.unknown].map(total) as [number, number, number];
   const lines = [
     `${count(tally.calls, 'call')}: ${judged} judged${others}${unreadable}`,
-    `requirements: ${total(tally.holds)} hold, ${total(tally.violated)} violated, ${total(tally.unknown)} unknown`,
+    `requirements: ${hold} hold, ${violated} violated, ${unknown} unknown`,
   ];
   const ids = Object.entries(tally.findings).sort(([a], [b]) => (a < b ? -1 : 1));
   if (ids.length > 0)
     lines.push(...wrapped('findings: ', ids.map(([id, n]) => `${id}\u00a0${n}`).join(', ')).map((text) => text.replaceAll('\u00a0', ' ')));
+  const next = unknown > hold + violated ? nextCapture(tally.lacks) : undefined;
+  if (next) lines.push(...wrapped('to judge more: ', `capture ${listed(next.pieces)}: up to ${count(next.answers, 'more answer')}`));
+  const seen = [
+    ...(unknown > 0 ? [`${hold + violated} of ${hold + violated + unknown} answers`] : []),
+    ...(warning + note > 0 ? [`${count(warning, 'warning')}, ${count(note, 'note')}`] : []),
+  ];
   if (hypervisor > 0) lines.push(style.bad(`✗ the hypervisor broke ${count(hypervisor, 'requirement')}`));
   else if (error > 0) lines.push(style.bad(`✗ ${count(error, 'error')} of the caller; no requirement on the hypervisor violated`));
   else if (!tally.evaluated) lines.push(style.warn('? nothing was evaluated'));
   else if (tally.unreadable > 0) lines.push(style.warn('? nothing wrong in what could be read'));
-  else lines.push(style.good(`✓ nothing wrong${warning + note > 0 ? ` (${count(warning, 'warning')}, ${count(note, 'note')})` : ''}`));
+  else
+    lines.push(style.good(`✓ nothing wrong${unknown > 0 ? ' in what was captured' : ''}${seen.length > 0 ? ` (${seen.join('; ')})` : ''}`));
   return lines;
+}
+
+/** Pieces as one phrase. */
+function listed(names: readonly Piece[]): string {
+  const [last = '', ...others] = names.map((piece) => pieces[piece]).reverse();
+  return others.length > 0 ? `${others.reverse().join(', ')} and ${last}` : last;
 }

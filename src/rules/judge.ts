@@ -25,7 +25,8 @@ export interface Judgement {
   readonly dutiesJudged: boolean;
 }
 
-const suspended: Answer = unknown("suspended by the caller's error");
+/** The answer where the caller's error makes the question meaningless. */
+export const suspended: Answer = unknown("suspended by the caller's error");
 const notOfOneCall: Answer = unknown('one call cannot show it');
 
 /**

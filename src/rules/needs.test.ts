@@ -1,0 +1,86 @@
+import { describe, expect, it } from 'vitest';
+import { sparseMemory } from '../guest/memory.ts';
+import type { ObservedCall } from '../trace/call.ts';
+import { ARG, IN, OUT, type Stage, saidOf, staged } from './call.stage.ts';
+import { big, done, half, refused } from './exchange.stage.ts';
+import { judge } from './judge.ts';
+import { addLacks, type Lacks, needs, nextCapture, type Piece, pieces } from './needs.ts';
+import { rules } from './table.ts';
+
+const put: Stage = { op: 'put_dma_buf', rc: 0, in: { list: [0x50n] }, more: { privileged: false, domid: 1 } };
+const stages: Stage[] = [
+  done,
+  half,
+  big,
+  { ...refused, rc: 0, out: { domid: 1 } },
+  { ...refused, rc: 0, out: { order: 3 } },
+  { ...refused, rc: 0, in: { domid: 2 }, out: { domid: 2 }, more: { privileged: false, domid: 1 } },
+  { ...done, more: { pagesBefore: 8, pagesAfter: 8 } },
+  put,
+  { ...put, p2m: [[[0x50n, 0x900n]], [[0x50n, 0x900n]]] },
+  { op: 'populate_physmap', rc: 2, in: { list: [0x40n, 0x41n] } },
+];
+
+function without(call: ObservedCall, which: 'before' | 'after', gone: bigint): ObservedCall {
+  const kept = [ARG, IN, OUT].filter((address) => address !== gone);
+  return { ...call, [which]: sparseMemory(kept.flatMap((address) => [...call[which].known({ address, length: 256n })])) };
+}
+
+const cut: { readonly [piece in Piece]: (call: ObservedCall) => ObservedCall } = {
+  rc: (call) => ({ ...call, rc: undefined }),
+  struct: (call) => without(call, 'before', ARG),
+  'struct after': (call) => without(call, 'after', ARG),
+  'in list': (call) => without(call, 'before', IN),
+  'in list after': (call) => without(call, 'after', IN),
+  'out list': (call) => without(call, 'before', OUT),
+  'out list after': (call) => without(call, 'after', OUT),
+  p2m: (call) => ({ ...call, p2mBefore: new Map() }),
+  'p2m after': (call) => ({ ...call, p2mAfter: new Map() }),
+  pages: (call) => ({ ...call, pagesBefore: undefined, pagesAfter: undefined }),
+  privileged: (call) => ({ ...call, privileged: undefined }),
+};
+
+describe('what a requirement needs', () => {
+  it('is said of each that one call can show, but where that is more than a capture holds', () => {
+    const shown = rules.filter(({ blame, scope }) => blame === 'hypervisor' && scope === 'call').map(({ id }) => id);
+    // The one needs a watch on other domains, the other knows addresses that are no memory
+    expect(shown.filter((id) => needs[id] === undefined)).toEqual(['isolation', 'bad-address-fails']);
+    expect(Object.keys(needs).filter((id) => !shown.includes(id))).toEqual([]);
+  });
+
+  it.each(Object.keys(needs))('%s: each piece, for without it the answer is unknown, and no other', (id) => {
+    const answered = stages.map(staged).filter((call) => !/^(unknown|not asked)/.test(saidOf(id, call)));
+    const lost = (call: ObservedCall): string[] =>
+      (Object.keys(pieces) as Piece[]).filter((piece) => saidOf(id, cut[piece](call)).startsWith('unknown'));
+    const found = new Set(answered.flatMap(lost));
+    expect(answered.length).toBeGreaterThan(0);
+    expect([...found].sort()).toEqual([...(needs[id] as Piece[])].sort());
+  });
+});
+
+describe('what to capture next', () => {
+  const lacksOf = (...calls: ObservedCall[]): Lacks => {
+    const lacks: Lacks = new Map();
+    for (const call of calls) addLacks(lacks, judge(call)!);
+    return lacks;
+  };
+
+  it('is the piece that lets most answers be given', () => {
+    expect(nextCapture(lacksOf(cut['out list after'](staged(done))))).toMatchObject({ pieces: ['out list after'] });
+    expect(nextCapture(lacksOf(cut.rc(staged(put)), cut.rc(staged(put))))).toEqual({ pieces: ['rc'], answers: 4 }); // of the domid, too: who cannot be refused is seen by rc as well
+  });
+
+  it('is several where one alone helps nothing', () => {
+    const lacks: Lacks = new Map([
+      ['p2m,p2m after', 3],
+      ['rc,p2m,p2m after', 1],
+    ]);
+    expect(nextCapture(lacks)).toEqual({ pieces: ['p2m', 'p2m after'], answers: 3 });
+  });
+
+  it('is nothing where a mistake of the caller is what suspends', () => {
+    expect(
+      nextCapture(lacksOf(staged({ ...refused, in: { domid: 1 }, more: { privileged: false, pagesBefore: 8, pagesAfter: 8 } }))),
+    ).toBeUndefined();
+  });
+});
