@@ -2,7 +2,6 @@ import { type Arch, arches } from '../../src/abi/arch.ts';
 import { layoutOf, type StructLayout } from '../../src/abi/layout.ts';
 import { opsTaking, XENMEM } from '../../src/abi/ops.ts';
 import type { StructName } from '../../src/abi/structs.ts';
-import { structDuties } from '../../src/rules/duties/duties.ts';
 import { judge } from '../../src/rules/judge.ts';
 import { observedCall } from '../../src/trace/call.ts';
 
@@ -73,14 +72,6 @@ export function* dutyCases(layout: StructLayout, count: number, seed = 1): Gener
     const cmd = next() % 5 === 0 ? unknown : pick(ops) | (next() % 4 === 0 && !isCalm ? BigInt.asUintN(26, pick(words)) << 6n : 0n);
     yield { bytes, address: BigInt.asUintN(64, often(0x40000100n, addresses)), cmd };
   }
-}
-
-/** The duties of the header for these structs, in its order: the bits of a mask. */
-export function dutiesOn(structs: readonly StructName[]): string[] {
-  const ops = structs.flatMap((struct) => opsTaking(struct));
-  return Object.values(structDuties)
-    .filter((duty) => duty.ops.some((op) => ops.includes(op)))
-    .map(({ id }) => id);
 }
 
 /** The mask of the duties that a struct breaks by the table of rules. */

@@ -11,7 +11,8 @@ import { originOf } from './slots.ts';
  */
 export function emitCChecks(layouts: readonly StructLayout[]): string {
   const guard = `XENMEM_CHECKS_${layouts[0]?.arch.toUpperCase()}_H`;
-  const duties = Object.values(structDuties).filter((duty) => layouts.some((layout) => opsOn(duty, layout).length > 0));
+  // All of them, whichever structs are asked for: a bit means the same in every header
+  const duties = Object.values(structDuties);
   return `/* ${originOf('c', layouts, ' --checks')} */
 #ifndef ${guard}
 #define ${guard}
@@ -23,6 +24,9 @@ enum xenmem_duty {
 ${duties.map((duty, i) => `    ${`${constantOf(duty)} = ${i},`.padEnd(40)} /* ${duty.severity} */`).join('\n')}
     XENMEM_DUTIES = ${duties.length}
 };
+
+/* Those whose breach makes a call undefined, for assertions: ASSERT(!(xenmem_broken_get_dma_buf(s, address, cmd) & XENMEM_ERRORS)) */
+#define XENMEM_ERRORS ${errorMask(duties)}
 
 /* For the address or the cmd of a call that is not known: what needs it is not checked. */
 #define XENMEM_UNKNOWN UINT64_MAX
@@ -187,6 +191,11 @@ function guardOf(duty: StructDuty, layout: StructLayout): string[] {
 
 function opsOn(duty: StructDuty, { struct }: StructLayout) {
   return opsTaking(struct).filter((op) => duty.ops.includes(op));
+}
+
+function errorMask(duties: readonly StructDuty[]): string {
+  const mask = duties.reduce((bits, { severity }, i) => bits | (severity === 'error' ? 1 << i : 0), 0);
+  return `UINT32_C(0x${mask.toString(16)})`;
 }
 
 function constantOf({ id }: StructDuty): string {
