@@ -88,10 +88,11 @@ function requirementOf(value: unknown, where: string): RequirementResult {
 }
 
 function counterexampleOf(value: unknown, where: string): Counterexample {
-  const { replay, iut, scenario, step, message, found, story, evidence } = object(value, where);
+  const { replay, iut, reference, scenario, step, message, found, story, evidence } = object(value, where);
   return {
     replay: text(replay, `${where}.replay`),
     ...(iut !== undefined && { iut: text(iut, `${where}.iut`) }),
+    ...(reference !== undefined && { reference: list(reference, `${where}.reference`, text) }),
     scenario,
     step: count(step, `${where}.step`, most, '2^53 - 1'),
     message: text(message, `${where}.message`),
@@ -138,12 +139,13 @@ function p2mEntryOf(value: unknown, where: string): P2mEntry {
 }
 
 function incidentOf(value: unknown, where: string): Incident {
-  const { kind, found, replay, iut, message, requirement, evidence } = object(value, where);
+  const { kind, found, replay, iut, reference, message, requirement, evidence } = object(value, where);
   return {
     kind: oneOf(kind, `${where}.kind`, ['flaky', 'setup', 'undriven', 'disputed', 'internal']),
     found: count(found, `${where}.found`, most, '2^53 - 1'),
     replay: text(replay, `${where}.replay`),
     ...(iut !== undefined && { iut: text(iut, `${where}.iut`) }),
+    ...(reference !== undefined && { reference: list(reference, `${where}.reference`, text) }),
     message: text(message, `${where}.message`),
     ...(requirement !== undefined && { requirement: oneOf(requirement, `${where}.requirement`, requirementIds) }),
     ...(evidence !== undefined && { evidence: list(evidence, `${where}.evidence`, text) }),

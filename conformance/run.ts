@@ -145,11 +145,12 @@ class Suite {
   /** Scenarios that could not be judged for a bug of the suite's own. */
   #failed = 0;
   readonly #player: Player;
-  readonly #named: { readonly iut?: string };
+  readonly #named: Pick<Player, 'iut' | 'reference'>;
 
   constructor(player: Player) {
     this.#player = player;
-    this.#named = player.iut === undefined ? {} : { iut: player.iut };
+    const { iut, reference } = player;
+    this.#named = { ...(iut !== undefined && { iut }), ...(reference && { reference }) };
   }
 
   /** Plays one scenario; why the run should end after it, if it should. */
@@ -313,7 +314,9 @@ class Suite {
     const scenario = trim(least);
     const given = seen?.given;
     const step = given?.step ?? scenario.steps.length - 1;
-    const shown = given ? upTo(scenario, step) : scenario;
+    // What a later step names is watched from the beginning on, so without it less may be seen
+    const cut = upTo(scenario, step);
+    const shown = given && (await show(cut))?.given ? cut : scenario;
     const evidence = (seen?.checked.crash ?? crash)?.evidence;
     return {
       replay: tokenOf(shown),

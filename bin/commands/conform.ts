@@ -194,7 +194,8 @@ async function divided(options: Options, jobs: number, { shard, onProgress = () 
 async function playerOf(options: Options, arch: Arch, scale: number): Promise<Player> {
   const { iut } = options;
   if (iut !== undefined) return { ...(await playerFor(commandWords(iut), arch, scale)), iut };
-  return playerHere(referenceNamed(options.reference));
+  const { reference = [] } = options;
+  return { ...playerHere(referenceNamed(reference)), ...(reference.some((word) => word !== 'strict') && { reference }) };
 }
 
 /** Is it the model itself that is played, in some reading? A rule that it breaks is a bug of ours: the two oracles disagree. */

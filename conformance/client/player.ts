@@ -13,6 +13,8 @@ export interface Player {
   readonly hello: Hello;
   /** What `--iut` names it by; absent for one in this process. */
   readonly iut?: string;
+  /** What `--reference` names it by, if it is one of those and not the strict one. */
+  readonly reference?: readonly string[];
   /** Is it held against the reference model too? Of the model itself that would say nothing. */
   readonly predicted: boolean;
   /** Plays to the end. Rejects with a `CrashError` where the implementation breaks, and with an `UndrivenError` where it cannot be started. */

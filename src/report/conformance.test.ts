@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { conformanceJson, conformanceText, jsonForm } from './conformance.ts';
-import { exitOf } from './outcome.ts';
+import { exitOf, replayLine } from './outcome.ts';
 import * as samples from './sample.stage.ts';
 import { coloured } from './style.ts';
 
@@ -90,6 +90,16 @@ describe('the JSON of a result', () => {
     expect(text.indexOf('\n')).toBe(text.length - 1);
     expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(conformanceJson(hostile))));
     expect(conformanceJson(conformant)).toMatchObject({ schema: 'xenmem/conformance@1', seed: '1', verdict: 'conformant' });
+  });
+});
+
+describe('the line that plays a counterexample again', () => {
+  it('names what showed it, quoted for a shell', () => {
+    expect(replayLine({ replay: 'x1.a' })).toBe('xenmem conform --replay x1.a');
+    expect(replayLine({ replay: 'x1.a', iut: "it's" })).toBe("xenmem conform --iut 'it'\\''s' --replay x1.a");
+    expect(replayLine({ replay: 'x1.a', reference: ['xen-4.17', '$(x)'] })).toBe(
+      "xenmem conform --reference 'xen-4.17' --reference '$(x)' --replay x1.a",
+    );
   });
 });
 

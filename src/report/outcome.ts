@@ -55,9 +55,14 @@ export function whyUnknown({ excused, exercised }: RequirementResult): string {
 }
 
 /** The line that plays a scenario again, on the same implementation, ready for a shell. */
-export function replayLine({ replay, iut }: Pick<Counterexample, 'replay' | 'iut'>): string {
-  const on = iut === undefined ? '' : ` --iut '${iut.replaceAll("'", "'\\''")}'`;
-  return `xenmem conform${on} --replay ${replay}`;
+export function replayLine({ replay, iut, reference = [] }: Pick<Counterexample, 'replay' | 'iut' | 'reference'>): string {
+  const on = iut === undefined ? '' : ` --iut ${quoted(iut)}`;
+  return `xenmem conform${on}${reference.map((word) => ` --reference ${quoted(word)}`).join('')} --replay ${replay}`;
+}
+
+/** A word for a shell. A result that was read may hold any. */
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /** The kind of a violation: its message with every number replaced, so that another seed gives the same. */

@@ -40,6 +40,8 @@ export interface Counterexample {
   readonly replay: string;
   /** The implementation that showed it, as `--iut` names it; absent for the built-in model. */
   readonly iut?: string;
+  /** The reference that showed it, as `--reference` names it; absent for the strict one. */
+  readonly reference?: readonly string[];
   /** The scenario as JSON, 64-bit numbers as strings. */
   readonly scenario: unknown;
   /** The step that broke it, from 0. */
@@ -111,6 +113,7 @@ export interface Incident {
   readonly found: number;
   readonly replay: string;
   readonly iut?: string;
+  readonly reference?: readonly string[];
   readonly message: string;
   readonly evidence?: readonly string[];
 }

@@ -36,7 +36,7 @@ ${evidence && evidenceBox(evidence)}
 }
 
 /** A command to play a scenario again. The button needs the script. */
-export function replayBox(again: Pick<Counterexample, 'replay' | 'iut'>): Markup {
+export function replayBox(again: Pick<Counterexample, 'replay' | 'iut' | 'reference'>): Markup {
   return html`<div class="replay"><code tabindex="0">${whole(replayLine(again))}</code><button type="button" class="copy" hidden>Copy</button></div>`;
 }
 
