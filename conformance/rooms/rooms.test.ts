@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { withTables } from '../../src/report/docs.ts';
 import { circles, importsOf, picture, sourcesIn, wrongArrows } from './imports.ts';
@@ -43,6 +43,13 @@ describe('the rooms', () => {
     expect(shown.filter((line) => !line.startsWith(' '))).toEqual(Object.keys(rooms));
     expect(shown.slice(shown.indexOf('src/btf')).slice(0, 3)).toEqual(['src/btf', `    ${rooms['src/btf']?.says}`, '     -> src/abi (2)']);
   });
+});
+
+it('conformance/README.md has one sentence for each file and folder there is', () => {
+  const page = readFileSync(new URL('conformance/README.md', root), 'utf8');
+  const told = [...page.matchAll(/^- `([^`]+)` [^.]*\.$/gm)].map(([, name]) => name);
+  const there = readdirSync(new URL('conformance/', root), { withFileTypes: true }).map((e) => (e.isDirectory() ? `${e.name}/` : e.name));
+  expect(told.toSorted()).toEqual(there.filter((name) => !/\.(test\.ts|md)$/.test(name)).sort());
 });
 
 describe('the reader of imports', () => {

@@ -38,7 +38,7 @@ export const rooms: { readonly [room: string]: Room } = {
     imports: ['src/abi', 'src/codec', 'src/guest'],
   },
   'src/model/xen': {
-    says: 'The released Xens are told as departures from the model.',
+    says: 'It tells memory_op as the released Xens have it.',
     imports: ['src/abi', 'src/codec', 'src/guest', 'src/model'],
   },
   'src/report': {
