@@ -2,6 +2,7 @@
 // Writes the pages of docs/ that say what the tables and the docstrings say, and the tables in pages that are written by hand.
 // Needs the build: npm run docs.
 import { readFileSync, writeFileSync } from 'node:fs';
+import { roomsTable } from '../dist/conformance/rooms/rooms.js';
 import { pages, tables, withTables } from '../dist/src/report/docs.js';
 import { apiPage } from './api.mjs';
 
@@ -9,4 +10,7 @@ const path = (file) => new URL(`../docs/${file}`, import.meta.url);
 const patch = readFileSync(new URL('../src/rules/law/dma-buf.h', import.meta.url), 'utf8');
 
 for (const [file, page] of Object.entries({ ...pages, 'api.md': apiPage })) writeFileSync(path(file), page(patch));
-for (const file of Object.keys(tables)) writeFileSync(path(file), withTables(file, readFileSync(path(file), 'utf8')));
+const rooms = { 'architecture.md': { rooms: roomsTable } };
+for (const [file, made] of Object.entries({ ...tables, ...rooms })) {
+  writeFileSync(path(file), withTables(file, readFileSync(path(file), 'utf8'), made));
+}

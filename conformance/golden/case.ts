@@ -4,7 +4,6 @@ import type { StructName } from '../../src/abi/structs.ts';
 import type { AbiErrorKind } from '../../src/codec/errors.ts';
 import type { TraceRecord } from '../../src/trace/record.ts';
 import type { Allowed, Work } from './allowed.ts';
-import type { ObservedStep } from './observed.ts';
 
 /** Where a case comes from: what made its expected values, and how to make it again. */
 export type Origin =
@@ -47,6 +46,37 @@ export interface StructCase {
   readonly rows: readonly (EncodedRow | ErrorRow)[];
   readonly origin: Origin;
 }
+
+/** Guest frames with the frames behind them, `null` for a hole. */
+export type Frames = readonly (readonly [gfn: string, mfn: string | null])[];
+/** Ranges of guest memory. */
+export type Ranges = readonly (readonly [address: string, length: string])[];
+
+/** One step as it was seen: a call as a record of a trace, with what a trace has no place for beside it. */
+export type ObservedStep =
+  | {
+      readonly do: 'call';
+      readonly record: TraceRecord;
+      readonly inject?: { readonly fail_alloc?: number; readonly preempt?: number };
+      /** Every range of the caller's memory that changed; absent where not all of it was watched. */
+      readonly changed?: Ranges;
+      /** Domains that the call has no business with, where they were watched. */
+      readonly others?: readonly {
+        readonly domid: number;
+        readonly changed: Ranges;
+        readonly p2m_before: Frames;
+        readonly p2m_after: Frames;
+      }[];
+    }
+  | {
+      readonly do: 'churn';
+      readonly domid: number;
+      readonly p2m_before: Frames;
+      readonly p2m_after: Frames;
+      /** Marked pages whose content did not survive, and those whose content did. */
+      readonly lost: readonly string[];
+      readonly kept: readonly string[];
+    };
 
 /** What the rules say of one step: of a live run, or of the records as a trace. */
 export interface JudgedStep {

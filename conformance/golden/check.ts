@@ -9,8 +9,8 @@ import { outcomeAmong } from './allowed.ts';
 import { callCase } from './calls.ts';
 import { least } from './cannot.ts';
 import { type CallCase, canonicalJson, type GoldenCase, pathOf, roles, sha256 } from './case.ts';
-import { companions, manifestName, type StoredFile, storedFiles } from './folder.ts';
-import { entryOf, killedIn, type Manifest, requirementsOf, textHash } from './manifest.ts';
+import { companions, type StoredFile, storedFiles } from './folder.ts';
+import { entryOf, killedIn, type Manifest, manifestName, requirementsOf, textHash } from './manifest.ts';
 import { eventsOf, judgeRun, judgeTrace } from './observed.ts';
 import { checkStruct } from './structs.ts';
 

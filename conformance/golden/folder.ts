@@ -1,9 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import type { CallCase, GoldenCase } from './case.ts';
-import type { Manifest } from './manifest.ts';
+import { type Manifest, manifestName } from './manifest.ts';
 
-export const manifestName = 'manifest.json';
 /** Files beside the cases that are written by hand. */
 export const companions = ['README.md', 'schema.json'] as const;
 

@@ -3,7 +3,9 @@ import { rules } from '../../src/rules/table.ts';
 import { cannot } from './cannot.ts';
 import { type CallCase, fileText, type GoldenCase, pathOf, type Role, sha256 } from './case.ts';
 import { type Filter, run } from './filter.ts';
-import { manifestName } from './folder.ts';
+
+/** The file of the list of all cases. */
+export const manifestName = 'manifest.json';
 
 /** What the cases of one requirement are, and the text they were made for. */
 export interface RequirementEntry {

@@ -9,36 +9,7 @@ import type { Hello, Implementation } from '../implementation.ts';
 import { type Given, ScenarioJudge } from '../judge.ts';
 import type { Event } from '../observe.ts';
 import type { Scenario } from '../scenario.ts';
-import type { CallCase, JudgedStep } from './case.ts';
-
-type Frames = readonly (readonly [gfn: string, mfn: string | null])[];
-type Ranges = readonly (readonly [address: string, length: string])[];
-
-/** One step as it was seen: a call as a record of a trace, with what a trace has no place for beside it. */
-export type ObservedStep =
-  | {
-      readonly do: 'call';
-      readonly record: TraceRecord;
-      readonly inject?: { readonly fail_alloc?: number; readonly preempt?: number };
-      /** Every range of the caller's memory that changed; absent where not all of it was watched. */
-      readonly changed?: Ranges;
-      /** Domains that the call has no business with, where they were watched. */
-      readonly others?: readonly {
-        readonly domid: number;
-        readonly changed: Ranges;
-        readonly p2m_before: Frames;
-        readonly p2m_after: Frames;
-      }[];
-    }
-  | {
-      readonly do: 'churn';
-      readonly domid: number;
-      readonly p2m_before: Frames;
-      readonly p2m_after: Frames;
-      /** Marked pages whose content did not survive, and those whose content did. */
-      readonly lost: readonly string[];
-      readonly kept: readonly string[];
-    };
+import type { CallCase, Frames, JudgedStep, ObservedStep, Ranges } from './case.ts';
 
 /** How one run of a pair ended. */
 export type PairOutcome = NonNullable<CallCase['pair']>[number];

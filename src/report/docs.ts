@@ -22,7 +22,7 @@ export const pages: { readonly [file: string]: (patch: string) => string } = {
 };
 
 /** The tables inside pages that are written by hand, by the file's name and the table's. */
-export const tables: { readonly [file: string]: { readonly [name: string]: () => string } } = {
+export const tables: { readonly [file: string]: Tables } = {
   'spec.md': {
     get: () => requirementsTable('get'),
     put: () => requirementsTable('put'),
@@ -33,9 +33,12 @@ export const tables: { readonly [file: string]: { readonly [name: string]: () =>
   },
 };
 
+/** Tables by their names, each made when it is asked for. */
+type Tables = { readonly [name: string]: () => string };
+
 /** A page that is written by hand, with each of its tables made anew. A table that the page has no place for is an error. */
-export function withTables(file: string, text: string): string {
-  return Object.entries(tables[file] ?? {}).reduce((before, [name, table]) => {
+export function withTables(file: string, text: string, made: Tables = tables[file] ?? {}): string {
+  return Object.entries(made).reduce((before, [name, table]) => {
     const [open, close] = [`<!-- ${name}: made by npm run docs -->`, `<!-- end of ${name} -->`];
     const [start, end] = [before.indexOf(open), before.indexOf(close)];
     if (start < 0 || end < start) throw new TypeError(`docs/${file} has no place for the table "${name}": ${open} … ${close}`);
