@@ -50,7 +50,7 @@ export function halvesOf(patch: string): Readonly<Record<'xen_get_dma_buf' | 'xe
 export function headerParts(patch: string, rules: readonly Rule[]): string[] {
   const halves = halvesOf(patch);
   return [
-    'The two structs of the patch of 2013-08-05 that proposed them, printed line by line, each line with the rules that quote a word of it. No sentence is without a rule; a line that obliges nobody says why. The text is `src/rules/law/dma-buf.h`; what the words mean is in the [glossary](glossary.md), what is required in [spec.md](spec.md).',
+    'The two structs of the patch of 2013-08-05 that proposed them, printed line by line, each line with the rules that quote a word of it. No sentence is without a rule; a line that obliges nobody says why. The tests of a rule have its id: `grep -rn ID src/rules --include=*.test.ts`. The text is `src/rules/law/dma-buf.h`; what the words mean is in the [glossary](glossary.md), what is required in [spec.md](spec.md).',
     ...(['xen_get_dma_buf', 'xen_put_dma_buf'] as const).flatMap((source) => [
       `## ${source}`,
       ['| header | rules |', '|---|---|', ...annotated(halves[source], source, rules).map(row)].join('\n'),

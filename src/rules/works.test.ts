@@ -67,6 +67,7 @@ describe('get-works', () => {
   const notAsked = 'unknown: not exercised by this call';
   it.each<[string, Live, string]>([
     ['more extents than it takes', { live: { maxExtents: 1n } }, notAsked],
+    ['a node, which it need not have', { op: 'exchange', rc: -12, out: { bits: 0x120 }, live: { freeFrames: () => 9n } }, notAsked],
     ['more inputs than it takes', { ...exchange([4n, 5n], [20n], 0, 1), live: { maxExtents: 1n } }, notAsked],
     ['more outputs than it takes', { ...exchange([4n], [20n, 21n], 1, 0), live: { maxExtents: 1n } }, notAsked],
     ['a larger order than it takes', { ...exchange([4n], [20n], 1), live: { maxOrder: 0 } }, notAsked],

@@ -1,4 +1,4 @@
-import { errno } from '../abi/constants.ts';
+import { errno, XENMEMF } from '../abi/constants.ts';
 import type { JudgedOp } from '../abi/ops.ts';
 import type { ObservedCall } from '../trace/call.ts';
 import { inputsPerChunk, outputsPerChunk } from './exact.ts';
@@ -94,6 +94,8 @@ function getWorks({ facts, findings }: Judgement, live: LiveContext): Answer {
   if (rc === undefined || domid === undefined || bits === undefined || !facts.asked) return notCaptured;
   const { I, oi, O, oo } = facts.asked;
   if (findings.some((f) => f.blame === 'caller') || live.failureInjected || facts.start > 0n) return notExercised;
+  // Nodes and flags above bit 7 are for the hypervisor to have or to refuse
+  if (XENMEMF.address_bits(bits) !== bits) return notExercised;
   if (I === 0n) return rc === 0 ? notExercised : unknown('refusing to exchange nothing is not spoken of');
   if (Math.max(oi, oo) > live.maxOrder || I > live.maxExtents || O > live.maxExtents) return notExercised;
   if (!facts.isListed(facts.in) || !facts.isListed(facts.out)) return notExercised;
