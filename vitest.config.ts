@@ -16,8 +16,8 @@ const built = { globalSetup: ['vitest.global.ts'] };
 export default defineConfig({
   test: {
     testTimeout: 60_000,
-    // By itself vitest leaves one of two cores idle.
-    maxWorkers: 2,
+    // More than two cores have: what drives a program mostly waits for it.
+    maxWorkers: 3,
     coverage: {
       include: ['src/**/*.ts'],
       exclude: ['**/*.d.ts', '**/*.test.ts', '**/*.stage.ts'],
