@@ -1,6 +1,6 @@
 import type { Arch } from '../src/abi/arch.ts';
 import { layoutOf, type StructLayout } from '../src/abi/layout.ts';
-import { argumentOf, betterFit, opNumber, type Profile, XENMEM } from '../src/abi/ops.ts';
+import { argumentOf, betterFit, type JudgedOp, opNumber, opsTaking, type Profile, XENMEM } from '../src/abi/ops.ts';
 import { type StructName, structNames } from '../src/abi/structs.ts';
 import { readPrefix } from '../src/guest/memory.ts';
 import type { BufferItem } from '../src/trace/buffers.ts';
@@ -72,8 +72,19 @@ export function structIn({ bytes, offset }: BufferItem, options: CaptureOptions,
     layout,
     bytes,
     notes,
-    call: observedCall(cmd, { arch, profile, ...flagsOf(options), argument: bytes, opAssumed: wanted.cmd === undefined }),
+    call: observedCall(cmd, {
+      arch,
+      profile,
+      ...flagsOf(options),
+      argument: bytes,
+      ...(wanted.cmd === undefined && { mayBe: opsOf(wanted.struct, layout) }),
+    }),
   };
+}
+
+/** The ops that a struct may have been passed with: where it was told by its length, those of each struct of that length. */
+function opsOf(named: StructName | undefined, { arch, size }: StructLayout): JudgedOp[] {
+  return structNames.filter((struct) => (named === undefined ? layoutOf(struct, arch).size === size : struct === named)).flatMap(opsTaking);
 }
 
 function guess(length: number, arch: Arch, name: string): StructName {

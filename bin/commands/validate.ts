@@ -46,7 +46,8 @@ export async function run(options: Options): Promise<Iterable<number>> {
         judgement = judge.judge(call);
       } catch (error) {
         // Told for this call; the rest of the trace is judged
-        tally.unreadable++;
+        tally.calls++;
+        tally.failed++;
         outcome.codes.add(explainFailure(error, `${input.name}: ${place}: `));
         return;
       }

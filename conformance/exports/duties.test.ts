@@ -32,12 +32,17 @@ describe('the duties of the C header', () => {
 
     it.skipIf(!compiles(cc))(`for ${arch}, by ${cc.join(' ')}, need no library`, () => {
       writeFileSync(join(scratch, 'checks.h'), emitCChecks(structNames.map((name) => layoutOf(name, arch))));
-      const calls = structNames.map((name) => `xenmem_broken_${name.replace(/^xen_/, '')}(argument, 1, 2)`);
-      const main = `#include "checks.h"
+      const other = arch === 'arm32' ? 'arm64' : 'arm32';
+      writeFileSync(join(scratch, 'other.h'), emitCChecks([layoutOf('xen_put_dma_buf', other)]));
+      const calls = structNames.map((name) => `xenmem_broken_${name.replace(/^xen_/, '')}_${arch}(argument, 1, 2)`);
+      const main = `typedef __UINT32_TYPE__ uint32_t;
+typedef __UINT64_TYPE__ uint64_t;
+#include "checks.h"
+#include "other.h"
 void _start(void);
 static uint32_t any(const void *argument)
 {
-    return ${calls.join(' | ')};
+    return ${calls.join(' | ')} | xenmem_broken_put_dma_buf_${other}(argument, 1, 2);
 }
 static unsigned char bytes[72];
 void _start(void)
@@ -49,7 +54,7 @@ void _start(void)
       writeFileSync(join(scratch, 'alone.c'), main);
       for (const level of ['-O0', '-O2', '-Os']) {
         const [program = '', ...options] = cc;
-        const alone = ['-ffreestanding', '-nostdlib', '-static', '-fno-stack-protector', '-o', 'alone'];
+        const alone = ['-DXENMEM_NO_STDINT', '-nostdinc', '-ffreestanding', '-nostdlib', '-static', '-fno-stack-protector', '-o', 'alone'];
         execFileSync(program, [...options, ...strict, level, ...alone, 'alone.c'], { cwd: scratch, stdio: 'pipe' });
       }
     });

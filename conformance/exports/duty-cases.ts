@@ -82,7 +82,7 @@ export function maskByRules({ bytes, address, cmd }: DutyCase, struct: StructNam
     arch,
     argument: bytes,
     ...(address === unknown ? {} : { arg: address }),
-    opAssumed: !isKnown,
+    ...(!isKnown && { mayBe: opsTaking(struct) }),
   });
   let mask = 0;
   for (const { id } of judge(call)?.findings ?? []) mask |= 1 << (bits.get(id) ?? 31);
@@ -97,7 +97,7 @@ int main(void)
 {
     unsigned char one[16 + ${layoutOf(struct, arch).size}];
     while (fread(one, sizeof one, 1, stdin) == 1) {
-        const uint32_t mask = xenmem_broken_${struct.replace(/^xen_/, '')}(one + 16, xenmem_le(one, 0, 8), xenmem_le(one, 8, 8));
+        const uint32_t mask = xenmem_broken_${struct.replace(/^xen_/, '')}_${arch}(one + 16, xenmem_le(one, 0, 8), xenmem_le(one, 8, 8));
         const unsigned char out[4] = { (unsigned char)mask, (unsigned char)(mask >> 8), (unsigned char)(mask >> 16), (unsigned char)(mask >> 24) };
         if (fwrite(out, sizeof out, 1, stdout) != 1)
             return 1;

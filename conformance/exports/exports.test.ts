@@ -291,7 +291,7 @@ describe('Lua', () => {
   /** What the rules say of the struct alone, but for what needs its address. */
   function findings({ struct, bytes }: Golden, arch: Arch): string[] {
     const op = (Object.keys(argumentOf) as JudgedOp[]).find((name) => argumentOf[name] === struct)!;
-    const found = judge(observedCall(XENMEM['dma-buf'][op], { argument: bytes, arch, opAssumed: true }))!.findings;
+    const found = judge(observedCall(XENMEM['dma-buf'][op], { argument: bytes, arch, mayBe: opsTaking(struct) }))!.findings;
     return found.map(({ id, message }) => `${id}: ${message}`).sort();
   }
 
@@ -370,7 +370,7 @@ describe('gdb', () => {
     const told = found.map(({ lines }) => lines.map((line) => /^ {2}(caller-[\w-]+: [\w.]+)/.exec(line)?.[1]).sort());
     const expected = rows.map(({ struct, bytes: argument }, i) => {
       const op = XENMEM['dma-buf'][opsTaking(struct)[0]!];
-      const { findings } = judge(observedCall(op, { arch: 'arm64', argument, arg: found[i]!.address, opAssumed: true }))!;
+      const { findings } = judge(observedCall(op, { arch: 'arm64', argument, arg: found[i]!.address, mayBe: opsTaking(struct) }))!;
       return findings.map(({ id, where }) => `${id}: ${where}`).sort();
     });
     expect(told).toEqual(expected);

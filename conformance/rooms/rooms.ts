@@ -86,7 +86,7 @@ export const rooms: { readonly [room: string]: Room } = {
     imports: ['src/abi', 'src/codec', 'src/guest', 'src/trace', 'src/rules', 'conformance', 'conformance/faults'],
   },
   'conformance/examples': {
-    says: 'The same small hypervisor is written in C, Python and TypeScript, and imports nothing of ours.',
+    says: 'The same small hypervisor is written in C, Python and TypeScript, and imports the package by its name only.',
     imports: [],
   },
   'conformance/exports': {

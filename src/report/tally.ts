@@ -10,6 +10,8 @@ export interface Tally {
   calls: number;
   not_judged: number;
   unreadable: number;
+  /** Calls that xenmem failed to judge, which is a bug of its own. */
+  failed: number;
   readonly holds: Counts;
   readonly violated: Counts;
   readonly unknown: Counts;
@@ -27,6 +29,7 @@ export function newTally(): Tally {
     calls: 0,
     not_judged: 0,
     unreadable: 0,
+    failed: 0,
     holds: {},
     violated: {},
     unknown: {},
@@ -62,20 +65,21 @@ export function addFindings(tally: Tally, findings: readonly Finding[]): void {
 }
 
 /** The summary line of `xenmem validate --json`. */
-export function tallyJson({ calls, not_judged, unreadable, holds, violated, unknown, findings }: Tally): object {
-  return { summary: { calls, not_judged, unreadable, holds, violated, unknown, findings } };
+export function tallyJson({ calls, not_judged, unreadable, failed, holds, violated, unknown, findings }: Tally): object {
+  return { summary: { calls, not_judged, unreadable, ...(failed > 0 && { failed }), holds, violated, unknown, findings } };
 }
 
 /** The same for a person: what was judged, what holds, who erred. */
 export function tallyText(tally: Tally, style: Style = plain): string[] {
   const total = (counts: Counts): number => Object.values(counts).reduce((sum, n) => sum + n, 0);
   const { hypervisor, error, warning, note } = tally.weights;
-  const judged = tally.calls - tally.not_judged;
+  const judged = tally.calls - tally.not_judged - tally.failed;
   const unreadable = tally.unreadable > 0 ? `, ${tally.unreadable} unreadable` : '';
+  const failed = tally.failed > 0 ? `, ${tally.failed} that xenmem failed to judge` : '';
   const others = tally.not_judged > 0 ? `, ${tally.not_judged} of ops that xenmem does not judge` : '';
   const [hold, violated, unknown] = [tally.holds, tally.violated, tally.unknown].map(total) as [number, number, number];
   const lines = [
-    `${count(tally.calls, 'call')}: ${judged} judged${others}${unreadable}`,
+    `${count(tally.calls, 'call')}: ${judged} judged${others}${failed}${unreadable}`,
     `requirements: ${hold} hold, ${violated} violated, ${unknown} unknown`,
   ];
   const ids = Object.entries(tally.findings).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -90,6 +94,7 @@ export function tallyText(tally: Tally, style: Style = plain): string[] {
   if (hypervisor > 0) lines.push(style.bad(`✗ the hypervisor broke ${count(hypervisor, 'requirement')}`));
   else if (error > 0) lines.push(style.bad(`✗ ${count(error, 'error')} of the caller; no requirement on the hypervisor violated`));
   else if (!tally.evaluated) lines.push(style.warn('? nothing was evaluated'));
+  else if (tally.failed > 0) lines.push(style.warn('? nothing wrong in what could be judged'));
   else if (tally.unreadable > 0) lines.push(style.warn('? nothing wrong in what could be read'));
   else
     lines.push(style.good(`✓ nothing wrong${unknown > 0 ? ' in what was captured' : ''}${seen.length > 0 ? ` (${seen.join('; ')})` : ''}`));

@@ -13,6 +13,7 @@ import {
   exchanges,
   holds,
   notCaptured,
+  privilegeUnknown,
   type Rule,
   type Severity,
   unknown,
@@ -30,7 +31,7 @@ export const callerRules: readonly Rule[] = [
     quote: 'Unprivileged domains can specify only DOMID_SELF',
     reading: 'A domain known to be unprivileged names DOMID_SELF and nothing else, not even its own number.',
     check(facts) {
-      if (facts.call.privileged === undefined) return unknown('it is not known whether the caller is privileged');
+      if (facts.call.privileged === undefined) return privilegeUnknown;
       if (facts.call.privileged) return holds;
       return eachReservation(facts, (r) => {
         if (r.domid === undefined) return undefined;

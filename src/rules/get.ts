@@ -14,6 +14,7 @@ import {
   holds,
   notCaptured,
   notExercised,
+  privilegeUnknown,
   type Rule,
   unknown,
   unless,
@@ -227,7 +228,7 @@ export const getRules: readonly Rule[] = [
       'A caller known to be unprivileged names neither DOMID_SELF nor itself, and asks for at least one extent: rc < 0 and no change.',
     check(facts) {
       const { privileged, domid } = facts.call;
-      if (privileged === undefined) return unknown('it is not known whether the caller is privileged');
+      if (privileged === undefined) return privilegeUnknown;
       if (privileged) return notExercised;
       const named = facts.reservations.map((r) => r.domid);
       if (domid === undefined || named.includes(undefined)) return notCaptured;
@@ -240,7 +241,7 @@ export const getRules: readonly Rule[] = [
     source: 'xen_get_dma_buf',
     quote: 'exchanges the pages passed in with a new set of pages',
     reading:
-      'A call without findings, within the declared limits, on plain unpinned RAM, with no failure injected: rc = 0. Having no memory is excused (-ENOMEM, and -EINVAL for a limit below 4 GiB) unless both orders are 0 and enough frames are known to be free.',
+      'A call without findings, within the declared limits, on plain unpinned RAM, with no failure injected and nothing above bit 7 of address_bits: rc = 0. Having no memory is excused (-ENOMEM, and -EINVAL for a limit below 4 GiB) unless both orders are 0 and enough frames are known to be free.',
   }),
 ];
 

@@ -1,4 +1,4 @@
-import { argumentOf, type JudgedOp, opsTaking } from '../abi/ops.ts';
+import type { JudgedOp } from '../abi/ops.ts';
 import { type ObservedCall, opOf } from '../trace/call.ts';
 import { Facts } from './facts.ts';
 import { type Answer, type Blame, type Rule, type Severity, unknown, type Violation } from './rule.ts';
@@ -25,8 +25,7 @@ export interface Judgement {
   readonly dutiesJudged: boolean;
 }
 
-/** The answer where the caller's error makes the question meaningless. */
-export const suspended: Answer = unknown("suspended by the caller's error");
+const suspended: Answer = unknown("suspended by the caller's error");
 const notOfOneCall: Answer = unknown('one call cannot show it');
 
 /**
@@ -41,13 +40,13 @@ export function judge(call: ObservedCall, known: readonly Finding[] = []): Judge
   const findings: Finding[] = [...known];
   let callerErred = known.some((f) => f.severity === 'error');
   let dutiesJudged = false;
-  const mayBe = call.opAssumed ? opsTaking(argumentOf[op]) : [op];
+  const others = (call.mayBe ?? []).filter((one) => one !== op).map((one) => new Facts(call, one));
   for (const rule of duties) {
-    if (!mayBe.every((one) => rule.ops.includes(one))) continue;
     const answer = rule.check?.(facts);
     if (answer?.answer === 'violated') {
-      findings.push(...answer.violations.map((v) => findingOf(rule, v)));
-      callerErred ||= rule.severity === 'error';
+      const found = answer.violations.filter((v) => others.every((other) => isSaidOf(other, rule, v)));
+      findings.push(...found.map((v) => findingOf(rule, v)));
+      callerErred ||= rule.severity === 'error' && found.length > 0;
     }
     dutiesJudged ||= answer !== undefined && answer.answer !== 'unknown';
   }
@@ -58,6 +57,12 @@ export function judge(call: ObservedCall, known: readonly Finding[] = []): Judge
     if (answer.answer === 'violated') findings.push(...answer.violations.map((v) => findingOf(rule, v)));
   }
   return { op, facts, findings, requirements: answers, callerErred, dutiesJudged };
+}
+
+/** Is a duty broken in this way too if the call was of another op? */
+function isSaidOf(facts: Facts, rule: Rule, { message, where }: Violation): boolean {
+  const answer = rule.ops.includes(facts.op) ? rule.check?.(facts) : undefined;
+  return answer?.answer === 'violated' && answer.violations.some((v) => v.message === message && v.where === where);
 }
 
 /** A violation of a rule as a finding. */

@@ -67,7 +67,7 @@ describe('what to capture next', () => {
 
   it('is the piece that lets most answers be given', () => {
     expect(nextCapture(lacksOf(cut['out list after'](staged(done))))).toMatchObject({ pieces: ['out list after'] });
-    expect(nextCapture(lacksOf(cut.rc(staged(put)), cut.rc(staged(put))))).toEqual({ pieces: ['rc'], answers: 4 }); // of the domid, too: who cannot be refused is seen by rc as well
+    expect(nextCapture(lacksOf(cut.rc(staged(put)), cut.rc(staged(put))))).toEqual({ pieces: ['rc'], answers: 2 });
   });
 
   it('is several where one alone helps nothing', () => {
@@ -76,6 +76,12 @@ describe('what to capture next', () => {
       ['rc,p2m,p2m after', 1],
     ]);
     expect(nextCapture(lacks)).toEqual({ pieces: ['p2m', 'p2m after'], answers: 3 });
+  });
+
+  it('counts no answer that the call did not exercise', () => {
+    // Refused, nothing done: the p2m after it would show that no frame was lost, and nothing of new pages
+    const lacks = lacksOf(cut['p2m after'](staged({ ...refused, more: { privileged: false, pagesBefore: 8, pagesAfter: 8 } })));
+    expect(nextCapture(lacks)).toEqual({ pieces: ['p2m after'], answers: 1 });
   });
 
   it('is nothing where a mistake of the caller is what suspends', () => {

@@ -1,6 +1,7 @@
 import type { ByteRange, GuestMemory } from '../guest/memory.ts';
 import type { Facts, Reservation } from './facts.ts';
-import { type Judgement, suspended } from './judge.ts';
+import type { Judgement } from './judge.ts';
+import { type Answer, noP2m, notCaptured, privilegeUnknown } from './rule.ts';
 
 /** What a capture of a call may hold, and may lack, in plain words. */
 export const pieces = {
@@ -81,11 +82,14 @@ function isWhole(memory: GuestMemory, reservation: Reservation | undefined): boo
 /** How many answers were unknown for want of just these pieces: sets by their names, joined. */
 export type Lacks = Map<string, number>;
 
+/** What is unknown for another reason, no capture can change. */
+const forWantOfCapture: ReadonlySet<Answer> = new Set([notCaptured, noP2m, privilegeUnknown]);
+
 /** Takes in what the capture of one call lacked. */
 export function addLacks(lacks: Lacks, { facts, requirements }: Judgement): void {
   let missing: Set<Piece> | undefined;
   for (const [id, answer] of requirements) {
-    if (answer.answer !== 'unknown' || answer === suspended) continue;
+    if (!forWantOfCapture.has(answer)) continue;
     missing ??= lacking(facts);
     const wanted = (needs[id] ?? []).filter((piece) => missing?.has(piece));
     if (wanted.length > 0) lacks.set(wanted.join(), (lacks.get(wanted.join()) ?? 0) + 1);

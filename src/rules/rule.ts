@@ -86,12 +86,16 @@ export const holds: Answer = { answer: 'holds' };
 
 export const notExercised: Answer = unknown('not exercised by this call');
 export const notCaptured: Answer = unknown('not captured');
-const noP2m: Answer = unknown('the p2m was not observed');
+/** The answer where no mapping was seen. */
+export const noP2m: Answer = unknown('the p2m was not observed');
 
 /** The answer where a mapping was not seen. */
 export function mappingUnseen({ call }: Facts): Answer {
   return call.p2mAfter.size === 0 ? noP2m : notCaptured;
 }
+
+/** The answer where it depends on who calls. */
+export const privilegeUnknown: Answer = unknown('it is not known whether the caller is privileged');
 
 /** An answer of `unknown`, with the reason. */
 export function unknown(why: string): Answer {

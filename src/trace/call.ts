@@ -35,8 +35,8 @@ export interface OtherDomain {
  */
 export interface ObservedCall extends Setting {
   readonly cmd: number;
-  /** Is it not known which of the ops that take this struct was called? Then `cmd` is one of them. */
-  readonly opAssumed?: boolean;
+  /** Where it is not known which op was called: those that it may be, `cmd`'s among them. */
+  readonly mayBe?: readonly JudgedOp[];
   /** The record's own number, if it has one. */
   readonly seq: number | undefined;
   /** The calling domain. */

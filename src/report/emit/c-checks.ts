@@ -10,14 +10,16 @@ import { originOf } from './slots.ts';
  * do, and any alignment. Each function returns a mask with a bit for each duty of its table.
  */
 export function emitCChecks(layouts: readonly StructLayout[]): string {
-  const guard = `XENMEM_CHECKS_${layouts[0]?.arch.toUpperCase()}_H`;
   // All of them, whichever structs are asked for: a bit means the same in every header
   const duties = Object.values(structDuties);
   return `/* ${originOf('c', layouts, ' --checks')} */
-#ifndef ${guard}
-#define ${guard}
+#ifndef XENMEM_CHECKS_COMMON
+#define XENMEM_CHECKS_COMMON
 
+/* With XENMEM_NO_STDINT defined, uint32_t and uint64_t come from elsewhere. */
+#ifndef XENMEM_NO_STDINT
 #include <stdint.h>
+#endif
 
 /* The duties of whoever passes one of these structs to Xen: the bits of a mask. */
 enum xenmem_duty {
@@ -25,11 +27,11 @@ ${duties.map((duty, i) => `    ${`${constantOf(duty)} = ${i},`.padEnd(40)} /* ${
     XENMEM_DUTIES = ${duties.length}
 };
 
-/* Those whose breach makes a call undefined, for assertions: ASSERT(!(xenmem_broken_get_dma_buf(s, address, cmd) & XENMEM_ERRORS)) */
+/* Those whose breach makes a call undefined, for assertions: ASSERT(!(xenmem_broken_get_dma_buf_arm64(s, address, cmd) & XENMEM_ERRORS)) */
 #define XENMEM_ERRORS ${errorMask(duties)}
 
 /* For the address or the cmd of a call that is not known: what needs it is not checked. */
-#define XENMEM_UNKNOWN UINT64_MAX
+#define XENMEM_UNKNOWN (~(uint64_t)0)
 
 /* The name of a duty, which \`xenmem explain\` knows. */
 static inline const char *xenmem_duty_id(unsigned int duty)
@@ -52,9 +54,9 @@ ${duties.map(({ reading }) => `        ${JSON.stringify(reading)},`).join('\n')}
 }
 
 ${helpers}
-${layouts.map((layout) => functionOf(layout, duties)).join('\n')}
 #endif
-`;
+
+${layouts.map((layout) => functionOf(layout, duties)).join('\n')}`;
 }
 
 const helpers = `static inline uint64_t xenmem_le(const void *bytes, unsigned int offset, unsigned int size)
@@ -108,7 +110,7 @@ static inline int xenmem_before(uint64_t a, uint64_t start, unsigned int shift, 
 static inline int xenmem_fits(uint64_t start, unsigned int shift, uint64_t count, uint64_t last)
 {
     uint64_t room = last - start;
-    uint64_t rest = (UINT64_C(1) << shift) - 1;
+    uint64_t rest = ((uint64_t)1 << shift) - 1;
 
     return count == 0 || (room >= rest && count - 1 <= (room - rest) >> shift);
 }
@@ -120,7 +122,7 @@ const c: Dialect = {
   parameter: (name) =>
     name === 'address'
       ? { value: 'address', isKnown: 'address != XENMEM_UNKNOWN' }
-      : { value: '((cmd & UINT64_C(0xffffffff)) >> 6)', isKnown: 'cmd != XENMEM_UNKNOWN' },
+      : { value: '((cmd & 0xffffffffULL) >> 6)', isKnown: 'cmd != XENMEM_UNKNOWN' },
   low: (of, bits) => `(${of} & ${constant((1n << BigInt(bits)) - 1n)})`,
   high: (of, bits) => `(${of} >> ${bits})`,
   equal: (a, b) => `(${a} == ${b})`,
@@ -137,7 +139,7 @@ const c: Dialect = {
 
 function constant(value: bigint): string {
   if (value < 0x10000n) return String(value);
-  return value < 1n << 31n ? `0x${value.toString(16)}` : `UINT64_C(0x${value.toString(16)})`;
+  return value < 1n << 31n ? `0x${value.toString(16)}` : `0x${value.toString(16)}ULL`;
 }
 
 function variableOf(path: string): string {
@@ -151,7 +153,7 @@ function functionOf(layout: StructLayout, duties: readonly StructDuty[]): string
       const broken = claimIn(c, layout, breach.broken);
       return broken === undefined
         ? []
-        : `    if (${bare([...guardOf(duty, layout), broken].join(' && '))})\n        broken |= UINT32_C(1) << ${constantOf(duty)};\n`;
+        : `    if (${bare([...guardOf(duty, layout), broken].join(' && '))})\n        broken |= (uint32_t)1 << ${constantOf(duty)};\n`;
     }),
   );
   const name = layout.struct.replace(/^xen_/, '');
@@ -159,8 +161,12 @@ function functionOf(layout: StructLayout, duties: readonly StructDuty[]): string
   const reads = fields.map(
     ({ path, offset, size }) => `    const uint64_t ${variableOf(path)} = xenmem_le(argument, ${offset}, ${size});\n`,
   );
-  return `/* The duties that a struct ${layout.struct} breaks: ${layout.size} bytes, at \`address\` in the guest's memory, passed with \`cmd\`. */
-static inline uint32_t xenmem_broken_${name}(const void *argument, uint64_t address, uint64_t cmd)
+  const guard = `XENMEM_CHECKS_${name.toUpperCase()}_${layout.arch.toUpperCase()}`;
+  return `#ifndef ${guard}
+#define ${guard}
+
+/* The duties that a struct ${layout.struct} of ${layout.arch} breaks: ${layout.size} bytes, at \`address\` in the guest's memory, passed with \`cmd\`. */
+static inline uint32_t xenmem_broken_${name}_${layout.arch}(const void *argument, uint64_t address, uint64_t cmd)
 {
 ${reads.join('')}    uint32_t broken = 0;
 
@@ -168,6 +174,8 @@ ${reads.join('')}    uint32_t broken = 0;
     (void)cmd;
 ${checks.join('')}    return broken;
 }
+
+#endif
 `;
 }
 
@@ -195,7 +203,7 @@ function opsOn(duty: StructDuty, { struct }: StructLayout) {
 
 function errorMask(duties: readonly StructDuty[]): string {
   const mask = duties.reduce((bits, { severity }, i) => bits | (severity === 'error' ? 1 << i : 0), 0);
-  return `UINT32_C(0x${mask.toString(16)})`;
+  return `((uint32_t)0x${mask.toString(16)})`;
 }
 
 function constantOf({ id }: StructDuty): string {
