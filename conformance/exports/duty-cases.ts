@@ -119,7 +119,8 @@ export function dutyInput(cases: readonly DutyCase[]): Uint8Array {
   );
 }
 
-function numbers(seed: number): () => number {
+/** A generator of numbers below 2^32, the same for the same seed. */
+export function numbers(seed: number): () => number {
   let state = seed >>> 0 || 1;
   return () => {
     state ^= state << 13;

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { numbers } from '../../conformance/exports/duty-cases.ts';
 import { type Arch, archNames } from '../abi/arch.ts';
 import { layoutOf } from '../abi/layout.ts';
 import { argumentOf, type JudgedOp, XENMEM } from '../abi/ops.ts';
@@ -43,15 +44,6 @@ const orders = [0, 0, 0, 1, 2, 9, 18, 19, 31, 32, 63, 64, 65, 0xffffffff];
 const flags = [0, 0, 12, 13, 32, 63, 64, 65, 255, 256, 0xffffffff];
 const rcs = [0, 0, 0, 1, 2, 4, -1, -3, -12, -14, -22, -38, -85, -95, -133, -200, 2 ** 31, -(2 ** 31), 2 ** 53 - 1];
 const ops = Object.keys(argumentOf) as JudgedOp[];
-
-/** A generator of numbers below 2^32, the same for the same seed. */
-function numbers(seed: number): () => number {
-  let state = seed;
-  return () => {
-    for (const [left, by] of [[true, 13], [false, 17], [true, 5]] as const) state = (left ? state ^ (state << by) : state ^ (state >>> by)) >>> 0; // biome-ignore format: one step
-    return state;
-  };
-}
 
 /** A well-formed record with a boundary in each field: whatever a capture may hold, cut anywhere, pieces over one another. */
 function record(next: () => number): { readonly [key: string]: unknown } {

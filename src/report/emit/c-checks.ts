@@ -1,3 +1,4 @@
+import { MEMOP_CMD_MASK, MEMOP_EXTENT_SHIFT } from '../../abi/constants.ts';
 import type { StructLayout } from '../../abi/layout.ts';
 import { opsTaking, XENMEM } from '../../abi/ops.ts';
 import { type StructDuty, structDuties } from '../../rules/duties/duties.ts';
@@ -122,7 +123,7 @@ const c: Dialect = {
   parameter: (name) =>
     name === 'address'
       ? { value: 'address', isKnown: 'address != XENMEM_UNKNOWN' }
-      : { value: '((cmd & 0xffffffffULL) >> 6)', isKnown: 'cmd != XENMEM_UNKNOWN' },
+      : { value: `((cmd & 0xffffffffULL) >> ${MEMOP_EXTENT_SHIFT})`, isKnown: 'cmd != XENMEM_UNKNOWN' },
   low: (of, bits) => `(${of} & ${constant((1n << BigInt(bits)) - 1n)})`,
   high: (of, bits) => `(${of} >> ${bits})`,
   equal: (a, b) => `(${a} == ${b})`,
@@ -193,7 +194,7 @@ function bare(text: string): string {
 function guardOf(duty: StructDuty, layout: StructLayout): string[] {
   const ops = opsOn(duty, layout);
   if (ops.length === opsTaking(layout.struct).length) return [];
-  const isOne = ops.map((op) => `(cmd & 63) == ${XENMEM['dma-buf'][op]}`);
+  const isOne = ops.map((op) => `(cmd & ${MEMOP_CMD_MASK}) == ${XENMEM['dma-buf'][op]}`);
   return ['cmd != XENMEM_UNKNOWN', `(${isOne.join(' || ')})`];
 }
 

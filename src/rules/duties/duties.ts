@@ -1,5 +1,5 @@
 import { arches } from '../../abi/arch.ts';
-import { MAX_ORDER, MEMOP_MAX_EXTENTS, PAGE_SHIFT } from '../../abi/constants.ts';
+import { MAX_ORDER, MEMOP_MAX_EXTENTS, PAGE_SHIFT, XENMEMF } from '../../abi/constants.ts';
 import type { StructLayout } from '../../abi/layout.ts';
 import { argumentOf, type JudgedOp } from '../../abi/ops.ts';
 import { type Basis, everyOp, exchanges, type Severity } from '../rule.ts';
@@ -265,7 +265,11 @@ export const structDuties: { readonly [id: string]: StructDuty } = byId([
       const stored = low(high(flags, 8), 8);
       return [
         { where: flags, broken: gt(stored, 64), message: say`mem_flags ${hex(flags)} ask for node ${node(stored)}, beyond 63` },
-        { where: flags, broken: ne(high(flags, 19), 0), message: say`mem_flags ${hex(flags)} have bits that no Xen defines` },
+        {
+          where: flags,
+          broken: ne(high(flags, Math.log2(XENMEMF.vnode) + 1), 0),
+          message: say`mem_flags ${hex(flags)} have bits that no Xen defines`,
+        },
       ];
     },
   },
