@@ -2,9 +2,10 @@ import { judgedOp } from '../src/abi/ops.ts';
 import type { Judgement } from '../src/rules/judge.ts';
 import { violated } from '../src/rules/rule.ts';
 import { judgePair, type Outcome, pairRequirement } from '../src/rules/works.ts';
-import type { Answer, Hello, Implementation, Request } from './implementation.ts';
+import type { Hello, Implementation } from './implementation.ts';
 import { type Given, ScenarioJudge } from './judge.ts';
-import { type Event, observe, type Play, SetupError } from './observe.ts';
+import { type Event, observe, SetupError } from './observe.ts';
+import { CrashError, type Play, playHere } from './play.ts';
 import { type Caller, Prediction } from './prediction/prediction.ts';
 import type { CallStep, Scenario } from './scenario.ts';
 
@@ -37,13 +38,6 @@ export interface Checked {
 
 export function nothingSeen(): Checked {
   return { given: [], calls: [], events: [], disputes: [], agreed: new Set() };
-}
-
-/** Anything that is yielded requests and takes their answers, played on an implementation in this process. */
-export function playHere<T>(play: Play<T>, implementation: Implementation): T {
-  let turn = play.next();
-  while (!turn.done) turn = play.next(implementation.answer(turn.value));
-  return turn.value;
 }
 
 /**
@@ -103,35 +97,6 @@ export class InternalError extends Error {
   constructor(cause: unknown) {
     super(cause instanceof Error ? cause.message : String(cause), { cause });
   }
-}
-
-/** The implementation under test crashed, hung, or gave no answer of the protocol. */
-export class CrashError extends Error {
-  override readonly name = 'CrashError';
-  /** Did it stay silent until its time was up? Playing that again is slow. */
-  readonly hung: boolean;
-  /** How it ended, and its last words. */
-  readonly evidence: readonly string[];
-
-  constructor(message: string, { hung = false, evidence = [] }: { hung?: boolean; evidence?: readonly string[] } = {}) {
-    super(message);
-    this.hung = hung;
-    this.evidence = evidence;
-  }
-}
-
-/** An implementation whose throwing is a crash of its own. */
-export function crashing(implementation: Implementation): Implementation {
-  return {
-    hello: implementation.hello,
-    answer(requests: readonly Request[]): Answer[] {
-      try {
-        return implementation.answer(requests);
-      } catch (error) {
-        throw new CrashError(`by throwing: ${error instanceof Error ? error.message : String(error)}`);
-      }
-    },
-  };
 }
 
 /** How the two further runs of a scenario's pair end: its call once more as it is, and once with other `address_bits`. */

@@ -3,13 +3,13 @@ import { type State, typeInvariant } from '../src/model/state.ts';
 import type { ObservedCall } from '../src/trace/call.ts';
 import type { TraceRecord } from '../src/trace/record.ts';
 import { recordOf } from '../src/trace/write.ts';
-import { CrashError } from './check.ts';
 import { canonicalKey } from './exhaustive/keys.ts';
 import type { Ending, Move } from './exhaustive/move.ts';
 import { movesOf } from './exhaustive/moves.ts';
 import { firstState, isBeyond, keyOf, type Renaming, type ScopeName, scopes, stateText } from './exhaustive/scope.ts';
 import { type Sight, Stage } from './exhaustive/stage.ts';
 import { Judge, rcText } from './exhaustive/verdict.ts';
+import { CrashError } from './play.ts';
 
 export type { ScopeName };
 

@@ -7,6 +7,7 @@ import type { ObservedCall, OtherDomain, P2m } from '../src/trace/call.ts';
 import { DomainView } from './domain-view.ts';
 import type { Answer, ChangedRange, Hello, Inject, Request } from './implementation.ts';
 import { believe, countIn, spill } from './outcome.ts';
+import type { Play } from './play.ts';
 import type { CallStep, ChurnStep, Scenario } from './scenario.ts';
 import { listsOf, markOf, mostMarks, newMarks, structOf } from './written.ts';
 
@@ -34,9 +35,6 @@ export type Event =
     }
   /** The implementation could not do the step: what depends on it is unknown. `half`: something may have been done all the same. */
   | { readonly kind: 'skipped'; readonly step: number; readonly why: string; readonly half?: boolean };
-
-/** Yields requests, takes their answers. */
-export type Play<T> = Generator<readonly Request[], T, readonly Answer[]>;
 
 /** Bytes that mark a page, so that a move that loses its content shows. */
 const markBytes = 8;

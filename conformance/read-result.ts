@@ -1,16 +1,16 @@
-import { schema } from '../src/report/conformance.ts';
-import type {
-  Broken,
-  ConformanceResult,
-  Counterexample,
-  ImplementationInfo,
-  Incident,
-  MemoryChange,
-  P2mEntry,
-  RequirementResult,
-  Shard,
-  StoryStep,
-  Strength,
+import {
+  type Broken,
+  type ConformanceResult,
+  type Counterexample,
+  type ImplementationInfo,
+  type Incident,
+  type MemoryChange,
+  type P2mEntry,
+  type RequirementResult,
+  type Shard,
+  type StoryStep,
+  type Strength,
+  schema,
 } from '../src/report/result.ts';
 import { defaultSetting } from '../src/trace/call.ts';
 import { count, flag, object, oneOf, RecordError, shown } from '../src/trace/fields.ts';

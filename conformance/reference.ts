@@ -5,8 +5,8 @@ import { createHypervisor, type Hypervisor } from '../src/model/hypervisor.ts';
 import { modelWith } from '../src/model/memory-op.ts';
 import { xen44 } from '../src/model/xen/xen-4.4.ts';
 import { xen417 } from '../src/model/xen/xen-4.17.ts';
-import { crashing } from './check.ts';
 import { type Answer, capabilities, type Hello, type Implementation, type Request } from './implementation.ts';
+import { crashing } from './play.ts';
 
 const { get_dma_buf, put_dma_buf, exchange, increase_reservation, decrease_reservation, populate_physmap } = XENMEM['dma-buf'];
 

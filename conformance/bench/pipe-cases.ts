@@ -10,7 +10,8 @@ import { Session } from '../client/session.ts';
 import { scenarioFrom } from '../generate.ts';
 import type { Request } from '../implementation.ts';
 import { wholeNumbers } from '../numbers.ts';
-import { observe, type Play } from '../observe.ts';
+import { observe } from '../observe.ts';
+import type { Play } from '../play.ts';
 import { median } from './measure.ts';
 
 const scenarios = 400;

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { checkHere, playHere } from '../check.ts';
+import { checkHere } from '../check.ts';
 import { exhaust } from '../exhaustive.ts';
 import { faults } from '../faults/faults.ts';
 import { type Create, load } from '../faults/load.ts';
@@ -8,6 +8,7 @@ import { scenarioFrom } from '../generate.ts';
 import type { Implementation, Request } from '../implementation.ts';
 import { wholeNumbers } from '../numbers.ts';
 import { observe } from '../observe.ts';
+import { playHere } from '../play.ts';
 import { referenceImplementation } from '../reference.ts';
 import type { Case } from './measure.ts';
 

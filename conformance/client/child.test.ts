@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { CrashError, check } from '../check.ts';
+import { check } from '../check.ts';
 import { scenarioFrom } from '../generate.ts';
-import type { Play } from '../observe.ts';
+import { CrashError, type Play } from '../play.ts';
 import { Child } from './child.ts';
 import { commandOf, playerFor } from './command.ts';
 import { UndrivenError } from './player.ts';

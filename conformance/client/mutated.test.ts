@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { CrashError } from '../check.ts';
 import type { Request } from '../implementation.ts';
+import { CrashError } from '../play.ts';
 import { referenceImplementation } from '../reference.ts';
 import { answerLine } from './serve.ts';
 import { Session } from './session.ts';

@@ -1,7 +1,6 @@
 import type { Arch } from '../../src/abi/arch.ts';
-import { CrashError, playHere } from '../check.ts';
 import type { Hello, Implementation } from '../implementation.ts';
-import type { Play } from '../observe.ts';
+import { CrashError, type Play, playHere } from '../play.ts';
 import { Session } from './session.ts';
 import { StartError, type Transport } from './transport.ts';
 

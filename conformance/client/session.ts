@@ -1,8 +1,8 @@
 import type { Arch } from '../../src/abi/arch.ts';
 import { RecordError } from '../../src/trace/fields.ts';
 import { quoted } from '../../src/trace/quoted.ts';
-import { CrashError } from '../check.ts';
 import type { Answer, Hello, Request } from '../implementation.ts';
+import { CrashError } from '../play.ts';
 import { type Ending, type Transport, TransportError } from './transport.ts';
 import { answerOf, helloOf, longestLine, objectOf, requestLine, resultsOf, type WireRequest, weight } from './wire.ts';
 

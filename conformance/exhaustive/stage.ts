@@ -4,7 +4,7 @@ import { countFree } from '../../src/model/allocator.ts';
 import type { Hypervisor } from '../../src/model/hypervisor.ts';
 import { cloneState, type Domain, domainOf, type State } from '../../src/model/state.ts';
 import type { ObservedCall, OtherDomain, P2m } from '../../src/trace/call.ts';
-import { CrashError } from '../check.ts';
+import { CrashError } from '../play.ts';
 import type { CallMove, ChurnMove } from './move.ts';
 import { bystander, bystanderFrame, caller, controlGfn, firstGfn, type Scope } from './scope.ts';
 import { differing, type Window, Windows } from './windows.ts';

@@ -4,10 +4,11 @@ import type { Outcome } from '../../src/rules/works.ts';
 import { defaultSetting, type ObservedCall, type P2m, type Setting } from '../../src/trace/call.ts';
 import { readRecord, type TraceRecord } from '../../src/trace/record.ts';
 import { headerOf, recordOf } from '../../src/trace/write.ts';
-import { type Checked, givenByPair, pairEnds, playHere } from '../check.ts';
+import { type Checked, givenByPair, pairEnds } from '../check.ts';
 import type { Hello, Implementation } from '../implementation.ts';
 import { type Given, ScenarioJudge } from '../judge.ts';
 import type { Event } from '../observe.ts';
+import { playHere } from '../play.ts';
 import type { Scenario } from '../scenario.ts';
 import type { CallCase, Frames, JudgedStep, ObservedStep, Ranges } from './case.ts';
 

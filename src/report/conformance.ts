@@ -1,6 +1,6 @@
 import { sayingOf } from '../rules/table.ts';
 import { doubtsOf, missedCells, outcomeOf, replayLine, strengthLine, unexpectedOf } from './outcome.ts';
-import type { ConformanceResult, Incident, RequirementResult } from './result.ts';
+import { type ConformanceResult, type Incident, type RequirementResult, schema } from './result.ts';
 import { clipped, count, plain, printable, type Style } from './style.ts';
 import { wrapped } from './wrap.ts';
 
@@ -8,9 +8,6 @@ import { wrapped } from './wrap.ts';
 const noteColumn = 60;
 /** Lines of one kind that the text spells out; the other forms have all of them. */
 const most = { incidents: 5, cells: 10, evidence: 5, text: 600 } as const;
-
-/** The version of that JSON. */
-export const schema = 'xenmem/conformance@1';
 
 /** The versioned JSON of `xenmem conform --json`. */
 export function conformanceJson(result: ConformanceResult): object {

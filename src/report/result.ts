@@ -1,5 +1,8 @@
 import type { TraceRecord } from '../trace/record.ts';
 
+/** The version of that JSON. */
+export const schema = 'xenmem/conformance@1';
+
 /** A piece of memory that a step changed: address, bytes before, bytes after, as a trace writes them. */
 export type MemoryChange = readonly [address: string, before: string, after: string];
 
