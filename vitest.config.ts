@@ -1,15 +1,11 @@
 import { defineConfig } from 'vitest/config';
 
 // What needs a compiler, a browser or a dissector; it is skipped where that is not installed.
-const tools = ['conformance/examples/**/*.test.ts', 'conformance/exports/**/*.test.ts', 'src/report/html/page.test.ts'];
+const tools = ['conformance/examples/**/*.test.ts', 'conformance/tools/exports/**/*.test.ts', 'conformance/report/html/page.test.ts'];
 // What only the mutation runner plays (vitest.mutation.config.ts).
 const mutation = ['conformance/{loads,mutation}.test.ts'];
 // What has a longer form.
-const long = [
-  'conformance/{exhaustive,suite}.test.ts',
-  'conformance/{faults,golden,prediction}/*.test.ts',
-  'conformance/client/mutated.test.ts',
-];
+const long = ['conformance/suite.test.ts', 'conformance/{search,faults,golden,twin}/*.test.ts', 'conformance/protocol/mutated.test.ts'];
 // The command line and the implementations that it drives run as they were built.
 const built = { globalSetup: ['vitest.global.ts'] };
 

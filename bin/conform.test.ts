@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { scenarioFrom } from '../conformance/generate.ts';
-import { referenceImplementation } from '../conformance/reference.ts';
-import { tokenOf } from '../conformance/scenario.ts';
+import { referenceImplementation } from '../conformance/protocol/reference.ts';
+import { scenarioFrom } from '../conformance/scenario/generate.ts';
+import { tokenOf } from '../conformance/scenario/scenario.ts';
 import { xenmem } from './shell.ts';
 
 describe('conform', () => {

@@ -1,10 +1,10 @@
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Argv } from 'yargs';
-import { expecting, readExpectations, updatedExpectations } from '../conformance/expect.ts';
-import { conformanceJson, conformanceText } from '../src/report/conformance.ts';
-import { type FormName, formNames, forms } from '../src/report/forms.ts';
-import { exitOf } from '../src/report/outcome.ts';
-import type { ConformanceResult, Expectation } from '../src/report/result.ts';
+import { conformanceJson, conformanceText } from '../conformance/report/conformance.ts';
+import { type FormName, formNames, forms } from '../conformance/report/forms.ts';
+import { expecting, readExpectations, updatedExpectations } from '../conformance/verdict/expect.ts';
+import { exitOf } from '../conformance/verdict/outcome.ts';
+import type { ConformanceResult, Expectation } from '../conformance/verdict/result.ts';
 import { RecordError } from '../src/trace/fields.ts';
 import { exit, UnreadableError, UsageError } from './exit.ts';
 import { bytes, line, outcome, reason, styleFor } from './io.ts';

@@ -72,7 +72,7 @@ describe('the pages', () => {
   it('README has at most 150 lines', () => expect(readme.trimEnd().split('\n').length).toBeLessThanOrEqual(150));
 
   it('docs/api.md says what the built declarations say (npm run docs writes it)', async () => {
-    const { apiPage } = (await import(pathToFileURL(join(root, 'conformance/api.mjs')).href)) as { apiPage: () => string };
+    const { apiPage } = (await import(pathToFileURL(join(root, 'conformance/tools/docs/api.mjs')).href)) as { apiPage: () => string };
     expect(textOf('docs/api.md')).toBe(apiPage());
   });
 

@@ -155,7 +155,7 @@ describe('fixtures promote', () => {
   });
 
   it('makes a case in one step, which is checked, kept when cases are made again, and not made twice', () => {
-    const tokens = `import { tokenOf, scenarioIn } from '${join(root, 'dist/conformance/scenario.js')}';
+    const tokens = `import { tokenOf, scenarioIn } from '${join(root, 'dist/conformance/scenario/scenario.js')}';
 import { readFileSync } from 'node:fs';
 console.log(tokenOf(scenarioIn(JSON.parse(readFileSync(process.argv[2], 'utf8')).scenario)));`;
     writeFileSync(at('token.mjs'), tokens);
@@ -185,7 +185,7 @@ describe('conform --fixtures', () => {
   it('finds a faulty implementation, and says how to see it again', () => {
     writeFileSync(
       at('silent.mjs'),
-      `import { referenceImplementation } from ${JSON.stringify(join(root, 'dist/conformance/reference.js'))};
+      `import { referenceImplementation } from ${JSON.stringify(join(root, 'dist/conformance/protocol/reference.js'))};
 const { hello, answer } = referenceImplementation();
 export default { hello, answer: (requests) => answer(requests).map((a) => (a.rc === 0 ? { rc: 1 } : a)) };\n`,
     );

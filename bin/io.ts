@@ -1,5 +1,5 @@
 import { createReadStream, fstatSync, statSync, writeSync } from 'node:fs';
-import { coloured, plain, printable, type Style } from '../src/report/style.ts';
+import { coloured, plain, printable, type Style } from '../src/text/style.ts';
 import { exit, UnreadableError, UsageError, worst } from './exit.ts';
 
 /** What is known of the outcome so far: the command may end at any time, by an interrupt or a reader that goes away (`| head`). */

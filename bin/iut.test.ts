@@ -7,9 +7,9 @@ import { command, root, scratch, shell, xenmem } from './shell.ts';
 
 const at = (name: string): string => join(scratch, name);
 const misbehaving = (vice: string): string =>
-  `'${process.execPath}' '${join(root, 'conformance/client/misbehaving.mjs')}' '${vice}' '${at('memory')}'`;
+  `'${process.execPath}' '${join(root, 'conformance/protocol/misbehaving.mjs')}' '${vice}' '${at('memory')}'`;
 
-const reference = `import { referenceImplementation } from ${JSON.stringify(join(root, 'dist/conformance/reference.js'))};\n`;
+const reference = `import { referenceImplementation } from ${JSON.stringify(join(root, 'dist/conformance/protocol/reference.js'))};\n`;
 writeFileSync(at('good.mjs'), `${reference}export default () => referenceImplementation();\n`);
 writeFileSync(at('nothing.mjs'), 'export default 7;\n');
 writeFileSync(

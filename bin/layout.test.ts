@@ -1,6 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { blob, elf, kernelTypes } from '../src/btf/written.stage.ts';
+import { blob, elf, kernelTypes } from '../src/export/btf/written.stage.ts';
 import { file, shell, xenmem } from './shell.ts';
 
 describe('layout --emit', () => {

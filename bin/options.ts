@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
-import type { Implementation } from '../conformance/implementation.ts';
-import { referenceFor, UnknownReferenceError, WrongReferenceError } from '../conformance/reference.ts';
+import type { Implementation } from '../conformance/protocol/implementation.ts';
+import { referenceFor, UnknownReferenceError, WrongReferenceError } from '../conformance/protocol/reference.ts';
 import { type Arch, archNames } from '../src/abi/arch.ts';
 import { argumentOf, type JudgedOp, judgedOp, opName, opNumber, type Profile, profileNames } from '../src/abi/ops.ts';
 import { isStructName, type StructName, structNames } from '../src/abi/structs.ts';

@@ -2,7 +2,7 @@
  * What a module that is tested needs (`xenmem conform --iut module:./iut.js`, docs/implementers.md): its default export is an
  * `Implementation`, or a function that makes one.
  */
-export { serve } from './client/serve.ts';
+
 export {
   type Answer,
   type Capability,
@@ -16,4 +16,5 @@ export {
   type PageRun,
   type Request,
   type World,
-} from './implementation.ts';
+} from './protocol/implementation.ts';
+export { serve } from './protocol/serve.ts';

@@ -1,10 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
-import { checkHere } from './check.ts';
-import { scenarioFrom } from './generate.ts';
 import { checkFolder } from './golden/check.ts';
-import { samples } from './numbers.ts';
-import { referenceImplementation } from './reference.ts';
+import { referenceImplementation } from './protocol/reference.ts';
+import { scenarioFrom } from './scenario/generate.ts';
+import { samples } from './scenario/numbers.ts';
+import { checkHere } from './verdict/check.ts';
 
 // For the mutation runner, once per mutant of our own code: short forms of the run and of `fixtures check`.
 

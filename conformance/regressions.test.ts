@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { checkHere } from './check.ts';
-import { referenceImplementation } from './reference.ts';
-import { scenarioOf } from './scenario.ts';
+import { referenceImplementation } from './protocol/reference.ts';
+import { scenarioOf } from './scenario/scenario.ts';
+import { checkHere } from './verdict/check.ts';
 
 // Scenarios in which rules and model once disagreed, as `npm run agree` found them, each with its cause.
 it.each([

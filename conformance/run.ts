@@ -1,21 +1,21 @@
 import type { Arch } from '../src/abi/arch.ts';
 import { judgedOp } from '../src/abi/ops.ts';
 import { hex64 } from '../src/codec/hex.ts';
-import type { ConformanceResult, Counterexample, ImplementationInfo, Incident, Shard, Strength } from '../src/report/result.ts';
 import { rulesFor } from '../src/rules/table.ts';
-import { type Cells, countCell } from './cells.ts';
-import { broken, type Checked, check, InternalError, nothingSeen } from './check.ts';
-import { type Player, UndrivenError } from './client/player.ts';
-import { disputeOf } from './dispute.ts';
-import { scenarioFrom } from './generate.ts';
-import { type Hello, levelOf } from './implementation.ts';
-import { drawEach, type Drawn as Made, shrunk } from './numbers.ts';
-import { SetupError } from './observe.ts';
-import type { CrashError } from './play.ts';
-import { readers } from './readings.ts';
-import { type Scenario, type Step, sizeOf, toJson, tokenOf } from './scenario.ts';
-import { storyOf } from './story.ts';
-import { type Counts, mostDisputed, requirementIds, summarise } from './summary.ts';
+import { SetupError } from './observe/observe.ts';
+import { type Hello, levelOf } from './protocol/implementation.ts';
+import type { CrashError } from './protocol/play.ts';
+import { type Player, UndrivenError } from './protocol/player.ts';
+import { scenarioFrom } from './scenario/generate.ts';
+import { drawEach, type Drawn as Made, shrunk } from './scenario/numbers.ts';
+import { type Scenario, type Step, sizeOf, toJson, tokenOf } from './scenario/scenario.ts';
+import { type Cells, countCell } from './verdict/cells.ts';
+import { broken, type Checked, check, InternalError, nothingSeen } from './verdict/check.ts';
+import { disputeOf } from './verdict/dispute.ts';
+import { readers } from './verdict/readings.ts';
+import type { ConformanceResult, Counterexample, ImplementationInfo, Incident, Shard, Strength } from './verdict/result.ts';
+import { storyOf } from './verdict/story.ts';
+import { type Counts, mostDisputed, requirementIds, summarise } from './verdict/summary.ts';
 
 /** Most times a scenario is played again to make it smaller: one that is judged, one that is disputed, one that breaks the implementation, one that hangs it. */
 const shrinkBudget = { judged: 400, disputed: 60, broken: 20, hung: 3 } as const;

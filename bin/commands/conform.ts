@@ -1,25 +1,25 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Argv } from 'yargs';
-import type { Checked } from '../../conformance/check.ts';
-import { commandOf, playerFor } from '../../conformance/client/command.ts';
-import { asJob, inJobs, JobError } from '../../conformance/client/jobs.ts';
-import { type Player, playerHere, UndrivenError } from '../../conformance/client/player.ts';
-import { probe, probeText } from '../../conformance/client/probes.ts';
-import { disputeOf } from '../../conformance/dispute.ts';
-import { exhaust, exhaustiveText, type ScopeName } from '../../conformance/exhaustive.ts';
 import type { Strength as Measured } from '../../conformance/faults/strength.ts';
 import { FolderError } from '../../conformance/golden/folder.ts';
 import { goldenScenarios, playable } from '../../conformance/golden/scenarios.ts';
-import { extras, type Hello, levelOf } from '../../conformance/implementation.ts';
-import { SetupError } from '../../conformance/observe.ts';
-import { referenceHello } from '../../conformance/reference.ts';
+import { asJob, inJobs, JobError } from '../../conformance/jobs.ts';
+import { SetupError } from '../../conformance/observe/observe.ts';
+import { commandOf, playerFor } from '../../conformance/protocol/command.ts';
+import { extras, type Hello, levelOf } from '../../conformance/protocol/implementation.ts';
+import { type Player, playerHere, UndrivenError } from '../../conformance/protocol/player.ts';
+import { probe, probeText } from '../../conformance/protocol/probes.ts';
+import { referenceHello } from '../../conformance/protocol/reference.ts';
+import { scenarioText } from '../../conformance/report/scenario-text.ts';
 import { played, runSuite } from '../../conformance/run.ts';
-import { type Scenario, scenarioOf } from '../../conformance/scenario.ts';
-import { scenarioText } from '../../conformance/scenario-text.ts';
+import { type Scenario, scenarioOf } from '../../conformance/scenario/scenario.ts';
+import { exhaust, exhaustiveText, type ScopeName } from '../../conformance/search/exhaust.ts';
+import type { Checked } from '../../conformance/verdict/check.ts';
+import { disputeOf } from '../../conformance/verdict/dispute.ts';
+import type { ConformanceResult, Shard, Strength } from '../../conformance/verdict/result.ts';
 import { type Arch, archNames } from '../../src/abi/arch.ts';
-import type { ConformanceResult, Shard, Strength } from '../../src/report/result.ts';
-import { printable } from '../../src/report/style.ts';
+import { printable } from '../../src/text/style.ts';
 import { type Delivery, delivery, deliveryOptions } from '../deliver.ts';
 import { exit, UnreadableError, UsageError } from '../exit.ts';
 import { line, note, outcome, styleFor } from '../io.ts';
@@ -205,7 +205,7 @@ function isModel(options: Options): boolean {
 
 function commandWords(iut: string): readonly string[] {
   try {
-    return commandOf(iut, fileURLToPath(new URL('../conformance/client/host.js', import.meta.url)));
+    return commandOf(iut, fileURLToPath(new URL('../conformance/protocol/host.js', import.meta.url)));
   } catch (error) {
     throw new UsageError(`--iut ${JSON.stringify(iut)}: ${(error as Error).message}`);
   }

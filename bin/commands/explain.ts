@@ -1,9 +1,9 @@
 import type { Argv } from 'yargs';
-import { references } from '../../conformance/reference.ts';
-import { ambiguityLine, ambiguityText, explanation, ruleLine } from '../../src/report/explain-text.ts';
-import { wrapped } from '../../src/report/wrap.ts';
+import { references } from '../../conformance/protocol/reference.ts';
 import { ambiguities, ambiguityOf } from '../../src/rules/ambiguities.ts';
 import { ruleOf, rules } from '../../src/rules/table.ts';
+import { ambiguityLine, ambiguityText, explanation, ruleLine } from '../../src/text/explain-text.ts';
+import { wrapped } from '../../src/text/wrap.ts';
 import { closest } from '../closest.ts';
 import { UsageError } from '../exit.ts';
 import { line, styleFor } from '../io.ts';

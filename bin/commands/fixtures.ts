@@ -17,9 +17,9 @@ import {
 } from '../../conformance/golden/folder.ts';
 import { filesOf } from '../../conformance/golden/manifest.ts';
 import { DisagreementError, PromoteError, promote } from '../../conformance/golden/promote.ts';
-import { requirementIds } from '../../conformance/summary.ts';
+import { requirementIds } from '../../conformance/verdict/summary.ts';
 import { type Arch, archNames } from '../../src/abi/arch.ts';
-import { printable } from '../../src/report/style.ts';
+import { printable } from '../../src/text/style.ts';
 import { closest } from '../closest.ts';
 import { exit, UnreadableError, UsageError } from '../exit.ts';
 import { line, note, outcome, reason } from '../io.ts';

@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
-import { MergeError, mergeResults } from '../../conformance/merge.ts';
-import { readResult } from '../../conformance/read-result.ts';
+import { MergeError, mergeResults } from '../../conformance/verdict/merge.ts';
+import { readResult } from '../../conformance/verdict/read-result.ts';
 import { RecordError } from '../../src/trace/fields.ts';
 import { type Delivery, delivery, deliveryOptions } from '../deliver.ts';
 import { UnreadableError, UsageError } from '../exit.ts';

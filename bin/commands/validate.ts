@@ -1,11 +1,11 @@
 import type { Argv } from 'yargs';
 import { layoutOf } from '../../src/abi/layout.ts';
 import { argumentOf, betterFit } from '../../src/abi/ops.ts';
-import { callJson } from '../../src/report/call-json.ts';
-import { callText } from '../../src/report/call-text.ts';
-import { addJudgement, newTally, tallyJson, tallyText } from '../../src/report/tally.ts';
 import type { Judgement } from '../../src/rules/judge.ts';
 import { traceJudge } from '../../src/rules/trace.ts';
+import { callJson } from '../../src/text/call-json.ts';
+import { callText } from '../../src/text/call-text.ts';
+import { addJudgement, newTally, tallyJson, tallyText } from '../../src/text/tally.ts';
 import { type ObservedCall, opOf } from '../../src/trace/call.ts';
 import { itemsOf, structIn } from '../captured.ts';
 import { exit } from '../exit.ts';

@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { command, has, root, scratch } from '../../bin/shell.ts';
 import { XENMEM } from '../../src/abi/ops.ts';
-import { commandOf, playerFor } from '../client/command.ts';
+import { commandOf, playerFor } from '../protocol/command.ts';
 import { played } from '../run.ts';
-import { type CallStep, type Scenario, type Step, tokenOf } from '../scenario.ts';
+import { type CallStep, type Scenario, type Step, tokenOf } from '../scenario/scenario.ts';
 
 const ops = XENMEM['dma-buf'];
 const here = join(root, 'conformance/examples');
-const host = join(root, 'dist/conformance/client/host.js');
+const host = join(root, 'dist/conformance/protocol/host.js');
 const built = join(root, 'dist/conformance/examples/typescript/iut.js');
 
 /** The faults that every example can be given, and the requirement each must be found to break. */

@@ -1,5 +1,5 @@
 import type { AmbiguityId } from '../../src/rules/ambiguities.ts';
-import type { Hello } from '../implementation.ts';
+import type { Hello } from '../protocol/implementation.ts';
 
 /** What kind of mistake a faulty hypervisor makes. */
 export type Family =

@@ -1,4 +1,4 @@
-import { referenceImplementation } from '../reference.ts';
+import { referenceImplementation } from '../protocol/reference.ts';
 import type { Edit, Legal } from './fault.ts';
 
 const { hello } = referenceImplementation();

@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import type { Arch } from '../../src/abi/arch.ts';
-import { checkHere } from '../check.ts';
-import { scenarioFrom } from '../generate.ts';
-import { samples } from '../numbers.ts';
-import { referenceImplementation } from '../reference.ts';
-import type { Scenario } from '../scenario.ts';
-import { sizeOf } from '../scenario.ts';
+import { referenceImplementation } from '../protocol/reference.ts';
+import { scenarioFrom } from '../scenario/generate.ts';
+import { samples } from '../scenario/numbers.ts';
+import type { Scenario } from '../scenario/scenario.ts';
+import { sizeOf } from '../scenario/scenario.ts';
+import { checkHere } from '../verdict/check.ts';
 import type { Create } from './load.ts';
 import { editedFiles, isAbsent, load, partsOf, pristine } from './load.ts';
 import { brokenBy, seenAt, smallest, violatedIn } from './play.ts';

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import { createTwoFilesPatch } from 'diff';
-import { implementationOf } from '../reference.ts';
+import { implementationOf } from '../protocol/reference.ts';
 import type { Edited, Fault } from './fault.ts';
 import { faults, legal } from './faults.ts';
 import { type Create, EditError, editedFiles, load, NoCloneError, pristine, sources } from './load.ts';

@@ -1,6 +1,6 @@
 import type { Hypervisor } from '../../src/model/hypervisor.ts';
-import type { Implementation } from '../implementation.ts';
-import { implementationOf } from '../reference.ts';
+import type { Implementation } from '../protocol/implementation.ts';
+import { implementationOf } from '../protocol/reference.ts';
 import type { Legal } from './fault.ts';
 import { faults, legal } from './faults.ts';
 import { type Create, load } from './load.ts';

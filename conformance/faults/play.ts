@@ -1,9 +1,9 @@
-import { type Checked, checkHere } from '../check.ts';
-import { scenarioFrom } from '../generate.ts';
-import { type Capability, capabilities, extras, type Implementation } from '../implementation.ts';
-import { type Drawn, samples, shrunk } from '../numbers.ts';
-import { implementationOf } from '../reference.ts';
-import { type Scenario, sizeOf } from '../scenario.ts';
+import { type Capability, capabilities, extras, type Implementation } from '../protocol/implementation.ts';
+import { implementationOf } from '../protocol/reference.ts';
+import { scenarioFrom } from '../scenario/generate.ts';
+import { type Drawn, samples, shrunk } from '../scenario/numbers.ts';
+import { type Scenario, sizeOf } from '../scenario/scenario.ts';
+import { type Checked, checkHere } from '../verdict/check.ts';
 import type { Create } from './load.ts';
 
 /** How a faulty hypervisor was found out. */

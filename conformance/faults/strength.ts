@@ -1,5 +1,5 @@
-import { samples } from '../numbers.ts';
-import { sizeOf } from '../scenario.ts';
+import { samples } from '../scenario/numbers.ts';
+import { sizeOf } from '../scenario/scenario.ts';
 import type { Fault } from './fault.ts';
 import type { Create } from './load.ts';
 import { brokenBy, seenAt, smallest } from './play.ts';

@@ -1,9 +1,9 @@
 import { PAGE_SHIFT } from '../../src/abi/constants.ts';
 import { hex64 } from '../../src/codec/hex.ts';
 import { rules } from '../../src/rules/table.ts';
-import { type Checked, checkHere } from '../check.ts';
-import type { Implementation } from '../implementation.ts';
-import { type Scenario, toJson } from '../scenario.ts';
+import type { Implementation } from '../protocol/implementation.ts';
+import { type Scenario, toJson } from '../scenario/scenario.ts';
+import { type Checked, checkHere } from '../verdict/check.ts';
 import { type Allowed, allowedOf, type Work, workOf } from './allowed.ts';
 import type { CallCase, Origin, Role } from './case.ts';
 import { edgeNames, edgesOf } from './edges.ts';

@@ -1,10 +1,10 @@
 import type { Arch } from '../../src/abi/arch.ts';
-import { type Checked, checkHere } from '../check.ts';
-import { scenarioFrom } from '../generate.ts';
-import type { DomainPlan, Implementation } from '../implementation.ts';
-import type { Given } from '../judge.ts';
-import { samples } from '../numbers.ts';
-import { type Scenario, type Step, toJson } from '../scenario.ts';
+import type { DomainPlan, Implementation } from '../protocol/implementation.ts';
+import { scenarioFrom } from '../scenario/generate.ts';
+import { samples } from '../scenario/numbers.ts';
+import { type Scenario, type Step, toJson } from '../scenario/scenario.ts';
+import { type Checked, checkHere } from '../verdict/check.ts';
+import type { Given } from '../verdict/judge.ts';
 import { canonicalJson } from './case.ts';
 import { type EdgeName, edgeNames, edgesOf } from './edges.ts';
 

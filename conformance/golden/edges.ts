@@ -1,7 +1,7 @@
 import { addressLimit } from '../../src/abi/arch.ts';
 import { PAGE_SIZE } from '../../src/abi/constants.ts';
 import type { ByteRange } from '../../src/guest/memory.ts';
-import type { JudgedCall } from '../check.ts';
+import type { JudgedCall } from '../verdict/check.ts';
 
 /** Edges that a call can touch, the rarest first. */
 export const edgeNames = [

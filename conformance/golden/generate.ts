@@ -1,15 +1,15 @@
 import { join } from 'node:path';
-import { checkHere } from '../check.ts';
 import type { Fault } from '../faults/fault.ts';
 import { faults } from '../faults/faults.ts';
 import { type Create, load } from '../faults/load.ts';
 import { seenAt, violatedIn } from '../faults/play.ts';
-import { scenarioFrom } from '../generate.ts';
-import type { Implementation } from '../implementation.ts';
-import { samples } from '../numbers.ts';
-import { referenceImplementation } from '../reference.ts';
-import { type Scenario, scenarioIn, toJson } from '../scenario.ts';
-import { requirementIds } from '../summary.ts';
+import type { Implementation } from '../protocol/implementation.ts';
+import { referenceImplementation } from '../protocol/reference.ts';
+import { scenarioFrom } from '../scenario/generate.ts';
+import { samples } from '../scenario/numbers.ts';
+import { type Scenario, scenarioIn, toJson } from '../scenario/scenario.ts';
+import { checkHere } from '../verdict/check.ts';
+import { requirementIds } from '../verdict/summary.ts';
 import { callCase, type Given } from './calls.ts';
 import { cannot, least } from './cannot.ts';
 import { captureCases } from './captures.ts';
@@ -18,7 +18,7 @@ import { atEdges, type Candidate, candidatesIn, diverse, draw, holdsAt, shrink, 
 import { type Filter, matches, run } from './filter.ts';
 import { structCases } from './structs.ts';
 
-const generator = 'conformance/generate.ts';
+const generator = 'conformance/scenario/generate.ts';
 /** Faulty hypervisors that are looked at for the negative cases of one requirement. */
 const mostMutants = 8;
 

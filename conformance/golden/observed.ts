@@ -4,12 +4,12 @@ import type { Outcome } from '../../src/rules/works.ts';
 import { defaultSetting, type ObservedCall, type P2m, type Setting } from '../../src/trace/call.ts';
 import { readRecord, type TraceRecord } from '../../src/trace/record.ts';
 import { headerOf, recordOf } from '../../src/trace/write.ts';
-import { type Checked, givenByPair, pairEnds } from '../check.ts';
-import type { Hello, Implementation } from '../implementation.ts';
-import { type Given, ScenarioJudge } from '../judge.ts';
-import type { Event } from '../observe.ts';
-import { playHere } from '../play.ts';
-import type { Scenario } from '../scenario.ts';
+import type { Event } from '../observe/observe.ts';
+import type { Hello, Implementation } from '../protocol/implementation.ts';
+import { playHere } from '../protocol/play.ts';
+import type { Scenario } from '../scenario/scenario.ts';
+import { type Checked, givenByPair, pairEnds } from '../verdict/check.ts';
+import { type Given, ScenarioJudge } from '../verdict/judge.ts';
 import type { CallCase, Frames, JudgedStep, ObservedStep, Ranges } from './case.ts';
 
 /** How one run of a pair ended. */

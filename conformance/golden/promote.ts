@@ -1,7 +1,7 @@
-import { checkHere } from '../check.ts';
-import { referenceImplementation } from '../reference.ts';
-import { scenarioOf } from '../scenario.ts';
-import { requirementIds } from '../summary.ts';
+import { referenceImplementation } from '../protocol/reference.ts';
+import { scenarioOf } from '../scenario/scenario.ts';
+import { checkHere } from '../verdict/check.ts';
+import { requirementIds } from '../verdict/summary.ts';
 import { callCase } from './calls.ts';
 import { type CallCase, pathOf } from './case.ts';
 import { casesIn, companionsIn, manifestIn, writeFolder } from './folder.ts';

@@ -1,5 +1,5 @@
-import { type Hello, levelOf } from '../implementation.ts';
-import { type Scenario, scenarioIn } from '../scenario.ts';
+import { type Hello, levelOf } from '../protocol/implementation.ts';
+import { type Scenario, scenarioIn } from '../scenario/scenario.ts';
 import { canonicalJson } from './case.ts';
 import { casesIn, type StoredCase } from './folder.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { numbers } from '../../conformance/exports/duty-cases.ts';
+import { numbers } from '../../conformance/tools/exports/duty-cases.ts';
 import { type Arch, archNames } from '../abi/arch.ts';
 import { layoutOf } from '../abi/layout.ts';
 import { argumentOf, type JudgedOp, XENMEM } from '../abi/ops.ts';

@@ -1,0 +1,188 @@
+import { PAGE_SHIFT, PAGE_SIZE } from '../../src/abi/constants.ts';
+import type { ByteRange } from '../../src/guest/memory.ts';
+import type { ChangedRange, DomainPlan, PageRun } from '../protocol/implementation.ts';
+import { type Frames, SeenP2m } from './frames.ts';
+import { Shadow } from './shadow.ts';
+
+const shift = BigInt(PAGE_SHIFT);
+const lastAddress = 1n << 64n;
+/** Parts of a page that are read one by one; where more have changed, the page is. */
+const mostParts = 8;
+
+/** What the harness knows of one domain while a scenario runs: its memory, its mappings, and what it may rely on. */
+export class DomainView {
+  readonly domid: number;
+  readonly privileged: boolean;
+  /** Every guest frame that is watched: RAM and holes. */
+  readonly runs: readonly PageRun[];
+  readonly memory: Shadow = new Shadow();
+  /** Pages it owns, as last told. */
+  pages: number | undefined;
+  #p2m: SeenP2m;
+  readonly #mapped = new Map<bigint, boolean | undefined>();
+  /** May frames beyond the runs have become RAM, because a call populated some? Then they are not known to be holes. */
+  #spilled = false;
+  #holes: readonly ByteRange[] | undefined;
+  readonly #marks = new Set<bigint>();
+
+  constructor(plan: DomainPlan) {
+    this.domid = plan.domid;
+    this.privileged = plan.privileged;
+    this.runs = joined([...plan.ram, ...plan.holes]);
+    this.#p2m = new SeenP2m(this.runs, []);
+    eachFrame(plan.ram, (gfn) => {
+      this.memory.zero(gfn);
+      this.#mapped.set(gfn, true);
+    });
+    eachFrame(plan.holes, (gfn) => this.#mapped.set(gfn, false));
+  }
+
+  /** As the implementation last translated it, without what it did not answer; another map as soon as anything differs. */
+  get p2m(): SeenP2m {
+    return this.#p2m;
+  }
+
+  /** Is a frame RAM: yes, no, or `undefined` where it cannot be told, as of any frame that is not watched. */
+  mapped(gfn: bigint): boolean | undefined {
+    return this.#mapped.get(gfn);
+  }
+
+  /** Frames that are RAM for all that is known. */
+  ramPages(): bigint[] {
+    return [...this.#mapped].filter(([, mapped]) => mapped !== false).map(([gfn]) => gfn);
+  }
+
+  isMarked(gfn: bigint): boolean {
+    return this.#marks.has(gfn);
+  }
+
+  /** Marked frames in a run. */
+  marked(gfn: bigint, pages: number): bigint[] {
+    return [...this.#marks].filter((page) => page >= gfn && page < gfn + BigInt(pages));
+  }
+
+  /** The frame that a write marks: of RAM, from its first byte on. */
+  markedBy(address: bigint): bigint | undefined {
+    const gfn = address >> shift;
+    return address === gfn << shift && this.mapped(gfn) ? gfn : undefined;
+  }
+
+  /** The guest wrote this. */
+  wrote(address: bigint, bytes: Uint8Array): void {
+    this.memory.learn(address, bytes);
+    const gfn = this.markedBy(address);
+    if (gfn !== undefined) this.#marks.add(gfn);
+  }
+
+  /** A call may have populated this frame: one that is not watched is not known to be a hole any more. */
+  populated(gfn: bigint): void {
+    if (this.#spilled || this.#mapped.has(gfn)) return;
+    this.#spilled = true;
+    this.#holes = undefined;
+  }
+
+  /** The content of a page is not known any more. */
+  forget(gfn: bigint): void {
+    this.memory.forget(gfn);
+    this.#marks.delete(gfn);
+  }
+
+  /** The same of every page there is. */
+  forgetAll(): void {
+    for (const { address } of this.memory.knownRanges()) this.forget(address >> shift);
+  }
+
+  /** The same of every page that a range touches. */
+  forgetRange({ address, length }: ByteRange): void {
+    for (let gfn = address >> shift; gfn << shift < address + length; gfn++) this.forget(gfn);
+  }
+
+  /** The mapping of a page is not known any more, or known from the outcome of a call alone; a look at the p2m knows better. */
+  believe(gfn: bigint, mapped: boolean | undefined): void {
+    if (this.#p2m.has(gfn)) return;
+    this.#map(gfn, mapped);
+    this.forget(gfn);
+  }
+
+  /** Takes in a look at the p2m, run by run. A page with another frame behind it has unknown content, unless it was only moved. */
+  looked(seen: readonly Frames[], contentKept: boolean): void {
+    const p2m = new SeenP2m(this.runs, seen);
+    const changed = p2m.since(this.#p2m);
+    if (changed.length === 0 && p2m.answersAs(this.#p2m)) return;
+    this.#p2m = p2m;
+    for (const { gfn, old, frame } of changed) {
+      const isOther = this.mapped(gfn) !== (frame !== null);
+      if (isOther) this.#map(gfn, frame !== null);
+      if (old === undefined ? isOther : !contentKept || frame === null || old === null) this.forget(gfn);
+    }
+  }
+
+  /** What is known not to be this domain's memory. */
+  get holes(): readonly ByteRange[] {
+    this.#holes ??= this.#spilled
+      ? [...this.#mapped].filter(([, mapped]) => mapped === false).map(([gfn]) => ({ address: gfn << shift, length: BigInt(PAGE_SIZE) }))
+      : holesBetween(this.ramPages());
+    return this.#holes;
+  }
+
+  /**
+   * The parts of some ranges whose content was known, in pieces that one read can fetch. It goes by the pages that are known, and not by
+   * the ranges: an implementation may name all of 2^64 bytes, or the same byte a thousand times.
+   */
+  knownParts(ranges: readonly ChangedRange[]): ByteRange[] {
+    if (ranges.length === 0) return [];
+    const wanted = united(ranges);
+    return this.memory.knownRanges().flatMap((known) => {
+      const parts = wanted.flatMap(({ address, length }) => {
+        const from = address > known.address ? address : known.address;
+        const end = address + length < known.address + known.length ? address + length : known.address + known.length;
+        return from < end ? [{ address: from, length: end - from }] : [];
+      });
+      return parts.length > mostParts ? [known] : parts;
+    });
+  }
+
+  #map(gfn: bigint, mapped: boolean | undefined): void {
+    this.#mapped.set(gfn, mapped);
+    this.#holes = undefined;
+  }
+}
+
+/** Runs that follow each other as one: each is a question of its own. */
+function joined(runs: readonly PageRun[]): PageRun[] {
+  const found: PageRun[] = [];
+  for (const run of runs) {
+    const last = found.at(-1);
+    if (last && last.gfn + BigInt(last.pages) === run.gfn) found[found.length - 1] = { gfn: last.gfn, pages: last.pages + run.pages };
+    else found.push(run);
+  }
+  return found;
+}
+
+/** Ranges in order, those that overlap or touch as one. */
+function united(ranges: readonly ChangedRange[]): ByteRange[] {
+  const found: { address: bigint; length: bigint }[] = [];
+  for (const { address, length } of [...ranges].sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : 0))) {
+    const last = found.at(-1);
+    const end = address + BigInt(length);
+    if (!last || address > last.address + last.length) found.push({ address, length: BigInt(length) });
+    else if (end > last.address + last.length) last.length = end - last.address;
+  }
+  return found;
+}
+
+function holesBetween(ram: bigint[]): ByteRange[] {
+  const found: ByteRange[] = [];
+  let end = 0n;
+  for (const gfn of ram.sort((a, b) => (a < b ? -1 : a > b ? 1 : 0))) {
+    const start = gfn << shift;
+    if (start > end) found.push({ address: end, length: start - end });
+    if (start >= end) end = start + BigInt(PAGE_SIZE);
+  }
+  if (end < lastAddress) found.push({ address: end, length: lastAddress - end });
+  return found;
+}
+
+function eachFrame(runs: readonly PageRun[], visit: (gfn: bigint) => void): void {
+  for (const { gfn, pages } of runs) for (let i = 0; i < pages; i++) visit(gfn + BigInt(i));
+}

@@ -1,0 +1,56 @@
+import { PAGE_SHIFT } from '../../src/abi/constants.ts';
+import { type JudgedOp, startExtent } from '../../src/abi/ops.ts';
+import type { StructCodec } from '../../src/codec/codec.ts';
+import { readField } from '../../src/codec/field.ts';
+import { entryRange, knownEntries, listBehind } from '../../src/guest/handle.ts';
+import type { GuestMemory } from '../../src/guest/memory.ts';
+import type { World } from '../protocol/implementation.ts';
+import { type CallStep, framesOf } from '../scenario/scenario.ts';
+import type { DomainView } from './domain-view.ts';
+
+/** A call that was made, and how it ended. */
+export interface Outcome {
+  readonly step: CallStep;
+  readonly op: JudgedOp;
+  readonly rc: number;
+  /** `nr_exchanged` as the call left it, where it can be read. */
+  readonly N: bigint | undefined;
+}
+
+/** `nr_exchanged` in the struct's bytes, if it is one that has it and they are all there. */
+export function countIn({ layout }: StructCodec<'xen_get_dma_buf'>, bytes: Uint8Array | undefined): bigint | undefined {
+  const field = layout.fields.find((f) => f.path === 'nr_exchanged');
+  if (!field || bytes?.length !== layout.size) return undefined;
+  return readField(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), field) as bigint;
+}
+
+/** Which frames the call may have populated, by what its list really held: that can be more than was written for it. */
+export function spill(view: DomainView, { step, op, rc, N }: Outcome, before: GuestMemory, arch: World['arch']): void {
+  const exchanges = op === 'get_dma_buf' || op === 'exchange';
+  if (exchanges ? N === 0n : op !== 'populate_physmap' || rc <= startExtent(step.cmd)) return;
+  const populates = step.reservations[exchanges ? 1 : 0];
+  if (!populates) return;
+  const list = listBehind(populates.extent_start, populates.nr_extents, arch);
+  const bases = knownEntries(before, list).map((e) => e.value);
+  const gfns = new Set(framesOf(bases, populates.extent_order));
+  for (const gfn of gfns) view.populated(gfn);
+  // Of a list in a page that it populates the call may have read anything.
+  const isOwn = bases.some((_, i) => gfns.has(entryRange(list, BigInt(i)).address >> BigInt(PAGE_SHIFT)));
+  if (isOwn || BigInt(bases.length) < list.count) view.populated(-1n);
+}
+
+/** Without a p2m to look at: what the outcome of a call lets one believe of the frames it named. */
+export function believe(view: DomainView, { step, op, rc, N }: Outcome): void {
+  if (op === 'put_dma_buf') return;
+  const [inputs = [], outputs = []] = step.reservations.map((r, i) => framesOf(step.lists[i] ?? [], r.extent_order));
+  if (op === 'get_dma_buf' || op === 'exchange') {
+    if (N === 0n && rc <= 0) return;
+    const sure = rc === 0 && N === step.reservations[0]?.nr_extents && step.lists.every((list) => list !== undefined);
+    for (const gfn of inputs) view.believe(gfn, sure ? false : undefined);
+    for (const gfn of outputs) view.believe(gfn, sure ? true : undefined);
+    return;
+  }
+  if (rc <= startExtent(step.cmd)) return;
+  const sure = BigInt(rc) === step.reservations[0]?.nr_extents && startExtent(step.cmd) === 0 && op !== 'increase_reservation';
+  for (const gfn of inputs) view.believe(gfn, sure ? op === 'populate_physmap' : undefined);
+}

@@ -1,0 +1,357 @@
+import { DOMID, PAGE_SHIFT, PAGE_SIZE } from '../../src/abi/constants.ts';
+import { argumentOf, judgedOp, opNumber } from '../../src/abi/ops.ts';
+import { codecFor, type StructCodec } from '../../src/codec/codec.ts';
+import { pointerOf } from '../../src/codec/handle.ts';
+import { type ByteRange, differences, inside, type Piece, sparseMemory } from '../../src/guest/memory.ts';
+import type { ObservedCall, OtherDomain, P2m } from '../../src/trace/call.ts';
+import type { Answer, ChangedRange, Hello, Inject, Request } from '../protocol/implementation.ts';
+import type { Play } from '../protocol/play.ts';
+import type { CallStep, ChurnStep, Scenario } from '../scenario/scenario.ts';
+import { DomainView } from './domain-view.ts';
+import { believe, countIn, spill } from './effects.ts';
+import { listsOf, markOf, mostMarks, newMarks, structOf } from './marks.ts';
+
+/** What was seen of one step. */
+export type Event =
+  | {
+      readonly kind: 'call';
+      readonly step: number;
+      readonly call: ObservedCall;
+      /** What was asked for beside the call, as far as the implementation can do it. */
+      readonly inject: Inject | undefined;
+      /** Was a guest frame of the named domain RAM before the call? */
+      readonly wasMapped: (gfn: bigint) => boolean | undefined;
+    }
+  | {
+      readonly kind: 'churn';
+      readonly step: number;
+      readonly domid: number;
+      readonly before: P2m;
+      readonly after: P2m;
+      /** Marked pages whose content did not survive. */
+      readonly lost: readonly bigint[];
+      /** Marked pages whose content did. */
+      readonly kept: readonly bigint[];
+    }
+  /** The implementation could not do the step: what depends on it is unknown. `half`: something may have been done all the same. */
+  | { readonly kind: 'skipped'; readonly step: number; readonly why: string; readonly half?: boolean };
+
+/** Bytes that mark a page, so that a move that loses its content shows. */
+const markBytes = 8;
+/** `canaries`: marks that are looked at after a call although `changes` says that they are as they were. */
+const most = { listBytes: 4096, unlisted: 16n, canaries: 4 };
+const shift = BigInt(PAGE_SHIFT);
+
+/** An environment fault of the implementation under test: no verdict on the hypervisor. */
+export class SetupError extends Error {
+  override readonly name = 'SetupError';
+}
+
+/**
+ * Plays a scenario: yields requests, takes their answers, and returns what was seen. It judges nothing and waits for nothing,
+ * so one text serves an implementation in this process and one at the end of a pipe. A step goes out in one go wherever
+ * possible: over a pipe it is the round trips that cost.
+ */
+export function* observe(scenario: Scenario, hello: Hello, seen: (event: Event) => void): Play<void> {
+  const stage = new Stage(scenario, hello);
+  const unbuilt = yield* stage.open();
+  for (const [step, what] of scenario.steps.entries()) {
+    if (unbuilt !== undefined) seen({ kind: 'skipped', step, why: unbuilt });
+    else seen(what.do === 'call' ? yield* stage.call(what, step) : yield* stage.churn(what, step));
+  }
+}
+
+/** What is learnt of a domain's memory after a call. */
+interface Learnt {
+  readonly view: DomainView;
+  /** Bytes that were read back. */
+  readonly got: Piece[];
+  /** What else is said to have changed, of what was known. */
+  readonly missing: readonly ByteRange[];
+  /** Is all of it seen: what was known before, and what of it changed? */
+  whole: boolean;
+}
+
+class Stage {
+  readonly #scenario: Scenario;
+  readonly #hello: Hello;
+  readonly #views: readonly DomainView[];
+
+  constructor(scenario: Scenario, hello: Hello) {
+    this.#scenario = scenario;
+    this.#hello = hello;
+    this.#views = scenario.world.domains.map((plan) => new DomainView(plan));
+  }
+
+  /** Builds the world, marks the pages that the scenario names and looks at it; says why if there is no such world. */
+  *open(): Play<string | undefined> {
+    const named = new Set(this.#scenario.steps.flatMap((s) => (s.do === 'call' ? s.lists.flatMap((list) => list ?? []) : [])));
+    const marks = this.#views.flatMap((view) =>
+      [...named]
+        .filter((gfn) => view.mapped(gfn))
+        .slice(0, mostMarks)
+        .map((gfn) => ({ view, piece: markOf(view.domid, gfn) })),
+    );
+    const [built, ...told] = yield* this.#ask([
+      { op: 'reset', ...this.#scenario.world },
+      ...marks.map(({ view, piece }) => writeRequest(view.domid, piece)),
+      ...this.#lookRequests(this.#views),
+    ]);
+    if (built?.error) return built.error.message;
+    for (const [i, { view, piece }] of marks.entries()) if (isDone(told[i])) view.wrote(piece.address, piece.bytes);
+    this.#look(told.slice(marks.length), this.#views);
+    return undefined;
+  }
+
+  *call(step: CallStep, index: number): Play<Event> {
+    const op = judgedOp(step.cmd, 'dma-buf');
+    const caller = this.#views.find((view) => view.domid === step.domid);
+    const number = op && this.#hello.commands[op];
+    if (op === undefined || number === undefined || caller === undefined) {
+      return { kind: 'skipped', step: index, why: 'the implementation does not have this op' };
+    }
+    const { arch } = this.#scenario.world;
+    const codec = codecFor(arch)[argumentOf[op]] as unknown as StructCodec<'xen_get_dma_buf'>;
+    const namedId = step.reservations[0]?.domid;
+    // Nobody is behind an unknown number: then nothing is known of the pages that the call names.
+    const named = namedId === DOMID.SELF ? caller : this.#views.find((view) => view.domid === namedId);
+    const others = this.#views.filter((view) => view !== caller && view !== named);
+
+    const names = new Set(step.lists.flatMap((list) => list ?? []));
+    const writes = [
+      ...(op === 'put_dma_buf' ? newMarks(caller, names) : []),
+      ...listsOf(step, arch),
+      { address: step.arg, bytes: structOf(step, op, codec) },
+    ];
+    const marking = new Set(writes.map(({ address }) => caller.markedBy(address)));
+    const marked = [...names].filter((gfn) => caller.isMarked(gfn) || marking.has(gfn)).slice(0, mostMarks);
+    const reads = this.#reads(step, codec.size, caller, marked);
+    const inject = this.#injectable(step.inject);
+    const p2mBefore = named?.p2m ?? new Map();
+    const othersBefore = others.map((view) => view.p2m);
+    const pagesBefore = named?.pages;
+    const unmapped = caller.holes;
+    const mappedBefore = new Map([...names].map((gfn) => [gfn, named?.mapped(gfn)]));
+
+    const told = [
+      ...(yield* this.#ask([
+        ...writes.map((piece) => writeRequest(step.domid, piece)),
+        { op: 'call', domid: step.domid, cmd: step.cmd - opNumber(step.cmd) + number, arg: step.arg, ...(inject && { inject }) },
+        ...this.#changeRequests(),
+        ...reads.map((range) => readRequest(step.domid, range)),
+        ...this.#lookRequests(this.#views),
+      ])),
+    ];
+    const written = told.splice(0, writes.length);
+    for (const [i, { address, bytes }] of writes.entries()) if (isDone(written[i])) caller.wrote(address, bytes);
+    const [called] = told.splice(0, 1);
+    if (called?.rc === undefined) return { kind: 'skipped', step: index, why: called?.error?.message ?? 'no return code' };
+    const reported = told.splice(0, this.#changeRequests().length);
+    const readBack = told.splice(0, reads.length);
+    // Copies: the view's own pages go on changing.
+    const before = sparseMemory(
+      reads.flatMap((range) => caller.memory.known(range).map(({ address, bytes }) => ({ address, bytes: bytes.slice() }))),
+    );
+    const own = this.#learnt(caller, reported, reads, readBack);
+    const after = sparseMemory([...own.got]);
+    const elsewhere = others.map((view) => this.#learnt(view, reported));
+    yield* this.#fetch([own, ...elsewhere]);
+    const [changes, ...otherChanges] = [own, ...elsewhere].map(settle);
+    const outcome = { step, op, rc: called.rc, N: countIn(codec, readBack[0]?.bytes) };
+    if (named) spill(named, outcome, before, arch);
+    // What a call did to the content of a domain that is not the caller's is nobody's to look at.
+    if (named && named !== caller && !(called.rc < 0 && outcome.N === 0n)) named.forgetAll();
+    this.#look(told, this.#views);
+    if (named && !named.p2m.isWhole) believe(named, outcome);
+    const failed = written.find((answer) => answer.error);
+    if (failed) return { kind: 'skipped', step: index, why: failed.error?.message ?? '', half: true };
+
+    const seenOthers = others.map((view, i): OtherDomain => {
+      return { domid: view.domid, changes: otherChanges[i] ?? [], p2mBefore: othersBefore[i] ?? new Map(), p2mAfter: view.p2m };
+    });
+    const watched = this.#views.length > 1 && elsewhere.every(({ whole }) => whole) && others.every((view) => this.#isLookedAt(view));
+    const call: ObservedCall = {
+      cmd: step.cmd,
+      profile: 'dma-buf',
+      argument: undefined,
+      arch,
+      space: 'physical',
+      translated: this.#hello.translated,
+      privileged: caller.privileged,
+      fromStart: true,
+      seq: index,
+      domid: step.domid,
+      arg: step.arg,
+      rc: called.rc,
+      before,
+      after,
+      changes: own.whole ? changes : undefined,
+      unmapped,
+      p2mBefore,
+      p2mAfter: named?.p2m ?? new Map(),
+      pagesBefore,
+      pagesAfter: named?.pages,
+      others: watched ? seenOthers : undefined,
+    };
+    return {
+      kind: 'call',
+      step: index,
+      call,
+      inject,
+      wasMapped: (gfn) => mappedBefore.get(gfn),
+    };
+  }
+
+  *churn(step: ChurnStep, index: number): Play<Event> {
+    const view = this.#views.find((v) => v.domid === step.domid);
+    if (!view || !this.#hello.capabilities.has('churn')) return { kind: 'skipped', step: index, why: 'the implementation cannot churn' };
+    const before = view.p2m;
+    const marked = view.marked(step.gfn, step.pages).slice(0, mostMarks);
+    const [churned, ...told] = yield* this.#ask([
+      { op: 'churn', domid: step.domid, gfn: step.gfn, pages: step.pages },
+      ...marked.map((gfn) => readRequest(step.domid, { address: gfn << shift, length: BigInt(markBytes) })),
+      ...this.#lookRequests([view]),
+      // Asked for so that the next call's hold nothing of this.
+      ...this.#changeRequests(),
+    ]);
+    if (churned?.error) return { kind: 'skipped', step: index, why: churned.error.message };
+    this.#look(told.slice(marked.length), [view], true);
+    const lost: bigint[] = [];
+    const kept: bigint[] = [];
+    for (const [i, gfn] of marked.entries()) {
+      const held = view.memory.read(gfn << shift, markBytes);
+      const now = told[i]?.bytes;
+      if (told[i]?.error) view.forget(gfn);
+      else if (held !== undefined && (now === undefined || !sameBytes(held, now))) lost.push(gfn);
+      else kept.push(gfn);
+    }
+    for (const gfn of lost) view.forget(gfn);
+    return { kind: 'churn', step: index, domid: step.domid, before, after: view.p2m, lost, kept };
+  }
+
+  *#ask(requests: readonly Request[]): Play<readonly Answer[]> {
+    const answers = yield requests;
+    for (const [i, answer] of answers.entries()) {
+      if (answer.error?.kind === 'setup') throw new SetupError(`${requests[i]?.op}: ${answer.error.message}`);
+    }
+    return answers;
+  }
+
+  /** What a look asks: the p2m of these views, and how many pages every domain owns. */
+  #lookRequests(views: readonly DomainView[]): Request[] {
+    const { capabilities } = this.#hello;
+    const requests: Request[] = [];
+    if (capabilities.has('translate')) {
+      for (const { domid, runs } of views) for (const { gfn, pages } of runs) requests.push({ op: 'translate', domid, gfn, pages });
+    }
+    if (capabilities.has('pages')) for (const { domid } of this.#views) requests.push({ op: 'pages', domid });
+    return requests;
+  }
+
+  /** Takes in a look. */
+  #look(answers: readonly Answer[], views: readonly DomainView[], contentKept = false): void {
+    let at = 0;
+    if (this.#hello.capabilities.has('translate')) {
+      for (const view of views) {
+        view.looked(
+          view.runs.map(({ pages }) => answers[at++]?.mfns?.slice(0, pages)),
+          contentKept,
+        );
+      }
+    }
+    for (const view of this.#views) view.pages = answers[at++]?.pages;
+  }
+
+  /** Was the view seen as far as the implementation can show it? */
+  #isLookedAt(view: DomainView): boolean {
+    return view.p2m.isWhole || !this.#hello.capabilities.has('translate');
+  }
+
+  /** What is read back after a call whatever it reports: the struct, the lists, and the marks of the pages it names. */
+  #reads(step: CallStep, structSize: number, caller: DomainView, marked: readonly bigint[]): ByteRange[] {
+    const own: ByteRange[] = [{ address: step.arg, length: BigInt(structSize) }];
+    if (!this.#hello.capabilities.has('changes')) {
+      return [...own, ...caller.ramPages().map((gfn) => ({ address: gfn << shift, length: BigInt(PAGE_SIZE) }))];
+    }
+    for (const [i, { extent_start, nr_extents }] of step.reservations.entries()) {
+      const entries = BigInt(step.lists[i]?.length ?? 0) || (nr_extents < most.unlisted ? nr_extents : most.unlisted);
+      const length = entries * 8n < BigInt(most.listBytes) ? entries * 8n : BigInt(most.listBytes);
+      if (length > 0n) own.push({ address: pointerOf(extent_start, this.#scenario.world.arch), length });
+    }
+    return [...own, ...marked.slice(0, most.canaries).map((gfn) => ({ address: gfn << shift, length: BigInt(markBytes) }))];
+  }
+
+  #changeRequests(): Request[] {
+    return this.#hello.capabilities.has('changes') ? this.#views.map(({ domid }) => ({ op: 'changes', domid })) : [];
+  }
+
+  /** Puts together what the answers tell of a domain's memory. */
+  #learnt(view: DomainView, reported: readonly Answer[], reads: readonly ByteRange[] = [], readBack: readonly Answer[] = []): Learnt {
+    const got: Piece[] = [];
+    let whole = true;
+    for (const [i, range] of reads.entries()) {
+      const { bytes, error } = readBack[i] ?? {};
+      if (bytes) got.push({ address: range.address, bytes });
+      if (!error) continue;
+      view.forgetRange(range);
+      whole = false;
+    }
+    const answer = this.#hello.capabilities.has('changes') ? (reported[this.#views.indexOf(view)] ?? {}) : { ranges: [] };
+    // No answer is not "nothing changed": then all there is may have.
+    const missing = view
+      .knownParts(answer.ranges ?? view.runs.map(addressesOf))
+      .filter((range) => !got.some((p) => inside(range, { address: p.address, length: BigInt(p.bytes.length) })));
+    return { view, got, missing, whole };
+  }
+
+  /** Fetches what else is said to have changed. */
+  *#fetch(learnt: readonly Learnt[]): Play<void> {
+    const wanted = learnt.flatMap((of) => of.missing.map((range) => ({ of, range })));
+    if (wanted.length === 0) return;
+    const answers = yield* this.#ask(wanted.map(({ of, range }) => readRequest(of.view.domid, range)));
+    for (const [i, { of, range }] of wanted.entries()) {
+      const { bytes, error } = answers[i] ?? {};
+      if (bytes) of.got.push({ address: range.address, bytes });
+      else of.view.forgetRange(range);
+      if (error) of.whole = false;
+    }
+  }
+
+  #injectable(inject: Inject | undefined): Inject | undefined {
+    const { capabilities } = this.#hello;
+    if (inject?.fail_alloc !== undefined && capabilities.has('fail-alloc')) return { fail_alloc: inject.fail_alloc };
+    return inject?.preempt !== undefined && capabilities.has('preempt') ? { preempt: inject.preempt } : undefined;
+  }
+}
+
+/** Takes in what was read back, and returns what really changed. */
+function settle({ view, got }: Learnt): ByteRange[] {
+  const changes: ByteRange[] = [];
+  for (const piece of got) {
+    const held = view.memory.read(piece.address, piece.bytes.length);
+    if (held && sameBytes(held, piece.bytes)) continue;
+    changes.push(...differences(view.memory, sparseMemory([piece]), { address: piece.address, length: BigInt(piece.bytes.length) }));
+    view.memory.learn(piece.address, piece.bytes);
+  }
+  return changes;
+}
+
+function isDone(answer: Answer | undefined): boolean {
+  return answer !== undefined && !answer.fault && !answer.error;
+}
+
+function readRequest(domid: number, { address, length }: ByteRange): Request {
+  return { op: 'read', domid, addr: address, length: Number(length) };
+}
+
+function writeRequest(domid: number, { address, bytes }: Piece): Request {
+  return { op: 'write', domid, addr: address, bytes };
+}
+
+function addressesOf({ gfn, pages }: { gfn: bigint; pages: number }): ChangedRange {
+  return { address: gfn << shift, length: pages * PAGE_SIZE };
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && Buffer.compare(a, b) === 0;
+}

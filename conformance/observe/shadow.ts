@@ -1,0 +1,98 @@
+import { PAGE_SHIFT, PAGE_SIZE } from '../../src/abi/constants.ts';
+import type { ByteRange, GuestMemory, Piece } from '../../src/guest/memory.ts';
+import { newPage } from '../../src/guest/page.ts';
+
+const zeroPage = new Uint8Array(PAGE_SIZE);
+const shift = BigInt(PAGE_SHIFT);
+const offsetMask = BigInt(PAGE_SIZE - 1);
+
+/**
+ * What a guest's memory is known to hold, page by page. A page that is absent is a hole, or its content is not known. Pages of
+ * zeros are one page until they are written. Inside, pages go by plain numbers: of a 64-bit address they have 52 bits.
+ */
+export class Shadow implements GuestMemory {
+  readonly #pages = new Map<number, Uint8Array>();
+  /** What was written into a page of unknown content: one piece a page, which is what a mark needs. */
+  readonly #scraps = new Map<number, Piece>();
+
+  /** A page of zeros, as RAM is at the start. */
+  zero(gfn: bigint): void {
+    this.#scraps.delete(Number(gfn));
+    this.#pages.set(Number(gfn), zeroPage);
+  }
+
+  /** Nothing is known of this page any more. */
+  forget(gfn: bigint): void {
+    this.#pages.delete(Number(gfn));
+    this.#scraps.delete(Number(gfn));
+  }
+
+  /** What is known, a range a page at most. */
+  knownRanges(): ByteRange[] {
+    return [
+      ...[...this.#pages.keys()].map((page) => ({ address: BigInt(page) << shift, length: BigInt(PAGE_SIZE) })),
+      ...[...this.#scraps.values()].map(({ address, bytes }) => ({ address, length: BigInt(bytes.length) })),
+    ];
+  }
+
+  /** Takes bytes in, page by page. Of a page that was not known only the last piece is. */
+  learn(address: bigint, bytes: Uint8Array): void {
+    let offset = Number(address & offsetMask);
+    for (let done = 0, page = Number(address >> shift); done < bytes.length; page++, offset = 0) {
+      const part = bytes.subarray(done, done + PAGE_SIZE - offset);
+      const held = part.length === PAGE_SIZE ? newPage() : this.#writable(page);
+      if (held) {
+        held.set(part, offset);
+        this.#pages.set(page, held);
+      } else {
+        this.#scraps.set(page, { address: address + BigInt(done), bytes: part.slice() });
+      }
+      done += part.length;
+    }
+  }
+
+  read(address: bigint, length: number): Uint8Array | undefined {
+    let page = Number(address >> shift);
+    let offset = Number(address & offsetMask);
+    if (offset + length <= PAGE_SIZE) return this.#pages.get(page)?.subarray(offset, offset + length) ?? this.#scrap(page, address, length);
+    if (length > this.#pages.size * PAGE_SIZE) return undefined;
+    const bytes = new Uint8Array(length);
+    for (let done = 0; done < length; page++, offset = 0) {
+      const part = this.#pages.get(page)?.subarray(offset, offset + length - done);
+      if (!part) return undefined;
+      bytes.set(part, done);
+      done += part.length;
+    }
+    return bytes;
+  }
+
+  known(range: ByteRange): readonly Piece[] {
+    if (range.length <= 0n) return [];
+    const whole = range.length < 1n << 24n ? this.read(range.address, Number(range.length)) : undefined;
+    if (whole) return [{ address: range.address, bytes: whole }];
+    const end = range.address + range.length;
+    const found: Piece[] = [];
+    for (const [page, bytes] of this.#pages) {
+      const start = BigInt(page) << shift;
+      const from = range.address > start ? Number(range.address - start) : 0;
+      const to = end < start + BigInt(PAGE_SIZE) ? Number(end - start) : PAGE_SIZE;
+      if (from < to && from < PAGE_SIZE && to > 0) found.push({ address: start + BigInt(from), bytes: bytes.subarray(from, to) });
+    }
+    for (const { address, bytes } of this.#scraps.values()) {
+      if (address >= range.address && address + BigInt(bytes.length) <= end) found.push({ address, bytes });
+    }
+    return found.sort((a, b) => (a.address < b.address ? -1 : 1));
+  }
+
+  #scrap(page: number, address: bigint, length: number): Uint8Array | undefined {
+    const scrap = this.#scraps.get(page);
+    if (!scrap || address < scrap.address) return undefined;
+    const from = Number(address - scrap.address);
+    return from + length <= scrap.bytes.length ? scrap.bytes.subarray(from, from + length) : undefined;
+  }
+
+  #writable(page: number): Uint8Array | undefined {
+    const held = this.#pages.get(page);
+    return held === zeroPage ? newPage() : held;
+  }
+}

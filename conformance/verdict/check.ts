@@ -1,0 +1,132 @@
+import { judgedOp } from '../../src/abi/ops.ts';
+import type { Judgement } from '../../src/rules/judge.ts';
+import { violated } from '../../src/rules/rule.ts';
+import { judgePair, type Outcome, pairRequirement } from '../../src/rules/works.ts';
+import { type Event, observe, SetupError } from '../observe/observe.ts';
+import type { Hello, Implementation } from '../protocol/implementation.ts';
+import { CrashError, type Play, playHere } from '../protocol/play.ts';
+import type { CallStep, Scenario } from '../scenario/scenario.ts';
+import { type Caller, Prediction } from '../twin/prediction.ts';
+import { type Given, ScenarioJudge } from './judge.ts';
+
+/** One call of a scenario with what the rules said of it. */
+export interface JudgedCall {
+  readonly step: number;
+  readonly event: Event & { readonly kind: 'call' };
+  readonly judgement: Judgement;
+}
+
+/** A step that the model would have ended otherwise. */
+export interface Dispute {
+  readonly step: number;
+  readonly message: string;
+}
+
+/** What a scenario showed, in order; it grows while the scenario is played. */
+export interface Checked {
+  /** Every answer of every rule. */
+  readonly given: Given[];
+  readonly calls: JudgedCall[];
+  readonly events: Event[];
+  /** What the model would not have done, where the scenario was predicted. */
+  readonly disputes: Dispute[];
+  /** The steps that the model could have ended in the same way. */
+  readonly agreed: Set<number>;
+  /** Set where the implementation broke, and the scenario ended there. */
+  crash?: CrashError;
+}
+
+export function nothingSeen(): Checked {
+  return { given: [], calls: [], events: [], disputes: [], agreed: new Set() };
+}
+
+/**
+ * Plays a scenario, its pair of runs included, and judges all of it. What is seen is added to `seen` at once. `predicted`: is it also
+ * held against what the model would do? Of the model itself that says nothing.
+ */
+export function* check(scenario: Scenario, hello: Hello, seen: Checked = nothingSeen(), predicted = false): Play<Checked> {
+  const judge = new ScenarioJudge(scenario, hello);
+  const prediction = predicted ? new Prediction(scenario, hello) : undefined;
+  const outcomes: (Outcome | undefined)[] = [];
+  yield* observe(scenario, hello, (event) => {
+    seen.events.push(event);
+    const taken = judge.take(event);
+    seen.given.push(...taken.given);
+    const said = prediction?.take(event, taken.judgement && callerIn(taken.judgement));
+    if (said?.agrees === true) seen.agreed.add(event.step);
+    if (said?.agrees === false) seen.disputes.push({ step: event.step, message: said.message });
+    if (event.kind === 'call' && taken.judgement) {
+      seen.calls.push({ step: event.step, event, judgement: taken.judgement });
+      outcomes[event.step] = { rc: event.call.rc, N: taken.judgement.facts.N };
+    }
+  });
+  const skipped = seen.events.some((event) => event.kind === 'skipped');
+  const first = scenario.pair && !skipped ? outcomes[scenario.pair.step] : undefined;
+  const ends = first && (yield* pairEnds(scenario, hello));
+  if (first && ends) seen.given.push(...givenByPair(scenario, first, ends));
+  return seen;
+}
+
+function callerIn({ callerErred, findings }: Judgement): Caller {
+  return { erred: callerErred, isTidy: !findings.some((f) => f.blame === 'caller') };
+}
+
+/** The same in this process. */
+export function checkHere(scenario: Scenario, implementation: Implementation, predicted = false): Checked {
+  const seen = nothingSeen();
+  try {
+    return playHere(check(scenario, implementation.hello, seen, predicted), implementation);
+  } catch (error) {
+    return broken(scenario, seen, error);
+  }
+}
+
+/** A crash is an answer too: `survives` is violated, and what was seen before it stands. Any other error is thrown on. */
+export function broken(scenario: Scenario, seen: Checked, error: unknown): Checked {
+  if (error instanceof SetupError || error instanceof InternalError) throw error;
+  if (!(error instanceof CrashError)) throw new InternalError(error);
+  const step = Math.min(seen.events.length, scenario.steps.length - 1);
+  seen.given.push({ step, id: 'survives', answer: violated(`the implementation broke ${error.message}`) });
+  seen.crash = error;
+  return seen;
+}
+
+/** A bug of the suite's own, told apart from a crash of what it tests. */
+export class InternalError extends Error {
+  override readonly name = 'InternalError';
+  constructor(cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+}
+
+/** How the two further runs of a scenario's pair end: its call once more as it is, and once with other `address_bits`. */
+export function* pairEnds({ world, steps, pair }: Scenario, hello: Hello): Play<readonly [Outcome, Outcome] | undefined> {
+  const call = pair && (steps[pair.step] as CallStep);
+  const [given, ...rest] = call?.reservations ?? [];
+  if (!pair || !call || !given || given.address_bits === pair.addressBits) return undefined;
+  const before = steps.slice(0, pair.step);
+  const varied: CallStep = { ...call, reservations: [{ ...given, address_bits: pair.addressBits }, ...rest] };
+  const ends: Outcome[] = [];
+  for (const last of [call, varied]) {
+    const scenario = { world, steps: [...before, last] };
+    const judge = new ScenarioJudge(scenario, hello);
+    let end: Outcome | undefined;
+    let skipped = false;
+    yield* observe(scenario, hello, (event) => {
+      const { judgement } = judge.take(event);
+      skipped ||= event.kind === 'skipped';
+      if (event.kind === 'call' && event.step === pair.step && judgement) end = { rc: event.call.rc, N: judgement.facts.N };
+    });
+    // A step that one run has and the other has not leaves another world behind.
+    if (!end || skipped) return undefined;
+    ends.push(end);
+  }
+  return ends as [Outcome, Outcome];
+}
+
+/** What the three runs of a scenario's pair show together. */
+export function givenByPair({ steps, pair }: Scenario, first: Outcome, [again, varied]: readonly [Outcome, Outcome]): Given[] {
+  const op = pair && judgedOp((steps[pair.step] as CallStep).cmd, 'dma-buf');
+  const id = op && pairRequirement(op);
+  return pair && id !== undefined ? [{ step: pair.step, id, answer: judgePair(first, again, varied) }] : [];
+}
