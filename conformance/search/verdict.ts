@@ -1,7 +1,7 @@
 import { errnoName, MEMOP_MAX_EXTENTS } from '../../src/abi/constants.ts';
+import type { Answer } from '../../src/rules/answer.ts';
 import { Facts } from '../../src/rules/facts.ts';
 import { findingOf, type Judgement, judge } from '../../src/rules/judge.ts';
-import type { Answer } from '../../src/rules/rule.ts';
 import { ruleOf } from '../../src/rules/table.ts';
 import {
   judgeBoundedWork,

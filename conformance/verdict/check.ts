@@ -1,6 +1,6 @@
 import { judgedOp } from '../../src/abi/ops.ts';
+import { violated } from '../../src/rules/answer.ts';
 import type { Judgement } from '../../src/rules/judge.ts';
-import { violated } from '../../src/rules/rule.ts';
 import { judgePair, type Outcome, pairRequirement } from '../../src/rules/works.ts';
 import { type Event, observe, SetupError } from '../observe/observe.ts';
 import type { Hello, Implementation } from '../protocol/implementation.ts';

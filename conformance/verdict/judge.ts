@@ -1,7 +1,6 @@
-import { pagesOfExtents } from '../../src/rules/facts.ts';
+import { type Answer, holds } from '../../src/rules/answer.ts';
 import { type Judgement, judge, withWider } from '../../src/rules/judge.ts';
-import { namedDomain, PinWatch } from '../../src/rules/pins.ts';
-import { type Answer, holds, violated } from '../../src/rules/rule.ts';
+import { PinWatch } from '../../src/rules/pins.ts';
 import { judgeBoundedWork, judgeGetWorks, judgePutWorks, type LiveContext } from '../../src/rules/works.ts';
 import type { Event } from '../observe/observe.ts';
 import { type Hello, levelOf, presumedMaxOrder } from '../protocol/implementation.ts';
@@ -22,8 +21,6 @@ const below4G = 32;
 export class ScenarioJudge {
   readonly #hello: Hello;
   readonly #pins = new PinWatch(true);
-  /** Pages whose content a move must keep, because they were put: "The pages are still accessible". */
-  readonly #put = new Set<string>();
   #total: bigint;
   #low: bigint;
 
@@ -42,13 +39,7 @@ export class ScenarioJudge {
     if (event.kind === 'churn') {
       // Which frames the pages moved to is the allocator's choice: it may have been all the low ones.
       this.#low = 0n;
-      const answers = this.#pins.churned(event.domid, event.before, event.after);
-      const lost = event.lost.find((gfn) => this.#put.has(`${event.domid} ${gfn}`));
-      if (lost !== undefined) {
-        answers.set('put-keeps-pages', violated(`guest frame 0x${lost.toString(16)} was put, and a move lost its content`));
-      } else if (event.kept.some((gfn) => this.#put.has(`${event.domid} ${gfn}`))) {
-        answers.set('put-keeps-pages', holds);
-      }
+      const answers = this.#pins.churned(event.domid, event.before, event.after, event);
       return { given: [...answers].map(([id, answer]) => ({ step: event.step, id, answer })) };
     }
     const judged = judge(event.call, this.#pins.findings(event.call));
@@ -58,13 +49,7 @@ export class ScenarioJudge {
     if (judged.op === 'get_dma_buf' || judged.op === 'exchange') {
       for (const [id, answer] of judgeGetWorks(judged, live)) wider.set(id, answer);
     }
-    if (judged.op === 'put_dma_buf') {
-      wider.set('put-works', judgePutWorks(judged, live));
-      const owner = namedDomain(judged.facts);
-      if (event.call.rc === 0 && owner !== undefined) {
-        for (const gfn of pagesOfExtents(judged.facts.extents(judged.facts.in)) ?? []) this.#put.add(`${owner} ${gfn}`);
-      }
-    }
+    if (judged.op === 'put_dma_buf') wider.set('put-works', judgePutWorks(judged, live));
     if (judged.op === 'get_dma_buf' || judged.op === 'exchange' || judged.op === 'put_dma_buf') {
       wider.set('bounded-work', judgeBoundedWork(judged.facts, live.maxOrder));
     }
@@ -95,7 +80,6 @@ export class ScenarioJudge {
   /** Something was done that was not seen. */
   #lostTrack(): void {
     this.#pins.missed();
-    this.#put.clear();
     this.#total = 0n;
     this.#low = 0n;
   }

@@ -4,8 +4,8 @@ import { argumentOf, type JudgedOp, XENMEM } from '../abi/ops.ts';
 import { codecFor, type StructCodec } from '../codec/codec.ts';
 import { type GuestMemory, type Piece, sparseMemory } from '../guest/memory.ts';
 import { type ObservedCall, observedCall } from '../trace/call.ts';
+import type { Answer } from './answer.ts';
 import { judge } from './judge.ts';
-import type { Answer } from './rule.ts';
 import { ruleOf } from './table.ts';
 
 // Addresses of the struct and of the two lists in every staged call.

@@ -31,7 +31,7 @@ describe('duties of the caller', () => {
       "violated: the handle's high half is 0x1, not zero [in.extent_start 0..8]; the handle's high half is 0x2, not zero [out.extent_start 32..40]",
     ],
     ['caller-handle-high-zero', 'arm32, clean', { ...refused, arch: 'arm32' }, 'holds'],
-    ['caller-handle-high-zero', 'arm32, not captured', { ...unseen, arch: 'arm32' }, 'unknown: not captured'],
+    ['caller-handle-high-zero', 'arm32, not captured', { ...unseen, arch: 'arm32' }, 'unknown: not captured: the struct before the call'],
     ['caller-handle-high-zero', 'arm64', refused, 'unknown: a handle has no unused half here'],
     [
       'caller-list-aligned',
@@ -46,7 +46,7 @@ describe('duties of the caller', () => {
       'violated: the list at 0x60000104 is not 8-aligned [in.extent_start 0..8]',
     ],
     ['caller-list-aligned', 'aligned', refused, 'holds'],
-    ['caller-list-aligned', 'not captured', unseen, 'unknown: not captured'],
+    ['caller-list-aligned', 'not captured', unseen, 'unknown: not captured: the struct before the call'],
     [
       'caller-order',
       'order 19',
@@ -54,7 +54,7 @@ describe('duties of the caller', () => {
       'violated: order 19 is above 18 [in.extent_order 16..20]; order 19 is above 18 [out.extent_order 48..52]',
     ],
     ['caller-order', 'order 18', { ...refused, in: { order: 18 }, out: { order: 18 } }, 'holds'],
-    ['caller-order', 'not captured', unseen, 'unknown: not captured'],
+    ['caller-order', 'not captured', unseen, 'unknown: not captured: the struct before the call'],
     [
       'caller-order',
       'of op 6, which has no in and out',
@@ -75,8 +75,13 @@ describe('duties of the caller', () => {
     ],
     ['caller-self-only', 'DOMID_SELF', { ...refused, more: { privileged: false } }, 'holds'],
     ['caller-self-only', 'privileged', { ...refused, in: { domid: 1 }, more: { privileged: true } }, 'holds'],
-    ['caller-self-only', 'privilege not known', refused, 'unknown: it is not known whether the caller is privileged'],
-    ['caller-self-only', 'not captured', { ...unseen, more: { ...unseen.more, privileged: false } }, 'unknown: not captured'],
+    ['caller-self-only', 'privilege not known', refused, 'unknown: not captured: whether the caller is privileged'],
+    [
+      'caller-self-only',
+      'not captured',
+      { ...unseen, more: { ...unseen.more, privileged: false } },
+      'unknown: not captured: the struct before the call',
+    ],
     [
       'caller-padding-zero',
       'one byte',
@@ -96,7 +101,7 @@ describe('duties of the caller', () => {
       'violated: padding is 01 00 00 00 00 00, not zero [padding 26..32]',
     ],
     ['caller-padding-zero', 'clean', refused, 'holds'],
-    ['caller-padding-zero', 'not captured', unseen, 'unknown: not captured'],
+    ['caller-padding-zero', 'not captured', unseen, 'unknown: not captured: the struct before the call'],
     [
       'caller-domid-match',
       'DOMID_SELF beside a number',
@@ -104,7 +109,7 @@ describe('duties of the caller', () => {
       'violated: in.domid is DOMID_SELF, out.domid is 0 [out.domid 56..58]',
     ],
     ['caller-domid-match', 'equal', refused, 'holds'],
-    ['caller-domid-match', 'not captured', unseen, 'unknown: not captured'],
+    ['caller-domid-match', 'not captured', unseen, 'unknown: not captured: the struct before the call'],
     [
       'caller-size-match',
       'two for three',
@@ -112,7 +117,7 @@ describe('duties of the caller', () => {
       'violated: in is 2 << 0 pages, out is 3 << 0 [out.nr_extents 40..48]',
     ],
     ['caller-size-match', 'two of order 0 for one of order 1', inOut([0x40n, 0x41n], [0x50n], 0, 1), 'holds'],
-    ['caller-size-match', 'not captured', unseen, 'unknown: not captured'],
+    ['caller-size-match', 'not captured', unseen, 'unknown: not captured: the struct before the call'],
     [
       'caller-lists-disjoint',
       'one array for both',
@@ -155,7 +160,7 @@ describe('duties of the caller', () => {
       'caller-lists-disjoint',
       'the address of the struct not known',
       { ...refused, more: { arg: undefined, argument: staged(refused).before.read(ARG, 72) } },
-      'unknown: not captured',
+      'unknown: not captured: the struct before the call',
     ],
     [
       'caller-lists-disjoint',
@@ -163,7 +168,12 @@ describe('duties of the caller', () => {
       { ...refused, more: { arg: undefined, argument: new Uint8Array(72) } },
       'holds',
     ],
-    ['caller-lists-disjoint', 'not captured', { ...refused, more: { before: unknownMemory } }, 'unknown: not captured'],
+    [
+      'caller-lists-disjoint',
+      'not captured',
+      { ...refused, more: { before: unknownMemory } },
+      'unknown: not captured: the struct before the call',
+    ],
     [
       'caller-nr-exchanged-zero',
       'not cleared',
@@ -171,7 +181,7 @@ describe('duties of the caller', () => {
       'violated: nr_exchanged is 0x11 on entry [nr_exchanged 64..72]',
     ],
     ['caller-nr-exchanged-zero', 'cleared', refused, 'holds'],
-    ['caller-nr-exchanged-zero', 'not captured', unseen, 'unknown: not captured'],
+    ['caller-nr-exchanged-zero', 'not captured', unseen, 'unknown: not captured: the struct before the call'],
     [
       'caller-out-distinct',
       'one output twice',
@@ -191,8 +201,8 @@ describe('duties of the caller', () => {
       inOut([0x40n, 0x44n, 0x41n], [0x50n, 0x60n, 0x70n], 1, 1),
       'violated: extents 0 and 2 of the in list overlap at frame 0x41 [in.extent_start 0..8]',
     ],
-    ['caller-out-distinct', 'the lists not captured', listless, 'unknown: not captured'],
-    ['caller-out-distinct', 'not captured', unseen, 'unknown: not captured'],
+    ['caller-out-distinct', 'the lists not captured', listless, 'unknown: not captured: the in list before the call'],
+    ['caller-out-distinct', 'not captured', unseen, 'unknown: not captured: the struct before the call'],
     [
       'caller-out-not-later-input',
       'output 0 is input 1',
@@ -245,8 +255,8 @@ describe('duties of the caller', () => {
       { ...inOut([0x40n, 0x41n], [0x41n, 0x51n]), more: { translated: false } },
       'unknown: input lists hold machine frames here',
     ],
-    ['caller-out-not-later-input', 'the lists not captured', listless, 'unknown: not captured'],
-    ['caller-out-not-later-input', 'not captured', unseen, 'unknown: not captured'],
+    ['caller-out-not-later-input', 'the lists not captured', listless, 'unknown: not captured: the in list before the call'],
+    ['caller-out-not-later-input', 'not captured', unseen, 'unknown: not captured: the struct before the call'],
     [
       'caller-struct-outside-extents',
       'the list lies in a page given away',
@@ -308,13 +318,13 @@ describe('duties of the caller', () => {
       'caller-struct-outside-extents',
       'the lists not captured',
       { ...physical, more: { ...physical.more, ...structOnly(physical) } },
-      'unknown: not captured',
+      'unknown: not captured: the in list before the call',
     ],
     [
       'caller-struct-outside-extents',
       'the address of the struct not known',
       { ...physical, more: { ...physical.more, arg: undefined } },
-      'unknown: not captured',
+      "unknown: not captured: the struct's address",
     ],
     [
       'caller-extent-aligned',
@@ -329,8 +339,8 @@ describe('duties of the caller', () => {
       'violated: frame 0x56 of extent 1 is not a multiple of 2^2 [out.extent_start 32..40]',
     ],
     ['caller-extent-aligned', 'aligned', inOut([0x40n, 0x44n], [0x50n, 0x54n], 2, 2), 'holds'],
-    ['caller-extent-aligned', 'the lists not captured', listless, 'unknown: not captured'],
-    ['caller-extent-aligned', 'not captured', unseen, 'unknown: not captured'],
+    ['caller-extent-aligned', 'the lists not captured', listless, 'unknown: not captured: the in list before the call'],
+    ['caller-extent-aligned', 'not captured', unseen, 'unknown: not captured: the struct before the call'],
     [
       'caller-address-bits',
       '1',
@@ -364,7 +374,7 @@ describe('duties of the caller', () => {
       'violated: 0x10000 spills past bit 7: Xen reads flags there [out.address_bits 52..56]',
     ],
     ['caller-address-bits', 'of the inputs, which are not read', { ...refused, in: { bits: 12 } }, 'holds'],
-    ['caller-address-bits', 'not captured', unseen, 'unknown: not captured'],
+    ['caller-address-bits', 'not captured', unseen, 'unknown: not captured: the struct before the call'],
   ])('%s: %s', (id, _case, stage, expected) => {
     expect(said(id, stage)).toBe(expected);
   });

@@ -2,24 +2,12 @@ import { DOMID, PAGE_SHIFT } from '../abi/constants.ts';
 import type { JudgedOp } from '../abi/ops.ts';
 import { hex64 } from '../codec/hex.ts';
 import type { ByteRange } from '../guest/memory.ts';
+import { type Answer, holds, holdsUnless, missing, type Piece, type Severity, unknown, unless, type Violation } from './answer.ts';
 import { checkOf } from './duties/check.ts';
 import { structDuties } from './duties/duties.ts';
-import { inputsPerChunk, isMultiple, outputsPerChunk } from './exact.ts';
-import { type Extent, type Facts, nameDomid, placeOf, type Reservation } from './facts.ts';
-import {
-  type Answer,
-  type Basis,
-  everyOp,
-  exchanges,
-  holds,
-  notCaptured,
-  privilegeUnknown,
-  type Rule,
-  type Severity,
-  unknown,
-  unless,
-  type Violation,
-} from './rule.ts';
+import { inputsPerChunk, isMultiple, outputsPerChunk, pagesOf } from './exact.ts';
+import { type Asked, type Extent, type Facts, nameDomid, placeOf, type Reservation } from './facts.ts';
+import { type Basis, everyOp, exchanges, type Rule } from './rule.ts';
 
 /** The duties of the caller that one call can show. A finding blames the caller; an error suspends what it makes meaningless. */
 export const callerRules: readonly Rule[] = [
@@ -31,10 +19,10 @@ export const callerRules: readonly Rule[] = [
     quote: 'Unprivileged domains can specify only DOMID_SELF',
     reading: 'A domain known to be unprivileged names DOMID_SELF and nothing else, not even its own number.',
     check(facts) {
-      if (facts.call.privileged === undefined) return privilegeUnknown;
+      if (facts.call.privileged === undefined) return missing('privileged');
       if (facts.call.privileged) return holds;
       return eachReservation(facts, (r) => {
-        if (r.domid === undefined) return undefined;
+        if (r.domid === undefined) return 'struct';
         return r.domid === DOMID.SELF ? [] : [at(facts, r, 'domid', `an unprivileged domain names ${nameDomid(r.domid)}`)];
       });
     },
@@ -55,7 +43,7 @@ export const callerRules: readonly Rule[] = [
           const [a, b] = pair;
           return [entryAt(facts, r, `extents ${a.index} and ${b.index} of the ${r.path} list overlap at frame ${hex64(b.base)}`)];
         }
-        return facts.isListed(r) ? [] : undefined;
+        return facts.unlisted(r) ?? [];
       }),
   }),
   duty('caller-out-not-later-input', 'error', exchanges, {
@@ -85,7 +73,7 @@ export const callerRules: readonly Rule[] = [
           }
         }
       }
-      return facts.argumentRange && facts.reservations.every((r) => facts.isListed(r)) ? holds : notCaptured;
+      return facts.argumentRange ? holdsUnless(facts.unlistedAtAll) : missing('address');
     },
   }),
   duty('caller-extent-aligned', 'warning', exchanges, {
@@ -94,9 +82,10 @@ export const callerRules: readonly Rule[] = [
     reading: 'Frame numbers in the lists are multiples of 2^extent_order. Real Xen does not check.',
     check: (facts) =>
       eachReservation(facts, (r) => {
-        const bad = facts.extents(r).find((e) => !isMultiple(e.base, r.extent_order as number));
-        if (bad) return [entryAt(facts, r, `frame ${hex64(bad.base)} of extent ${bad.index} is not a multiple of 2^${r.extent_order}`)];
-        return facts.isListed(r) ? [] : undefined;
+        const order = r.extent_order ?? 0; // known where there are extents
+        const bad = facts.extents(r).find((e) => !isMultiple(e.base, order));
+        if (bad) return [entryAt(facts, r, `frame ${hex64(bad.base)} of extent ${bad.index} is not a multiple of 2^${order}`)];
+        return facts.unlisted(r) ?? [];
       }),
   }),
   ofStruct('caller-address-bits'),
@@ -132,35 +121,34 @@ function ofStruct(id: string): Rule {
 
 /** A duty that only the calls before this one show; `PinWatch` finds its breaches. */
 function sequel(id: string, rest: Basis & Pick<Rule, 'reading'>): Rule {
-  return { id, blame: 'caller', severity: 'error', level: 0, scope: 'trace', ops: ['put_dma_buf'], always: true, ...rest };
+  const ops = ['put_dma_buf'] as const;
+  return { id, blame: 'caller', severity: 'error', level: 0, scope: 'trace', ops, always: true, judgedBy: 'pins', ...rest };
 }
 
-/** Runs a check on each reservation; `undefined` from any of them means that it could not be judged in full. */
-function eachReservation(facts: Facts, check: (reservation: Reservation) => Violation[] | undefined): Answer {
+/** Runs a check on each reservation: what is wrong with it, or the piece of the capture that is missing to tell. */
+function eachReservation(facts: Facts, check: (reservation: Reservation) => Violation[] | Piece): Answer {
   const answers = facts.reservations.map(check);
   return unless(
-    answers.flatMap((a) => a ?? []),
-    answers.includes(undefined) ? notCaptured : holds,
+    answers.flatMap((found) => (typeof found === 'string' ? [] : found)),
+    holdsUnless(answers.find((found) => typeof found === 'string')),
   );
 }
 
 function checkLaterInput(facts: Facts): Answer {
   if (!facts.call.translated) return unknown('input lists hold machine frames here');
   const { in: given, out, asked } = facts;
-  if (!asked) return notCaptured;
+  if (!asked) return missing('struct');
   const inputs = facts.sorted(given);
   const outputs = facts.sorted(out);
-  const perIn = inputsPerChunk(asked.oi, asked.oo);
-  const perOut = outputsPerChunk(asked.oi, asked.oo);
-  if (perIn === undefined || perOut === undefined) return unknown('the orders are beyond any machine');
+  if (pagesOf(Math.max(asked.oi, asked.oo)) === undefined) return unknown('the orders are beyond any machine');
   // With overlaps inside one list the sweep below would be quadratic, and caller-out-distinct has said what is wrong.
   if (overlapping(inputs) || overlapping(outputs)) return unknown('extents of one list overlap each other');
-  const hit = findLaterInput(inputs, outputs, perIn, perOut);
+  const hit = findLaterInput(inputs, outputs, asked);
   if (hit) {
     const [output, input] = hit;
     return unless([entryAt(facts, out, `output extent ${output.index} overlaps input extent ${input.index} of a later chunk`)]);
   }
-  return facts.isListed(given) && facts.isListed(out) ? holds : notCaptured;
+  return holdsUnless(facts.unlistedAtAll);
 }
 
 /** Two extents of one sorted list that share a page. */
@@ -173,12 +161,8 @@ function overlapping(sorted: readonly Extent[]): [Extent, Extent] | undefined {
 }
 
 /** An output extent and an overlapping input extent of a later chunk; a sweep of sorted lists, so that long lists stay cheap. */
-function findLaterInput(
-  inputs: readonly Extent[],
-  outputs: readonly Extent[],
-  perIn: bigint,
-  perOut: bigint,
-): [Extent, Extent] | undefined {
+function findLaterInput(inputs: readonly Extent[], outputs: readonly Extent[], { oi, oo }: Asked): [Extent, Extent] | undefined {
+  const [perIn, perOut] = [inputsPerChunk(oi, oo), outputsPerChunk(oi, oo)];
   let first = 0;
   for (const output of outputs) {
     while (first < inputs.length && (inputs[first] as Extent).base + (inputs[first] as Extent).pages <= output.base) first++;

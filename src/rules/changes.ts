@@ -3,8 +3,8 @@ import { hex64 } from '../codec/hex.ts';
 import { entryRange } from '../guest/handle.ts';
 import { type ByteRange, inside, overlaps } from '../guest/memory.ts';
 import type { P2m } from '../trace/call.ts';
+import type { Violation } from './answer.ts';
 import type { Facts, Reservation } from './facts.ts';
-import type { Violation } from './rule.ts';
 
 /** What a call may not change but did: the first changed bytes, inside `where` if given, that no allowed range accounts for. */
 export function strayChange(facts: Facts, allowed: readonly ByteRange[], where?: readonly ByteRange[]): ByteRange | undefined {

@@ -27,6 +27,16 @@ describe('pins through churn', () => {
     expect(say(watch.churned(1, a, b))).toEqual(['put-only-listed violated']);
   });
 
+  it('a put page keeps its content through later moves, and of others nothing is said', () => {
+    const watch = watching();
+    const content = (lost: bigint[], kept: bigint[]): string[] => say(watch.churned(1, now, now, { lost, kept }));
+    expect(content([0x50n], [])).toEqual([]);
+    watch.called(judge(staged(put([0x50n])))!);
+    expect(content([], [0x50n, 0x51n])).toEqual(['put-keeps-pages holds']);
+    expect(content([0x51n], [])).toEqual([]);
+    expect(content([0x50n], [0x51n])).toEqual(['put-keeps-pages violated']);
+  });
+
   it('a put page that stays through four churns that moved others is still pinned', () => {
     const watch = watching();
     watch.called(judge(staged(put([0x50n])))!);

@@ -72,7 +72,7 @@ describe('of a struct that was captured in part', () => {
     const size = stage.op === undefined ? 72 : 32;
     for (let bytes = 0; bytes <= size; bytes++) {
       const said = saidOf(id, cut(call, 'before', bytes));
-      expect([bytes, said]).toEqual([bytes, bytes < needed ? 'unknown: not captured' : full]);
+      expect([bytes, said]).toEqual([bytes, bytes < needed ? 'unknown: not captured: the struct before the call' : full]);
     }
   });
 
@@ -93,7 +93,7 @@ describe('of a struct that was captured in part', () => {
   ])('%s needs all 72 bytes from after', (id, stage) => {
     const call = staged(stage);
     for (let bytes = 0; bytes < 72; bytes++) {
-      expect([bytes, saidOf(id, cut(call, 'after', bytes))]).toEqual([bytes, 'unknown: not captured']);
+      expect([bytes, saidOf(id, cut(call, 'after', bytes))]).toEqual([bytes, 'unknown: not captured: the struct after the call']);
     }
   });
 });

@@ -33,12 +33,12 @@ export function outputsCovered(n: bigint, i: bigint, oi: number, o: bigint, oo: 
   return covered < o ? covered : o;
 }
 
-/** Input extents per chunk, the smallest exchange unit of 2^max(oi,oo) pages; `undefined` above 64 bits. */
-export function inputsPerChunk(oi: number, oo: number): bigint | undefined {
-  return pagesOf(Math.max(0, oo - oi));
+/** Input extents per chunk, the smallest exchange unit of 2^max(oi,oo) pages. Above 64 bits it is 2^64: more than any count. */
+export function inputsPerChunk(oi: number, oo: number): bigint {
+  return 1n << BigInt(Math.min(wordBits, Math.max(0, oo - oi)));
 }
 
-/** Output extents per chunk; `undefined` above 64 bits. */
-export function outputsPerChunk(oi: number, oo: number): bigint | undefined {
-  return pagesOf(Math.max(0, oi - oo));
+/** Output extents per chunk, with the same bound. */
+export function outputsPerChunk(oi: number, oo: number): bigint {
+  return inputsPerChunk(oo, oi);
 }

@@ -8,6 +8,7 @@ import { readField } from '../codec/field.ts';
 import { type GuestList, knownEntries, listBehind } from '../guest/handle.ts';
 import { type ByteRange, differences, type GuestMemory, overlaps, readPrefix } from '../guest/memory.ts';
 import type { ObservedCall } from '../trace/call.ts';
+import type { Piece } from './answer.ts';
 import type { Known } from './duties/expression.ts';
 import { outputsCovered, pagesOf } from './exact.ts';
 
@@ -181,8 +182,8 @@ export class Facts {
     if (this.#asked === null) {
       const { nr_extents: I, extent_order: oi, list: ins } = this.in;
       const { nr_extents: O, extent_order: oo, list: outs } = this.out;
-      // A struct is captured from its first byte on, so the last of these stands for all.
-      this.#asked = oo === undefined ? undefined : ({ I, oi, O, oo, ins, outs } as Asked);
+      const isKnown = I !== undefined && oi !== undefined && ins && O !== undefined && oo !== undefined && outs;
+      this.#asked = isKnown ? { I, oi, O, oo, ins, outs } : undefined;
     }
     return this.#asked;
   }
@@ -213,18 +214,20 @@ export class Facts {
     return this.#changes;
   }
 
-  /** Were the struct and the list of one reservation captured in full, before and after, or all of memory watched? */
-  isSeen(reservation: Reservation): boolean {
-    if (this.call.changes !== undefined) return true;
+  /** What lacks of the struct and the list of one reservation, before and after; nothing if all of memory was watched. */
+  unseen(reservation: Reservation): Piece | undefined {
+    if (this.call.changes !== undefined) return undefined;
     const { size } = this.layout;
     const { list } = reservation;
-    if (this.argument.length < size || this.argumentAfter.length < size || list === undefined) return false;
-    return isWhole(this.call.before, list) && isWhole(this.call.after, list);
+    if (this.argument.length < size || list === undefined) return 'struct';
+    if (this.argumentAfter.length < size) return 'struct after';
+    if (!isWhole(this.call.before, list)) return listPiece(reservation);
+    return isWhole(this.call.after, list) ? undefined : `${listPiece(reservation)} after`;
   }
 
-  /** Were the struct and every list it names captured in full, before and after? */
-  get whole(): boolean {
-    return this.reservations.every((r) => this.isSeen(r));
+  /** What lacks of the struct and of every list it names, before and after. */
+  get unseenAtAll(): Piece | undefined {
+    return firstOf(this.reservations, (r) => this.unseen(r));
   }
 
   /** The extents of a reservation whose list entries were captured before the call. Empty where the order is beyond any machine. */
@@ -241,10 +244,16 @@ export class Facts {
     return extents;
   }
 
-  /** Are the extents of a reservation all there are, down to the last entry of its list? */
-  isListed(reservation: Reservation): boolean {
-    const { list } = reservation;
-    return list !== undefined && BigInt(this.extents(reservation).length) >= list.count;
+  /** What lacks to know the extents of a reservation down to the last entry of its list. */
+  unlisted(reservation: Reservation): Piece | undefined {
+    const { list, extent_order } = reservation;
+    if (list === undefined || extent_order === undefined) return 'struct';
+    return BigInt(this.extents(reservation).length) < list.count ? listPiece(reservation) : undefined;
+  }
+
+  /** What lacks to know every extent that the struct names. */
+  get unlistedAtAll(): Piece | undefined {
+    return firstOf(this.reservations, (r) => this.unlisted(r));
   }
 
   /** The extents in the order of their first frames. */
@@ -267,17 +276,21 @@ export class Facts {
     return this.call.domid !== undefined || this.reservations.every((r) => r.domid === DOMID.SELF);
   }
 
-  /** Are all pages known that this call may have given, taken or exchanged, so that their changed content blames nobody? */
-  get knowsHandedOver(): boolean {
-    if (this.call.changes !== undefined || this.call.space === 'virtual') return true;
-    return this.exchanges ? this.knowsExchanged : this.op === 'put_dma_buf' || this.isListed(this.in);
+  /** What lacks to know all pages that this call may have given, taken or exchanged, whose changed content blames nobody. */
+  get handedOverUnseen(): Piece | undefined {
+    if (this.call.changes !== undefined || this.call.space === 'virtual') return undefined;
+    if (this.exchanges) return this.exchangedUnseen;
+    return this.op === 'put_dma_buf' ? undefined : this.unlisted(this.in);
   }
 
-  /** Are all extents known that N and K count as exchanged? */
-  get knowsExchanged(): boolean {
+  /** What lacks to know all extents that N and K count as exchanged. */
+  get exchangedUnseen(): Piece | undefined {
     const { done } = this;
-    const complete = (r: Reservation, upTo: bigint): boolean => BigInt(this.extents(r).filter((e) => e.index < upTo).length) >= upTo;
-    return done !== undefined && (done.K === 0n || (complete(this.in, done.N) && complete(this.out, done.K)));
+    if (!done) return this.asked ? 'struct after' : 'struct';
+    if (done.K === 0n) return undefined;
+    const lacks = (r: Reservation, upTo: bigint): Piece | undefined =>
+      BigInt(this.extents(r).filter((e) => e.index < upTo).length) < upTo ? listPiece(r) : undefined;
+    return lacks(this.in, done.N) ?? lacks(this.out, done.K);
   }
 
   /** The address ranges of exchanged pages: inputs counted in N, outputs counted in K. Physical addresses only, else empty. */
@@ -314,7 +327,7 @@ function byBase(a: Extent, b: Extent): number {
   return a.base < b.base ? -1 : 1;
 }
 
-/** Pages that one call is followed by, one by one; a call on more is not followed. */
+/** Upper bound on the pages of one call that are tracked individually. Larger calls are not tracked. */
 const mostPages = 1n << 14n;
 
 /** The guest frames of extents, or `undefined` if they are too many to be followed one by one. */
@@ -330,6 +343,19 @@ export function pagesOfExtents(extents: readonly Pick<Extent, 'base' | 'pages'>[
 function pathsOf(op: JudgedOp): readonly Reservation['path'][] {
   if (op === 'get_dma_buf' || op === 'exchange') return ['in', 'out'];
   return op === 'put_dma_buf' ? ['in'] : [''];
+}
+
+/** The piece of a capture that a reservation's list is. On ops with one list that is the in list. */
+function listPiece({ path }: Reservation): 'in list' | 'out list' {
+  return path === 'out' ? 'out list' : 'in list';
+}
+
+function firstOf<T, R>(values: readonly T[], of: (value: T) => R | undefined): R | undefined {
+  for (const value of values) {
+    const found = of(value);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }
 
 function isWhole(memory: GuestMemory, list: GuestList): boolean {

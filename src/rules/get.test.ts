@@ -68,11 +68,16 @@ describe('op 26', () => {
     ['get-rc-zero-or-negative', 'EINTR leaked', { ...done, rc: -4 }, 'violated: rc is -4 (-EINTR): internal to the hypervisor'],
     ['get-rc-zero-or-negative', 'no errno', { ...done, rc: -200 }, "violated: rc is -200: no errno of Xen's public errno.h"],
     ['get-rc-zero-or-negative', 'an errno', refused, 'holds'],
-    ['get-rc-zero-or-negative', 'no rc', { ...done, rc: undefined }, 'unknown: not captured'],
+    ['get-rc-zero-or-negative', 'no rc', { ...done, rc: undefined }, 'unknown: not captured: rc'],
     ['get-complete-count', 'rc 0, one of two', { ...done, N: 1n }, 'violated: rc is 0 but nr_exchanged is 1 of 2 [nr_exchanged 64..72]'],
-    ['get-complete-count', 'no rc', { ...done, rc: undefined }, 'unknown: not captured'],
+    ['get-complete-count', 'no rc', { ...done, rc: undefined }, 'unknown: not captured: rc'],
     ['get-complete-count', 'rc is not 0', half, 'unknown: not exercised by this call'],
-    ['get-complete-count', 'the count not captured', { ...done, more: { after: unknownMemory } }, 'unknown: not captured'],
+    [
+      'get-complete-count',
+      'the count not captured',
+      { ...done, more: { after: unknownMemory } },
+      'unknown: not captured: the struct after the call',
+    ],
     ['get-complete-count', "suspended by the caller's error", { ...done, N: 1n, entry: 1n }, "unknown: suspended by the caller's error"],
     [
       'get-incomplete-nonzero',
@@ -81,8 +86,13 @@ describe('op 26', () => {
       'violated: nr_exchanged is 1 of 2 but rc is 0 [nr_exchanged 64..72]',
     ],
     ['get-incomplete-nonzero', 'all were exchanged', done, 'unknown: not exercised by this call'],
-    ['get-incomplete-nonzero', 'no rc', { ...half, rc: undefined }, 'unknown: not captured'],
-    ['get-incomplete-nonzero', 'the count not captured', { ...done, more: { after: unknownMemory } }, 'unknown: not captured'],
+    ['get-incomplete-nonzero', 'no rc', { ...half, rc: undefined }, 'unknown: not captured: rc'],
+    [
+      'get-incomplete-nonzero',
+      'the count not captured',
+      { ...done, more: { after: unknownMemory } },
+      'unknown: not captured: the struct after the call',
+    ],
     [
       'get-partial-count',
       'three of two',
@@ -104,7 +114,7 @@ describe('op 26', () => {
       { rc: -12, N: 3n, in: { list: [], nr: 1n << 63n, order: 1 }, out: { list: [], nr: 1n, order: 64 } },
       "unknown: suspended by the caller's error",
     ],
-    ['get-partial-count', 'no rc', { ...half, rc: undefined }, 'unknown: not captured'],
+    ['get-partial-count', 'no rc', { ...half, rc: undefined }, 'unknown: not captured: rc'],
     [
       'get-partial-count',
       'any count where a chunk has 2^100 inputs',
@@ -125,7 +135,7 @@ describe('op 26', () => {
       'violated: frame 0x902 of output extent 0 is not a multiple of 2^2',
     ],
     ['get-aligned', 'nothing was exchanged', refused, 'unknown: not exercised by this call'],
-    ['get-aligned', 'the list not captured', { ...done, more: structOnly(done) }, 'unknown: not captured'],
+    ['get-aligned', 'the list not captured', { ...done, more: structOnly(done) }, 'unknown: not captured: the out list after the call'],
     // 2^32 bytes are frames 0..0xfffff: an extent of four pages may start at 0xffffc but not at 0xffffd.
     ['get-address-limit', 'the last extent below 4 GiB', { ...big, returned: [0xffffcn] }, 'holds'],
     [
@@ -201,7 +211,7 @@ describe('op 26', () => {
       { ...done, more: { changes: [{ address: ARG + 64n, length: 16n }] } },
       'holds',
     ],
-    ['get-in-untouched', 'no struct', { more: { arg: undefined } }, 'unknown: not captured'],
+    ['get-in-untouched', 'no struct', { more: { arg: undefined } }, "unknown: not captured: the struct's address"],
     ['get-pinned', 'one call cannot show it', done, 'unknown: one call cannot show it'],
     [
       'get-refuses-domid-mismatch',
@@ -246,7 +256,7 @@ describe('op 26', () => {
       { ...refused, out: { domid: 1 }, more: { pagesAfter: 2 } },
       'holds',
     ],
-    ['get-refuses-domid-mismatch', 'no rc', { ...refused, rc: undefined, out: { domid: 1 } }, 'unknown: not captured'],
+    ['get-refuses-domid-mismatch', 'no rc', { ...refused, rc: undefined, out: { domid: 1 } }, 'unknown: not captured: rc'],
     ['get-refuses-domid-mismatch', 'equal', refused, 'unknown: not exercised by this call'],
     [
       'get-refuses-domid-mismatch',
@@ -260,7 +270,7 @@ describe('op 26', () => {
       { ...refused, rc: 0, in: { list: [] }, out: { domid: 1 } },
       'violated: in.domid is DOMID_SELF and out.domid is 1, but rc is 0',
     ],
-    ['get-refuses-domid-mismatch', 'no struct', { more: { arg: undefined } }, 'unknown: not captured'],
+    ['get-refuses-domid-mismatch', 'no struct', { more: { arg: undefined } }, 'unknown: not captured: the struct before the call'],
     [
       'get-refuses-size-mismatch',
       'accepted',
@@ -280,7 +290,7 @@ describe('op 26', () => {
       'unknown: not exercised by this call',
     ],
     ['get-refuses-size-mismatch', 'an order of 2^32 - 1 against 0', { ...refused, in: { order: 0xffff_ffff } }, 'holds'],
-    ['get-refuses-size-mismatch', 'no struct', { more: { arg: undefined } }, 'unknown: not captured'],
+    ['get-refuses-size-mismatch', 'no struct', { more: { arg: undefined } }, 'unknown: not captured: the struct before the call'],
     ['get-refuses-foreign-domid', 'another domain', foreign, 'violated: domain 1 is unprivileged and names 2, but rc is 0'],
     [
       'get-refuses-foreign-domid',
@@ -312,10 +322,20 @@ describe('op 26', () => {
       'get-refuses-foreign-domid',
       'privilege not known',
       { ...foreign, more: { domid: 1 } },
-      'unknown: it is not known whether the caller is privileged',
+      'unknown: not captured: whether the caller is privileged',
     ],
-    ['get-refuses-foreign-domid', 'caller not known', { ...foreign, more: { privileged: false } }, 'unknown: not captured'],
-    ['get-refuses-foreign-domid', 'no struct', { more: { privileged: false, domid: 1, arg: undefined } }, 'unknown: not captured'],
+    [
+      'get-refuses-foreign-domid',
+      'caller not known',
+      { ...foreign, more: { privileged: false } },
+      "unknown: not captured: the caller's domid",
+    ],
+    [
+      'get-refuses-foreign-domid',
+      'no struct',
+      { more: { privileged: false, domid: 1, arg: undefined } },
+      'unknown: not captured: the struct before the call',
+    ],
     [
       'get-refuses-foreign-domid',
       'nothing asked for',

@@ -36,20 +36,20 @@ describe('an exchanged page may hold the lists themselves', () => {
       'get-in-untouched',
       'written, the count not known, in a page that may be exchanged',
       blind({ in: { list: [0x60000n, 0x41n] } }),
-      'unknown: not captured',
+      'unknown: not captured: the struct after the call',
     ],
     [
       'get-in-untouched',
       'written, the count not known, in one that may be populated',
       blind({ out: { list: [0x50n, 0x60000n] } }),
-      'unknown: not captured',
+      'unknown: not captured: the struct after the call',
     ],
     ['get-in-untouched', 'written, the count not known, in a page that is neither', blind({}), 'violated: entry 1 of the in list changed'],
     [
       'get-in-untouched',
       'written, the count not known, addresses virtual',
       { ...blind({}), more: { ...blind({}).more, space: 'virtual' } },
-      'unknown: not captured',
+      'unknown: not captured: the struct after the call',
     ],
     ['get-in-untouched', 'written in an output page', { ...own, out: { list: [0x60000n, 0x51n] }, inAfter: [0x40n, 0x99n] }, 'holds'],
     [

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { opsTaking } from '../abi/ops.ts';
 import { codecFor } from '../codec/codec.ts';
 import { observedCall } from '../trace/call.ts';
+import { holds, violated } from './answer.ts';
 import { type Finding, judge, withWider } from './judge.ts';
-import { holds, violated } from './rule.ts';
 
 const DOMID_SELF = 0x7ff0;
 const list = (extents: bigint, order = 0) => ({

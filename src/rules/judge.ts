@@ -1,7 +1,8 @@
 import type { JudgedOp } from '../abi/ops.ts';
 import { type ObservedCall, opOf } from '../trace/call.ts';
+import { type Answer, type Severity, unknown, type Violation } from './answer.ts';
 import { Facts } from './facts.ts';
-import { type Answer, type Blame, type Rule, type Severity, unknown, type Violation } from './rule.ts';
+import type { Blame, Rule } from './rule.ts';
 import { ruleOf, rulesFor } from './table.ts';
 
 /** Something wrong with a call: which rule, who is to blame, how bad, and where. */

@@ -23,15 +23,20 @@ describe('what the p2m shows of op 26', () => {
       { ...done, ...butAfter([0x51n, null]) },
       'violated: output entry 1 says frame 0x901, but nothing is behind guest frame 0x51',
     ],
-    ['get-mfns-returned', 'no p2m', { ...done, p2m: [[], []] }, 'unknown: the p2m was not observed'],
-    ['get-mfns-returned', 'a mapping not seen', { ...done, p2m: [before, after.slice(0, 3)] }, 'unknown: not captured'],
+    ['get-mfns-returned', 'no p2m', { ...done, p2m: [[], []] }, 'unknown: not captured: the p2m after the call'],
+    [
+      'get-mfns-returned',
+      'a mapping not seen',
+      { ...done, p2m: [before, after.slice(0, 3)] },
+      'unknown: not captured: the p2m after the call',
+    ],
     [
       'get-mfns-returned',
       'nothing asked for',
       { ...done, N: 0n, in: { list: [] }, out: { list: [] } },
       'unknown: not exercised by this call',
     ],
-    ['get-mfns-returned', 'no rc', { ...done, rc: undefined }, 'unknown: not captured'],
+    ['get-mfns-returned', 'no rc', { ...done, rc: undefined }, 'unknown: not captured: rc'],
     ['get-mfns-returned', 'rc is not 0', half, 'unknown: not exercised by this call'],
     [
       'get-partial-mfns',
@@ -39,7 +44,7 @@ describe('what the p2m shows of op 26', () => {
       { ...half, returned: [0x50n, 0x51n] },
       'violated: output entry 0 says frame 0x50, but frame 0x900 is behind guest frame 0x50',
     ],
-    ['get-partial-mfns', 'no rc', { ...half, rc: undefined }, 'unknown: not captured'],
+    ['get-partial-mfns', 'no rc', { ...half, rc: undefined }, 'unknown: not captured: rc'],
     ['get-partial-mfns', 'rc is 0', done, 'unknown: not exercised by this call'],
     ['get-partial-mfns', 'nothing was exchanged', refused, 'unknown: not exercised by this call'],
     [
@@ -101,9 +106,24 @@ describe('what the p2m shows of op 26', () => {
       { ...done, more: { translated: false } },
       'unknown: input lists hold machine frames here',
     ],
-    ['get-new-pages', 'the inputs were not seen before', { ...done, p2m: [[[0x40n, 0x80n]], after] }, 'unknown: not captured'],
-    ['get-new-pages', 'an output is not seen after', { ...done, p2m: [before, after.slice(0, 3)] }, 'unknown: not captured'],
-    ['get-new-pages', 'the count not captured', { ...done, more: { after: unknownMemory } }, 'unknown: not captured'],
+    [
+      'get-new-pages',
+      'the inputs were not seen before',
+      { ...done, p2m: [[[0x40n, 0x80n]], after] },
+      'unknown: not captured: the p2m before the call',
+    ],
+    [
+      'get-new-pages',
+      'an output is not seen after',
+      { ...done, p2m: [before, after.slice(0, 3)] },
+      'unknown: not captured: the p2m after the call',
+    ],
+    [
+      'get-new-pages',
+      'the count not captured',
+      { ...done, more: { after: unknownMemory } },
+      'unknown: not captured: the struct after the call',
+    ],
     [
       'get-populates-gpfns',
       'an output page is a hole',
@@ -120,9 +140,9 @@ describe('what the p2m shows of op 26', () => {
       'get-populates-gpfns',
       'the last page of an extent is not seen',
       { ...big, p2m: [big.p2m![0], big.p2m![1].slice(0, 3)] },
-      'unknown: not captured',
+      'unknown: not captured: the p2m after the call',
     ],
-    ['get-populates-gpfns', 'no p2m', { ...done, p2m: [[], []] }, 'unknown: the p2m was not observed'],
+    ['get-populates-gpfns', 'no p2m', { ...done, p2m: [[], []] }, 'unknown: not captured: the p2m after the call'],
     ['get-populates-gpfns', 'nothing was exchanged', refused, 'unknown: not exercised by this call'],
     ['get-populates-gpfns', 'a hole that a failed chunk left', half, 'holds'],
     ['get-contiguous', 'four pages in a row', big, 'holds'],
@@ -132,9 +152,19 @@ describe('what the p2m shows of op 26', () => {
       { ...big, ...bigButAfter([0x52n, 0x907n]) },
       'violated: output extent 0: page 2 lies at frame 0x907, the extent at 0x900',
     ],
-    ['get-contiguous', 'the last page is not seen', { ...big, p2m: [big.p2m![0], big.p2m![1].slice(0, 3)] }, 'unknown: not captured'],
-    ['get-contiguous', 'a hole among them, which is not its to say', { ...big, ...bigButAfter([0x52n, null]) }, 'unknown: not captured'],
-    ['get-contiguous', 'a hole where it begins', { ...big, ...bigButAfter([0x50n, null]) }, 'unknown: not captured'],
+    [
+      'get-contiguous',
+      'the last page is not seen',
+      { ...big, p2m: [big.p2m![0], big.p2m![1].slice(0, 3)] },
+      'unknown: not captured: the p2m after the call',
+    ],
+    [
+      'get-contiguous',
+      'a hole among them, which is not its to say',
+      { ...big, ...bigButAfter([0x52n, null]) },
+      'unknown: nothing is behind a page of it',
+    ],
+    ['get-contiguous', 'a hole where it begins', { ...big, ...bigButAfter([0x50n, null]) }, 'unknown: nothing is behind a page of it'],
     [
       'get-inputs-released',
       'an input page kept',
@@ -160,12 +190,17 @@ describe('what the p2m shows of op 26', () => {
       { ...pieces, p2m: [pieces.p2m![0], [...pieces.p2m![1], [0x43n, 0x83n]]] },
       'violated: guest frame 0x43 of input extent 1 still has frame 0x83 behind it',
     ],
-    ['get-inputs-released', 'an input page not seen after', { ...done, p2m: [before, after.slice(1)] }, 'unknown: not captured'],
+    [
+      'get-inputs-released',
+      'an input page not seen after',
+      { ...done, p2m: [before, after.slice(1)] },
+      'unknown: not captured: the p2m after the call',
+    ],
     [
       'get-inputs-released',
       'put back, and not seen before',
       { ...done, out: { list: [0x40n, 0x51n] }, p2m: [[], [...after, [0x40n, 0x80n]]] },
-      'unknown: not captured',
+      'unknown: not captured: the p2m before the call',
     ],
     [
       'get-inputs-released',
@@ -186,7 +221,12 @@ describe('what the p2m shows of op 26', () => {
       'holds',
     ],
     ['get-inputs-released', 'nothing was exchanged', refused, 'unknown: not exercised by this call'],
-    ['get-inputs-released', 'the count not captured', { ...done, more: { after: unknownMemory } }, 'unknown: not captured'],
+    [
+      'get-inputs-released',
+      'the count not captured',
+      { ...done, more: { after: unknownMemory } },
+      'unknown: not captured: the struct after the call',
+    ],
     [
       'get-inputs-released',
       'more counted than there are',
@@ -239,7 +279,12 @@ describe('what the p2m shows of op 26', () => {
       { ...refused, p2m: [before, [...before, [0x41n, 0x99n]]] },
       'violated: guest frame 0x41, which the call did not reach, had frame 0x81 behind it and now has frame 0x99',
     ],
-    ['get-rest-untouched', 'the count not captured', { ...half, more: { after: unknownMemory } }, 'unknown: not captured'],
+    [
+      'get-rest-untouched',
+      'the count not captured',
+      { ...half, more: { after: unknownMemory } },
+      'unknown: not captured: the struct after the call',
+    ],
   ])('%s: %s', (id, _case, stage, expected) => {
     expect(said(id, stage)).toBe(expected);
   });
@@ -247,17 +292,23 @@ describe('what the p2m shows of op 26', () => {
   it('is judged no further than the lists were captured', () => {
     const part = (id: string, stage: Stage, ...ranges: [address: bigint, length: bigint][]): string =>
       saidOf(id, only(staged(stage), { address: ARG, length: 72n }, ...ranges.map(([address, length]) => ({ address, length }))));
-    const unknown = 'unknown: not captured';
+    const unlisted = 'unknown: not captured: the in list before the call';
+    const returned = 'unknown: not captured: the out list after the call';
+    const unlistedOut = 'unknown: not captured: the out list before the call';
     expect([part('get-inputs-released', done, [IN, 8n], [OUT, 16n]), part('get-inputs-released', done, [IN, 16n], [OUT, 16n])]).toEqual([
-      unknown,
+      unlisted,
       'holds',
     ]);
     for (const id of ['get-populates-gpfns', 'get-contiguous', 'get-new-pages', 'get-aligned', 'get-mfns-returned']) {
-      expect([id, part(id, done, [IN, 16n], [OUT, 8n]), part(id, done, [IN, 16n], [OUT, 16n])]).toEqual([id, unknown, 'holds']);
+      expect([id, part(id, done, [IN, 16n], [OUT, 8n]), part(id, done, [IN, 16n], [OUT, 16n])]).toEqual([
+        id,
+        id === 'get-aligned' || id === 'get-mfns-returned' ? returned : unlistedOut,
+        'holds',
+      ]);
     }
     // What an output that was not captured may have populated blames nobody.
     const moved: Stage = { ...half, ...butAfterHalf([0x41n, 9n]) };
-    expect(part('get-rest-untouched', moved, [IN, 16n], [OUT + 8n, 8n])).toBe(unknown);
+    expect(part('get-rest-untouched', moved, [IN, 16n], [OUT + 8n, 8n])).toBe(unlistedOut);
     expect(part('get-rest-untouched', moved, [IN, 16n], [OUT, 8n])).toMatch('violated: guest frame 0x41, which the call did not reach');
   });
 });

@@ -1,75 +1,96 @@
 import { hex64 } from '../codec/hex.ts';
 import { knownEntries } from '../guest/handle.ts';
+import { type Answer, holds, holdsUnless, missing, notExercised, type Piece, unknown, violated } from './answer.ts';
 import { moved } from './changes.ts';
 import { inputsPerChunk, outputsPerChunk } from './exact.ts';
 import type { Asked, Done, Extent, Facts } from './facts.ts';
-import { type Answer, holds, mappingUnseen, notCaptured, notExercised, unknown, unless, type Violation, violated } from './rule.ts';
 
 // The level 1 requirements of op 26: what the p2m must look like after the call. Each stops at the first page whose mapping
 // was not observed, so a hostile order costs nothing.
 
 const machineFrames: Answer = unknown('input lists hold machine frames here');
 
-/** A committed output extent: the guest frames it populates. */
-type Output = Extent;
+/** A returned entry, and the frame behind the guest frame that it held before. */
+interface Returned {
+  readonly index: bigint;
+  readonly value: bigint;
+  readonly gfn: bigint;
+  readonly frame: bigint | null;
+}
 
-/** For all k < limit: the output entry after the call is the frame behind the guest frame it held before. */
-export function returnedFrames(facts: Facts, limit: bigint | undefined): Answer {
-  if (limit === undefined || !facts.asked) return notCaptured;
-  if (limit === 0n) return notExercised;
+/** The output entries after the call, below `limit`, beside what is behind the guest frames they held before. */
+export function* returnedFrames(facts: Facts, { outs }: Asked, limit: bigint): Generator<Returned | Answer> {
   const given = new Map(facts.extents(facts.out).map((e) => [e.index, e.base]));
-  let judged = 0n;
-  for (const { index, value } of knownEntries(facts.call.after, facts.asked.outs)) {
+  let [seen, listed] = [0n, 0n];
+  for (const { index, value } of knownEntries(facts.call.after, outs)) {
+    if (index >= limit) continue;
+    seen += 1n;
     const gfn = given.get(index);
-    if (index >= limit || gfn === undefined) continue;
+    if (gfn === undefined) continue;
+    listed += 1n;
     const frame = facts.call.p2mAfter.get(gfn);
-    if (frame === undefined) continue;
-    if (frame !== value) {
-      const behind = frame === null ? 'nothing is' : `frame ${hex64(frame)} is`;
-      return violated(`output entry ${index} says frame ${hex64(value)}, but ${behind} behind guest frame ${hex64(gfn)}`);
-    }
-    judged += 1n;
+    yield frame === undefined ? missing('p2m after') : { index, value, gfn, frame };
   }
-  return judged === limit ? holds : mappingUnseen(facts);
+  if (seen < limit) yield missing('out list after');
+  else if (listed < limit) yield missing('out list');
 }
 
-/** Judges each page of each committed output extent by the frame behind it; `base` is the frame behind the extent's first page. */
-export function mappedAtOutputs(facts: Facts, check: (base: bigint, j: bigint, frame: bigint) => string | undefined): Answer {
-  return forOutputs(facts, (output) => {
-    // Of a hole get-populates-gpfns says what is wrong.
-    const base = facts.call.p2mAfter.get(output.base) ?? undefined;
-    if (base === undefined) return 'unseen';
-    for (let j = 1n; j < output.pages; j++) {
-      const frame = facts.call.p2mAfter.get(output.base + j) ?? undefined;
-      if (frame === undefined) return 'unseen';
-      const message = check(base, j, frame);
-      if (message) return { message: `output extent ${output.index}: ${message}` };
+/** What must be of a returned entry: it is that frame. */
+export const saysReturned = {
+  must: ({ value, frame }: Returned): boolean => frame === value,
+  else: ({ index, value, gfn, frame }: Returned): string => {
+    const behind = frame === null ? 'nothing is' : `frame ${hex64(frame)} is`;
+    return `output entry ${index} says frame ${hex64(value)}, but ${behind} behind guest frame ${hex64(gfn)}`;
+  },
+};
+
+/** A page of a committed output extent: the frame behind it, and behind the extent's first page. */
+interface OutputPage {
+  readonly extent: Extent;
+  readonly k: bigint;
+  readonly j: bigint;
+  readonly gfn: bigint;
+  readonly frame: bigint | null;
+  readonly base: bigint | null;
+}
+
+/**
+ * The pages of every committed output extent. Each extent ends at the first page whose mapping was not observed, so a hostile
+ * order costs nothing; and, where `atHole` is given, at the first hole, in whose place it stands.
+ */
+export function* outputPages(facts: Facts, { done: { K } }: { readonly done: Done }, atHole?: Answer): Generator<OutputPage | Answer> {
+  const outputs = facts.extents(facts.out).filter((e) => e.index < K);
+  for (const extent of outputs) {
+    const base = facts.call.p2mAfter.get(extent.base);
+    for (let j = 0n; j < extent.pages; j++) {
+      const gfn = extent.base + j;
+      const frame = facts.call.p2mAfter.get(gfn);
+      if (frame === undefined || base === undefined) {
+        yield missing('p2m after');
+        break;
+      }
+      if (frame === null && atHole) {
+        yield atHole;
+        break;
+      }
+      yield { extent, k: extent.index, j, gfn, frame, base };
     }
-    return undefined;
-  });
+  }
+  if (BigInt(outputs.length) < K) yield missing('out list');
 }
 
-export function populated(facts: Facts): Answer {
-  return forOutputs(facts, (output) => {
-    for (let j = 0n; j < output.pages; j++) {
-      const frame = facts.call.p2mAfter.get(output.base + j);
-      if (frame === undefined) return 'unseen';
-      if (frame === null) return { message: `output extent ${output.index}: nothing is behind guest frame ${hex64(output.base + j)}` };
-    }
-    return undefined;
-  });
-}
-
+/** `get-new-pages`: no committed output has a frame that an input of its chunk had, and no page is gained or lost. */
 export function newPages(facts: Facts): Answer {
-  const { pagesBefore, pagesAfter, p2mBefore, p2mAfter, translated } = facts.call;
+  const { pagesBefore, pagesAfter, p2mBefore, translated } = facts.call;
+  const { asked, done } = facts;
   if (!translated) return machineFrames;
-  if (!facts.done) return notCaptured;
-  if (facts.done.K === 0n) return notExercised;
+  if (!done) return missing(asked ? 'struct after' : 'struct');
+  if (done.K === 0n) return notExercised;
   if (pagesBefore !== undefined && pagesAfter !== undefined && pagesBefore !== pagesAfter) {
     return violated(`the domain owned ${pagesBefore} pages before and ${pagesAfter} after`);
   }
-  const chunks = chunksOf(facts.done);
-  let unseen = false;
+  const chunks = chunksOf(done);
+  let unseen: Piece | undefined;
   const old = new Map<bigint, Set<bigint | null>>();
   for (const input of facts.extents(facts.in)) {
     const chunk = chunks.ofInput(input);
@@ -78,33 +99,32 @@ export function newPages(facts: Facts): Answer {
     for (let j = 0n; j < input.pages; j++) {
       const frame = p2mBefore.get(input.base + j);
       if (frame === undefined) {
-        unseen = true;
+        unseen = 'p2m';
         break;
       }
       frames.add(frame);
     }
   }
-  const answer = forOutputs(facts, (output) => {
-    for (let j = 0n; j < output.pages; j++) {
-      const frame = p2mAfter.get(output.base + j);
-      if (frame === undefined) return 'unseen';
-      if (frame !== null && old.get(chunks.ofOutput(output))?.has(frame)) {
-        return { message: `output extent ${output.index} got frame ${hex64(frame)}, which an input of the same chunk had` };
-      }
+  let answer = holdsUnless(unseen ?? facts.unlisted(facts.in));
+  for (const page of outputPages(facts, { done })) {
+    if ('answer' in page) {
+      answer = page;
+    } else if (page.frame !== null && old.get(chunks.ofOutput(page.extent))?.has(page.frame)) {
+      return violated(`output extent ${page.k} got frame ${hex64(page.frame)}, which an input of the same chunk had`);
     }
-    return undefined;
-  });
-  if (answer.answer !== 'holds') return answer;
-  return unseen ? mappingUnseen(facts) : facts.isListed(facts.in) ? holds : notCaptured;
+  }
+  return answer;
 }
 
+/** `get-inputs-released`: each page that N counts is gone, or an output of this call has populated it. */
 export function inputsReleased(facts: Facts): Answer {
-  if (!facts.done) return notCaptured;
-  const { N, K, I } = facts.done;
+  const { asked, done } = facts;
+  if (!done) return missing(asked ? 'struct after' : 'struct');
+  const { N, K, I } = done;
   if (!facts.call.translated) return machineFrames;
   const released = N < I ? N : I;
   if (released === 0n) return notExercised;
-  const chunks = chunksOf(facts.done);
+  const chunks = chunksOf(done);
   const inputs = facts.extents(facts.in).filter((e) => e.index < released);
   const outputs = facts.sorted(facts.out).filter((e) => e.index < K);
   const outputAt = finder(outputs);
@@ -112,20 +132,20 @@ export function inputsReleased(facts: Facts): Answer {
     for (let j = 0n; j < input.pages; j++) {
       const gfn = input.base + j;
       const [before, after] = [facts.call.p2mBefore.get(gfn), facts.call.p2mAfter.get(gfn)];
-      if (after === undefined) return mappingUnseen(facts);
+      if (after === undefined) return missing('p2m after');
       if (after === null) continue;
       const output = outputAt(gfn);
       // An output that was not captured may have populated it.
-      if (!output && BigInt(outputs.length) < K) return notCaptured;
+      if (!output && BigInt(outputs.length) < K) return missing('out list');
       if (!output) return violated(`guest frame ${hex64(gfn)} of input extent ${input.index} still has frame ${hex64(after)} behind it`);
       if (chunks.ofOutput(output) !== chunks.ofInput(input)) continue;
-      if (before === undefined) return mappingUnseen(facts);
+      if (before === undefined) return missing('p2m');
       if (before === after) {
         return violated(`guest frame ${hex64(gfn)} of input extent ${input.index} has kept its frame ${hex64(after)}`);
       }
     }
   }
-  return BigInt(inputs.length) === released ? holds : notCaptured;
+  return BigInt(inputs.length) === released ? holds : missing('in list');
 }
 
 /** The mappings of what the call did not reach: `violated`, or `unknown` where they were not all seen. */
@@ -142,34 +162,19 @@ export function restUnmoved(facts: Facts, { N, K }: Done): Answer {
     const before = p2mBefore.get(gfn);
     if (before === undefined || before === after || populatedAt(gfn) || releasedAt(gfn)) continue;
     if (!namedAt.some((find) => find(gfn))) continue;
-    if (!facts.knowsExchanged) return notCaptured;
+    const unseen = facts.exchangedUnseen;
+    if (unseen !== undefined) return missing(unseen);
     return violated(`guest frame ${hex64(gfn)}, which the call did not reach, ${moved(before, after)}`);
   }
   return holds;
 }
 
-function forOutputs(facts: Facts, check: (output: Output) => Violation | 'unseen' | undefined): Answer {
-  if (!facts.done) return notCaptured;
-  const { K } = facts.done;
-  if (K === 0n) return notExercised;
-  const outputs = committedOutputs(facts, K);
-  let unseen = BigInt(outputs.length) < K;
-  for (const output of outputs) {
-    const found = check(output);
-    if (found === 'unseen') unseen = true;
-    else if (found) return unless([found]);
-  }
-  return unseen ? mappingUnseen(facts) : holds;
-}
-
-function committedOutputs(facts: Facts, K: bigint): Output[] {
-  return facts.extents(facts.out).filter((e) => e.index < K);
-}
-
-/** Which chunk an extent belongs to. Where anything was exchanged, a chunk has no more extents than there are: it can be counted. */
-function chunksOf({ oi, oo }: Asked): { ofInput: (e: Extent) => bigint; ofOutput: (e: Extent) => bigint } {
-  const perIn = inputsPerChunk(oi, oo) as bigint;
-  const perOut = outputsPerChunk(oi, oo) as bigint;
+/** Which chunk an extent belongs to. */
+function chunksOf({ oi, oo }: Asked): {
+  ofInput: (e: Extent) => bigint;
+  ofOutput: (e: Extent) => bigint;
+} {
+  const [perIn, perOut] = [inputsPerChunk(oi, oo), outputsPerChunk(oi, oo)];
   return { ofInput: (e) => e.index / perIn, ofOutput: (e) => e.index / perOut };
 }
 

@@ -1,56 +1,8 @@
 import type { ByteRange, GuestMemory } from '../guest/memory.ts';
+import { type Piece, pieceNames } from './answer.ts';
 import type { Facts, Reservation } from './facts.ts';
 import type { Judgement } from './judge.ts';
-import { type Answer, noP2m, notCaptured, privilegeUnknown } from './rule.ts';
-
-/** What a capture of a call may hold, and may lack, in plain words. */
-export const pieces = {
-  rc: 'rc',
-  struct: 'the struct before the call',
-  'struct after': 'the struct after the call',
-  'in list': 'the in list before the call',
-  'in list after': 'the in list after the call',
-  'out list': 'the out list before the call',
-  'out list after': 'the out list after the call',
-  p2m: 'the p2m before the call',
-  'p2m after': 'the p2m after the call',
-  pages: "the domain's number of pages before and after",
-  privileged: 'whether the caller is privileged',
-} as const;
-
-export type Piece = keyof typeof pieces;
-
-const done: readonly Piece[] = ['struct', 'struct after'];
-const counted: readonly Piece[] = ['rc', ...done];
-const inLists: readonly Piece[] = [...done, 'in list', 'in list after'];
-
-/** What each requirement that one call can show needs of its capture, whatever the call was. On ops with one list that is the in list. */
-export const needs: { readonly [id: string]: readonly Piece[] } = {
-  'get-rc-zero-or-negative': ['rc'],
-  'get-complete-count': counted,
-  'get-incomplete-nonzero': counted,
-  'get-partial-count': counted,
-  'get-mfns-returned': ['rc', 'struct', 'out list', 'out list after', 'p2m after'],
-  'get-partial-mfns': [...counted, 'out list', 'out list after', 'p2m after'],
-  'get-new-pages': [...done, 'in list', 'out list', 'p2m', 'p2m after'],
-  'get-populates-gpfns': [...done, 'out list', 'p2m after'],
-  'get-contiguous': [...done, 'out list', 'p2m after'],
-  'get-aligned': [...done, 'out list after'],
-  'get-address-limit': [...done, 'out list after'],
-  'get-inputs-released': [...done, 'in list', 'p2m after'],
-  'get-rest-untouched': [...done, 'out list', 'out list after'],
-  'get-in-untouched': inLists,
-  'get-refuses-domid-mismatch': ['rc', 'struct'],
-  'get-refuses-size-mismatch': ['rc', 'struct'],
-  'get-refuses-foreign-domid': ['rc', 'struct', 'privileged'],
-  'put-keeps-pages': ['struct', 'in list', 'p2m', 'p2m after'],
-  'put-rc-zero-or-negative': ['rc'],
-  'put-in-untouched': inLists,
-  'no-stray-writes': [...inLists, 'out list', 'out list after'],
-  'frames-conserved': ['struct', 'in list', 'out list', 'p2m', 'p2m after', 'pages'],
-  'reservation-count': ['rc', 'struct'],
-  'reservation-list': ['rc', ...inLists],
-};
+import { ruleOf } from './table.ts';
 
 /** The pieces that the capture of a call lacks. A list whose place is not known is not asked for before its struct. */
 export function lacking(facts: Facts): Set<Piece> {
@@ -68,8 +20,11 @@ export function lacking(facts: Facts): Set<Piece> {
     'p2m after': call.p2mAfter.size === 0,
     pages: call.pagesBefore === undefined || call.pagesAfter === undefined,
     privileged: call.privileged === undefined,
+    domid: call.domid === undefined,
+    address: call.arg === undefined,
+    memory: call.changes === undefined,
   };
-  return new Set((Object.keys(pieces) as Piece[]).filter((piece) => without[piece]));
+  return new Set(pieceNames.filter((piece) => without[piece]));
 }
 
 function isWhole(memory: GuestMemory, reservation: Reservation | undefined): boolean {
@@ -82,16 +37,13 @@ function isWhole(memory: GuestMemory, reservation: Reservation | undefined): boo
 /** How many answers were unknown for want of just these pieces: sets by their names, joined. */
 export type Lacks = Map<string, number>;
 
-/** What is unknown for another reason, no capture can change. */
-const forWantOfCapture: ReadonlySet<Answer> = new Set([notCaptured, noP2m, privilegeUnknown]);
-
 /** Takes in what the capture of one call lacked. */
 export function addLacks(lacks: Lacks, { facts, requirements }: Judgement): void {
   let missing: Set<Piece> | undefined;
   for (const [id, answer] of requirements) {
-    if (!forWantOfCapture.has(answer)) continue;
+    if (answer.answer !== 'unknown' || answer.lacks === undefined) continue;
     missing ??= lacking(facts);
-    const wanted = (needs[id] ?? []).filter((piece) => missing?.has(piece));
+    const wanted = (ruleOf(id)?.needs ?? []).filter((piece) => missing?.has(piece));
     if (wanted.length > 0) lacks.set(wanted.join(), (lacks.get(wanted.join()) ?? 0) + 1);
   }
 }

@@ -2,10 +2,10 @@ import { DOMID } from '../abi/constants.ts';
 import { hex64 } from '../codec/hex.ts';
 import { knownEntries } from '../guest/handle.ts';
 import { type ObservedCall, opOf, type P2m } from '../trace/call.ts';
+import { type Answer, holds, violated } from './answer.ts';
 import { moved } from './changes.ts';
 import { Facts, pagesOfExtents, placeOf } from './facts.ts';
 import { type Finding, findingOf, type Judgement } from './judge.ts';
-import { type Answer, holds, violated } from './rule.ts';
 import { ruleOf } from './table.ts';
 
 /** Churns in which a put page must have moved, if a never-pinned page of its domain moved in each of them. */
@@ -24,6 +24,8 @@ interface DomainPins {
   readonly uncertain: Set<bigint>;
   /** Pages that a put released and that have not moved since, with the churns they have left. */
   readonly released: Map<bigint, number>;
+  /** Pages that a put listed, whose content every later move must keep: "still accessible". */
+  readonly put: Set<bigint>;
   readonly everPinned: Set<bigint>;
   /** Frame numbers that a get returned. */
   readonly returned: Set<bigint>;
@@ -31,6 +33,14 @@ interface DomainPins {
   readonly commitOf: Map<bigint, ReadonlySet<bigint>>;
   p2m: P2m;
 }
+
+/** Marked pages whose content a move lost, and those whose content it kept. */
+export interface Content {
+  readonly lost: readonly bigint[];
+  readonly kept: readonly bigint[];
+}
+
+const unmarked: Content = { lost: [], kept: [] };
 
 /** An answer to a requirement, from more than one call. */
 export type PinAnswers = Map<string, Answer>;
@@ -68,7 +78,7 @@ export class PinWatch {
     return commit !== undefined && commit.size === gfns.size && [...commit].every((gfn) => gfns.has(gfn));
   }
 
-  /** The caller's mistakes that only the calls before show. Ask before `called`. */
+  /** Findings against the guest that need earlier calls. Call this before `called` for the same call. */
   findings(call: ObservedCall): Finding[] {
     if (opOf(call) !== 'put_dma_buf') return [];
     const facts = new Facts(call, 'put_dma_buf');
@@ -106,7 +116,7 @@ export class PinWatch {
       this.missed();
       return answers;
     }
-    if (!isRefused(judgement) && !facts.reservations.every((r) => facts.isListed(r))) {
+    if (!isRefused(judgement) && facts.unlistedAtAll !== undefined) {
       // It did something to pages that were not captured, or to more than can be told.
       this.missed();
       return answers;
@@ -122,9 +132,12 @@ export class PinWatch {
   }
 
   /** Takes in a move that the hypervisor made by itself: sharing, paging, migration. */
-  churned(domid: number, before: P2m, after: P2m): PinAnswers {
+  churned(domid: number, before: P2m, after: P2m, { lost, kept }: Content = unmarked): PinAnswers {
     const answers: PinAnswers = new Map();
     const pins = this.#domain(domid);
+    const gone = lost.find((gfn) => pins.put.has(gfn));
+    if (gone !== undefined) answers.set('put-keeps-pages', violated(`guest frame ${hex64(gone)} was put, and a move lost its content`));
+    else if (kept.some((gfn) => pins.put.has(gfn))) answers.set('put-keeps-pages', holds);
     const movedPage = (gfn: bigint): boolean => {
       const [a, b] = [before.get(gfn), after.get(gfn)];
       return a !== undefined && b !== undefined && a !== b;
@@ -166,6 +179,7 @@ export class PinWatch {
         pinned: new Map(),
         uncertain: new Set(),
         released: new Map(),
+        put: new Set(),
         everPinned: new Set(),
         returned: new Set(),
         commitOf: new Map(),
@@ -214,6 +228,7 @@ export class PinWatch {
     for (const page of pins.pinned.values()) page.putSince = true;
     const { rc } = facts.call;
     for (const gfn of listed) {
+      if (rc === 0) pins.put.add(gfn);
       if (!pins.pinned.has(gfn)) continue;
       this.#forget(pins, gfn);
       if (rc === 0 && !callerErred) {

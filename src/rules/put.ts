@@ -1,9 +1,11 @@
 import { PAGE_SHIFT } from '../abi/constants.ts';
 import type { JudgedOp } from '../abi/ops.ts';
 import { hex64 } from '../codec/hex.ts';
+import { type Answer, holds, holdsUnless, missing, notExercised, type Piece, unless, violated } from './answer.ts';
 import { bytes, describe, moved, strayChange } from './changes.ts';
 import { addressesOf, type Facts, pagesOfExtents } from './facts.ts';
-import { type Answer, type Basis, checkRc, holds, mappingUnseen, notCaptured, notExercised, type Rule, unless, violated } from './rule.ts';
+import { type Judged, rcIsKnown } from './row.ts';
+import type { Basis, JudgeName, Rule } from './rule.ts';
 
 const put: readonly JudgedOp[] = ['put_dma_buf'];
 
@@ -18,22 +20,27 @@ export const putRules: readonly Rule[] = [
         quote: 'After this call the p2m mapping of the pages can be transparently changed by the hypervisor, as usual',
       },
     ],
+    judgedBy: 'pins',
     reading: 'rc = 0: every listed page moves within four churns in which a never-pinned control page moved.',
   }),
   requirement('put-only-listed', 2, 'run', {
     source: 'xen_get_dma_buf',
     quote: 'guaranteed that their p2m mapping won\'t be changed until explicitly "unpinned"',
+    judgedBy: 'pins',
     reading: 'Pages that are not listed stay pinned. Listing a machine frame number never unpins the page that has that frame.',
   }),
   requirement('put-keeps-pages', 0, 'call', {
     source: 'xen_put_dma_buf',
     quote: 'The pages are still accessible from the guest',
     reading: 'put changes no mapping, content or ownership; later moves keep the content.',
+    needs: ['struct', 'in list', 'p2m', 'p2m after'],
     check: checkKept,
+    judgedBy: 'pins',
   }),
   requirement('put-works', 0, 'run', {
     source: 'xen_put_dma_buf',
     quote: 'unpins a set of pages, previously pinned by XENMEM_get_dma_buf',
+    judgedBy: 'works',
     reading: 'A put of exactly what one get committed returns 0.',
   }),
   requirement('put-rc-zero-or-negative', 0, 'call', {
@@ -41,32 +48,36 @@ export const putRules: readonly Rule[] = [
     source: 'convention',
     remark: 'the comment of op 27 does not speak of what it returns',
     reading: "rc is 0, or the negative of an errno of Xen's public errno.h other than EINTR and ERESTART; never a count.",
-    check: ({ call: { rc } }) => (rc === undefined ? notCaptured : checkRc(rc)),
+    ...rcIsKnown,
   }),
   requirement('put-in-untouched', 0, 'call', {
     always: true,
     source: 'xen_put_dma_buf',
     quote: '[IN] Details of memory extents to be exchanged (GMFN bases)',
     reading: 'The struct and the list are unchanged.',
-    check(facts) {
-      const { argumentRange, in: listed } = facts;
-      if (argumentRange === undefined) return notCaptured;
-      const stray = strayChange(facts, [], listed.list ? [argumentRange, listed.list.range] : [argumentRange]);
-      if (stray) return unless([describe(facts, stray)]);
-      return facts.isSeen(listed) ? holds : notCaptured;
-    },
+    needs: ['struct', 'struct after', 'in list', 'in list after'],
+    check: checkInput,
   }),
   requirement('put-ignores-address-bits', 0, 'pair', {
     source: 'xen_put_dma_buf',
     quote: '@in.address_bits is ignored and unused',
+    judgedBy: 'pair',
     reading: 'Of three runs from the same world, A, A again and B, differing only there: if both A agree on rc, so does B.',
   }),
 ];
 
-type Requirement = Basis & Pick<Rule, 'reading'> & Partial<Pick<Rule, 'always' | 'check'>>;
+type Requirement = Basis & Pick<Rule, 'reading'> & Partial<Pick<Rule, 'always' | 'judgedBy'>> & (Judged | { readonly judgedBy: JudgeName });
 
 function requirement(id: string, level: Rule['level'], scope: Rule['scope'], rest: Requirement): Rule {
   return { id, blame: 'hypervisor', severity: 'error', level, scope, ops: put, always: false, ...rest };
+}
+
+function checkInput(facts: Facts): Answer {
+  const { argumentRange, in: listed } = facts;
+  if (argumentRange === undefined) return missing('address');
+  const own = listed.list ? [argumentRange, listed.list.range] : [argumentRange];
+  const stray = strayChange(facts, [], own);
+  return stray ? unless([describe(facts, stray)]) : holdsUnless(facts.unseen(listed));
 }
 
 function checkKept(facts: Facts): Answer {
@@ -83,13 +94,15 @@ function checkKept(facts: Facts): Answer {
     const gfn = hex64(hit.address >> BigInt(PAGE_SHIFT));
     return violated(`${bytes(hit.length)} changed at ${hex64(hit.address)}, in listed guest frame ${gfn}`);
   }
+  let unseen: Piece | undefined;
   const pages = pagesOfExtents(extents);
-  let mapped = pages !== undefined;
   for (const gfn of pages ?? []) {
     const [before, after] = [p2mBefore.get(gfn), p2mAfter.get(gfn)];
-    if (before === undefined || after === undefined) mapped = false;
+    if (before === undefined || after === undefined) unseen ??= before === undefined ? 'p2m' : 'p2m after';
     else if (before !== after) return violated(`listed guest frame ${hex64(gfn)} ${moved(before, after)}`);
   }
-  if (!facts.isListed(facts.in)) return notCaptured;
-  return mapped || (own && facts.call.changes !== undefined) ? holds : mappingUnseen(facts);
+  const unlisted = facts.unlisted(facts.in);
+  if (unlisted !== undefined) return missing(unlisted);
+  if (own && facts.call.changes !== undefined) return holds;
+  return pages === undefined ? missing('p2m') : holdsUnless(unseen);
 }

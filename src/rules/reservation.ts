@@ -1,9 +1,11 @@
 import type { JudgedOp } from '../abi/ops.ts';
 import { knownEntries, readEntry } from '../guest/handle.ts';
 import type { ByteRange } from '../guest/memory.ts';
+import { type Answer, holds, holdsUnless, missing, notExercised, unknown, unless, violated, wrongRc } from './answer.ts';
 import { describe, entriesRange, strayChange } from './changes.ts';
 import type { Facts } from './facts.ts';
-import { type Answer, type Basis, checkRc, holds, notCaptured, notExercised, type Rule, unknown, unless, violated } from './rule.ts';
+import type { Judged } from './row.ts';
+import type { Basis, Rule } from './rule.ts';
 
 const reservationOps: readonly JudgedOp[] = ['increase_reservation', 'decrease_reservation', 'populate_physmap'];
 
@@ -13,14 +15,8 @@ export const reservationRules: readonly Rule[] = [
     source: 'memory.h',
     quote: 'Returns the number of extents successfully allocated or freed',
     reading: 'rc < 0 is a known errno; otherwise start_extent ≤ rc ≤ max(nr_extents, start_extent).',
-    check({ call: { rc }, start, in: { nr_extents } }) {
-      if (rc === undefined) return notCaptured;
-      if (rc < 0) return checkRc(rc);
-      if (BigInt(rc) < start) return violated(`rc is ${rc}, below start_extent ${start}`);
-      if (BigInt(rc) === start) return holds;
-      if (nr_extents === undefined) return notCaptured;
-      return BigInt(rc) <= nr_extents ? holds : violated(`rc is ${rc}, more than the ${nr_extents} extents asked for`);
-    },
+    needs: ['rc', 'struct'],
+    check: checkCount,
   }),
   requirement('reservation-list', {
     source: 'memory.h',
@@ -29,11 +25,12 @@ export const reservationRules: readonly Rule[] = [
     remark: 'the first is said of XENMEM_populate_physmap, the second of XENMEM_increase_reservation',
     reading:
       'Ops 0 and 6 of a translated guest may write list entries from start_extent up to rc and nothing else in the list; an x86 PV guest gets exactly those. Op 1 writes none.',
+    needs: ['rc', 'struct', 'struct after', 'in list', 'in list after'],
     check: checkList,
   }),
 ];
 
-function requirement(id: string, rest: Basis & Pick<Rule, 'reading' | 'check'>): Rule {
+function requirement(id: string, rest: Basis & Pick<Rule, 'reading'> & Judged): Rule {
   return { id, blame: 'hypervisor', severity: 'error', level: 0, scope: 'call', ops: reservationOps, always: false, ...rest };
 }
 
@@ -44,10 +41,22 @@ export function writableEntries(facts: Facts): ByteRange[] {
   return entriesRange(facts.in, facts.start, BigInt(rc));
 }
 
+function checkCount({ call: { rc }, start, in: { nr_extents } }: Facts): Answer {
+  if (rc === undefined) return missing('rc');
+  const wrong = rc < 0 ? wrongRc(rc) : undefined;
+  if (rc < 0) return wrong === undefined ? holds : violated(wrong);
+  if (BigInt(rc) < start) return violated(`rc is ${rc}, below start_extent ${start}`);
+  if (BigInt(rc) === start) return holds;
+  if (nr_extents === undefined) return missing('struct');
+  if (BigInt(rc) <= nr_extents) return holds;
+  return violated(`rc is ${rc}, more than the ${nr_extents} extents asked for`);
+}
+
 function checkList(facts: Facts): Answer {
   const { rc, translated } = facts.call;
   const { list } = facts.in;
-  if (rc === undefined || list === undefined) return notCaptured;
+  if (rc === undefined) return missing('rc');
+  if (list === undefined) return missing('struct');
   if (isNullList(facts)) return notExercised;
   const stray = strayChange(facts, writableEntries(facts), [list.range]);
   if (stray) return unless([describe(facts, stray)]);
@@ -59,7 +68,7 @@ function checkList(facts: Facts): Answer {
     // The allocator may have handed out the very frame that the entry named, so this is no proof.
     if (same) return unknown(`entry ${same.index} is as before: written with the same frame, or not at all`);
   }
-  return facts.isSeen(facts.in) ? holds : notCaptured;
+  return holdsUnless(facts.unseen(facts.in));
 }
 
 function isNullList(facts: Facts): boolean {

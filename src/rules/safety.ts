@@ -2,25 +2,12 @@ import { addressLimit } from '../abi/arch.ts';
 import type { JudgedOp } from '../abi/ops.ts';
 import { hex64 } from '../codec/hex.ts';
 import { type ByteRange, overlaps } from '../guest/memory.ts';
+import { type Answer, holds, holdsUnless, missing, notExercised, unknown, unless, type Violation, violated } from './answer.ts';
 import { anyChange, bytes, describe, entriesRange, firstMoved, strayChange } from './changes.ts';
 import { addressesOf, type Facts } from './facts.ts';
 import { restUnmoved } from './mappings.ts';
 import { writableEntries } from './reservation.ts';
-import {
-  type Answer,
-  type Basis,
-  everyOp,
-  exchanges,
-  holds,
-  mappingUnseen,
-  notCaptured,
-  notExercised,
-  type Rule,
-  unknown,
-  unless,
-  type Violation,
-  violated,
-} from './rule.ts';
+import { type Basis, everyOp, exchanges, type Rule } from './rule.ts';
 
 const exchangesAndPut: readonly JudgedOp[] = [...exchanges, 'put_dma_buf'];
 
@@ -32,6 +19,7 @@ export const safetyRules: readonly Rule[] = [
     remark: 'the headers name every byte a call writes',
     reading:
       'No captured guest byte changes but: for get nr_exchanged, the output entries that it covers and the exchanged pages; for put nothing; for ops 0, 1, 6 the list entries they may write and the pages given or taken. With virtual addresses, bytes outside struct and lists are judged only when no page changed hands.',
+    needs: ['struct', 'struct after', 'in list', 'in list after', 'out list', 'out list after'],
     check: checkStrayWrites,
   }),
   safety('frames-conserved', 1, 'call', {
@@ -39,6 +27,7 @@ export const safetyRules: readonly Rule[] = [
     source: 'xen_get_dma_buf',
     quote: 'exchanges the pages passed in with a new set of pages',
     reading: 'The domain owns as many pages as before, and the call makes no frame appear behind two guest frames or in two domains.',
+    needs: ['struct', 'in list', 'out list', 'p2m', 'p2m after', 'pages'],
     check: checkConserved,
   }),
   safety('isolation', 0, 'call', {
@@ -57,16 +46,22 @@ export const safetyRules: readonly Rule[] = [
   safety('bounded-work', 0, 'run', {
     ops: exchangesAndPut,
     source: 'safety',
+    judgedBy: 'works',
     reading: 'An order above the limit is refused within the normal time limit.',
   }),
-  safety('survives', 0, 'run', { ops: everyOp, source: 'safety', reading: 'No crash, no hang, no malformed answer.' }),
+  safety('survives', 0, 'run', {
+    ops: everyOp,
+    source: 'safety',
+    judgedBy: 'play',
+    reading: 'No crash, no hang, no malformed answer.',
+  }),
 ];
 
 function safety(
   id: string,
   level: Rule['level'],
   scope: Rule['scope'],
-  rest: Basis & Pick<Rule, 'ops' | 'reading'> & Partial<Pick<Rule, 'check'>>,
+  rest: Basis & Pick<Rule, 'ops' | 'reading'> & Pick<Rule, 'needs' | 'check' | 'judgedBy'>,
 ): Rule {
   return { id, blame: 'hypervisor', severity: 'error', level, scope, always: true, ...rest };
 }
@@ -75,12 +70,13 @@ function checkStrayWrites(facts: Facts): Answer {
   const own = ownRanges(facts);
   const handedOver = pagesChangedHands(facts);
   // Whose pages changed hands, and how many entries were written, decides what may have changed.
-  if (handedOver !== 'none' && facts.call.space === 'physical' && !facts.knowsOwner) return notCaptured;
-  if (handedOver !== 'none' && facts.exchanges && facts.K === undefined) return notCaptured;
+  if (handedOver !== 'none' && facts.call.space === 'physical' && !facts.knowsOwner) return missing('domid');
+  if (handedOver !== 'none' && facts.exchanges && facts.K === undefined) return missing(facts.asked ? 'struct after' : 'struct');
   const where = facts.call.space === 'virtual' && handedOver !== 'none' ? own : undefined;
   const stray = strayChange(facts, writable(facts), where);
-  if (stray) return handedOver === 'unknown' || !facts.knowsHandedOver ? notCaptured : unless([describe(facts, stray)]);
-  return facts.whole ? holds : notCaptured;
+  if (!stray) return holdsUnless(facts.unseenAtAll);
+  const unseen = handedOver === 'unknown' ? 'rc' : facts.handedOverUnseen;
+  return unseen === undefined ? unless([describe(facts, stray)]) : missing(unseen);
 }
 
 /** The ranges a call may write. */
@@ -125,9 +121,12 @@ function checkConserved(facts: Facts): Answer {
   }
   const doubled = p2mBefore === p2mAfter ? undefined : firstDoubled(facts);
   if (doubled) return violated(doubled);
-  const seen = (gfn: bigint): boolean => p2mBefore.has(gfn) && p2mAfter.has(gfn);
-  const all = facts.reservations.every((r) => facts.isListed(r) && facts.extents(r).every(({ base }) => seen(base)));
-  return all && pagesBefore !== undefined && pagesAfter !== undefined && p2mAfter.size > 0 ? holds : mappingUnseen(facts);
+  const unlisted = facts.unlistedAtAll;
+  if (unlisted !== undefined) return missing(unlisted);
+  if (pagesBefore === undefined || pagesAfter === undefined) return missing('pages');
+  const bases = facts.reservations.flatMap((r) => facts.extents(r)).map(({ base }) => base);
+  if (p2mAfter.size === 0 || !bases.every((gfn) => p2mAfter.has(gfn))) return missing('p2m after');
+  return bases.every((gfn) => p2mBefore.has(gfn)) ? holds : missing('p2m');
 }
 
 /** The first frame that the call made appear behind two guest frames or in two domains, in words. */
@@ -148,7 +147,7 @@ function firstDoubled({ call: { p2mBefore, p2mAfter, others = [] } }: Facts): st
 
 function checkBadAddress(facts: Facts): Answer {
   const { rc, unmapped, arch } = facts.call;
-  if (rc === undefined) return notCaptured;
+  if (rc === undefined) return missing('rc');
   const why = (range: ByteRange): string | undefined => {
     if (range.length === 0n) return undefined;
     if (range.address + range.length > addressLimit(arch)) return 'runs past the end of the address space';
@@ -156,20 +155,22 @@ function checkBadAddress(facts: Facts): Answer {
   };
   const struct = facts.argumentRange && why(facts.argumentRange);
   const list = facts.reservations.find((r) => r.list !== undefined && why(r.list.range) !== undefined);
-  if (!struct && !list?.list) return facts.whole || unmapped.length > 0 ? notExercised : notCaptured;
+  const unseen = facts.unseenAtAll;
+  if (!struct && !list?.list) return unseen === undefined || unmapped.length > 0 ? notExercised : missing(unseen);
   const name = struct ? `the struct ${struct}` : `the ${list?.path} list ${why(list?.list?.range as ByteRange)}`;
   if (rc >= 0) return violated(`${name}, but rc is ${rc}`);
   const butChanged = (change: Violation): Answer => unless([{ ...change, message: `${name}, but ${change.message}` }]);
-  if (struct) return anyChange(facts) || facts.call.changes === undefined ? notCaptured : holds;
+  const watched = facts.call.changes === undefined ? missing('memory') : holds;
+  if (struct) return anyChange(facts) ? missing('struct after') : watched;
   if (facts.op === 'put_dma_buf') {
     const change = anyChange(facts);
-    if (change) return butChanged(change);
-    return facts.call.changes === undefined ? notCaptured : holds;
+    return change ? butChanged(change) : watched;
   }
-  if (!facts.done) return notCaptured;
+  if (!facts.done) return missing(facts.asked ? 'struct after' : 'struct');
   const stray = strayChange(facts, writable(facts), ownRanges(facts));
   if (stray) return butChanged(describe(facts, stray));
   const rest = restUnmoved(facts, facts.done);
   if (rest.answer === 'violated') return butChanged(rest.violations[0] as Violation);
-  return facts.isSeen(facts.in) || facts.isSeen(facts.out) ? holds : notCaptured;
+  const lacks = facts.unseen(facts.in);
+  return lacks === undefined ? holds : holdsUnless(facts.unseen(facts.out));
 }

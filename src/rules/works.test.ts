@@ -109,11 +109,15 @@ describe('get-works', () => {
       { ...exchange([0n], [0x8000n], 15), live: { maxOrder: 15, maxGfn: 2n ** 20n, isMapped: (_, gfn) => gfn < 0x8000n } },
       notAsked,
     ],
-    ['no return code', { rc: undefined }, 'unknown: not captured'],
-    ['a struct cut in the midst of out.address_bits', { more: { domid: 1, before: cut(54) } }, 'unknown: not captured'],
-    ['no struct', { more: { domid: 1, arg: undefined } }, 'unknown: not captured'],
+    ['no return code', { rc: undefined }, 'unknown: not captured: rc'],
+    [
+      'a struct cut in the midst of out.address_bits',
+      { more: { domid: 1, before: cut(54) } },
+      'unknown: not captured: the struct before the call',
+    ],
+    ['no struct', { more: { domid: 1, arg: undefined } }, 'unknown: not captured: the struct before the call'],
     ['no lists', { more: { domid: 1, ...structOnly({ rc: -22, N: 0n }) } }, notAsked],
-    ['no caller', { more: { domid: undefined } }, 'unknown: not captured'],
+    ['no caller', { more: { domid: undefined } }, "unknown: not captured: the caller's domid"],
   ])('does not ask for it with %s', (_case, stage, why) => {
     expect(getWorks(stage)).toBe(why);
   });
@@ -177,9 +181,9 @@ describe('put-works', () => {
     ['a list that is only partly there, though what is there is one commit', { in: { nr: 3n } }, notAsked],
     ['more extents than it takes', { live: { maxExtents: 1n } }, notAsked],
     ['a larger order than it takes', { in: { list: [0x42n], order: 1 }, live: { maxOrder: 0 } }, notAsked],
-    ['no return code', { rc: undefined }, 'unknown: not captured'],
-    ['no caller', { more: { domid: undefined } }, 'unknown: not captured'],
-    ['no struct', { more: { domid: 1, before: unknownMemory } }, 'unknown: not captured'],
+    ['no return code', { rc: undefined }, 'unknown: not captured: rc'],
+    ['no caller', { more: { domid: undefined } }, "unknown: not captured: the caller's domid"],
+    ['no struct', { more: { domid: 1, before: unknownMemory } }, 'unknown: not captured: the struct before the call'],
   ])('of %s', (_case, stage, expected) => {
     expect(putWorks(stage)).toBe(expected);
   });
@@ -193,7 +197,7 @@ describe('bounded-work', () => {
     ['an order above it, accepted', { in: { order: 3 }, rc: 0 }, above],
     ['the order of the outputs', { out: { order: 3 }, rc: 0 }, above],
     ['no extents', { in: { order: 3, list: [] }, rc: 0 }, 'unknown: not exercised by this call'],
-    ['no return code', { in: { order: 3 }, rc: undefined }, 'unknown: not captured'],
+    ['no return code', { in: { order: 3 }, rc: undefined }, 'unknown: not captured: rc'],
     ['no struct', { rc: 0, more: { arg: undefined } }, 'unknown: not exercised by this call'],
   ])('of %s, where 2 is the limit', (_case, stage, expected) => {
     expect(inWords(judgeBoundedWork(call(stage).facts, 2))).toBe(expected);
@@ -211,9 +215,9 @@ describe('a pair of runs', () => {
     ['another rc, without a count', [blind, blind, outcome(0)], 'violated: rc -12, nr_exchanged - became rc 0, nr_exchanged -'],
     ['two of one call that differ', [ended, otherwise, ended], 'unknown: the same call from the same world ended differently'],
     ['two of one call that differ in the count', [ended, earlier, earlier], 'unknown: the same call from the same world ended differently'],
-    ['a count in the last only', [blind, blind, ended], 'unknown: not captured'],
-    ['no count in the last', [ended, ended, blind], 'unknown: not captured'],
-    ['no count in the second', [ended, blind, ended], 'unknown: not captured'],
+    ['a count in the last only', [blind, blind, ended], 'unknown: not captured: the struct after the call'],
+    ['no count in the last', [ended, ended, blind], 'unknown: not captured: the struct after the call'],
+    ['no count in the second', [ended, blind, ended], 'unknown: not captured: the struct after the call'],
   ])('%s', (_case, [first, again, varied], expected) => {
     expect(inWords(judgePair(first, again, varied))).toBe(expected);
   });

@@ -1,12 +1,12 @@
 import { errno, XENMEMF } from '../abi/constants.ts';
 import type { JudgedOp } from '../abi/ops.ts';
 import type { ObservedCall } from '../trace/call.ts';
+import { type Answer, holds, missing, notExercised, unknown, violated } from './answer.ts';
 import { inputsPerChunk, outputsPerChunk } from './exact.ts';
-import { type Asked, type Facts, pagesOfExtents } from './facts.ts';
+import { type Facts, pagesOfExtents } from './facts.ts';
 import type { Judgement } from './judge.ts';
 import type { PinWatch } from './pins.ts';
 import { namedDomain } from './pins.ts';
-import { type Answer, holds, notCaptured, notExercised, unknown, violated } from './rule.ts';
 
 /** What is known of a live run beside the call itself. */
 export interface LiveContext {
@@ -36,13 +36,14 @@ export function judgePutWorks(judgement: Judgement, live: LiveContext): Answer {
   const { facts } = judgement;
   const { rc } = facts.call;
   const domid = namedDomain(facts);
-  if (rc === undefined || domid === undefined) return notCaptured;
+  if (rc === undefined) return missing('rc');
+  if (domid === undefined) return missing(facts.in.domid === undefined ? 'struct' : 'domid');
   if (judgement.findings.some((f) => f.blame === 'caller')) return notExercised;
   if (live.failureInjected || facts.start > 0n) return notExercised;
   const listed = pagesOfExtents(facts.extents(facts.in)) ?? [];
   const gfns = new Set(listed);
   if (gfns.size < listed.length) return notExercised;
-  if (!facts.isListed(facts.in)) return notExercised;
+  if (facts.unlisted(facts.in) !== undefined) return notExercised;
   if ((facts.in.nr_extents ?? 0n) > live.maxExtents || (facts.in.extent_order ?? 0) > live.maxOrder) return notExercised;
   if (!live.pins.isExactCommit(domid, gfns)) return notExercised;
   return rc === 0 ? holds : violated(`a put of exactly what one get committed returned ${rc}`);
@@ -52,7 +53,7 @@ export function judgePutWorks(judgement: Judgement, live: LiveContext): Answer {
 export function judgeBoundedWork(facts: Facts, maxOrder: number): Answer {
   const { rc } = facts.call;
   const above = facts.reservations.find((r) => (r.extent_order ?? 0) > maxOrder && (r.nr_extents ?? 0n) > 0n);
-  if (rc === undefined) return notCaptured;
+  if (rc === undefined) return missing('rc');
   if (!above) return notExercised;
   return rc < 0 ? holds : violated(`order ${above.extent_order} is above the limit of ${maxOrder}, but rc is ${rc}`);
 }
@@ -70,7 +71,7 @@ export function pairRequirement(op: JudgedOp): string | undefined {
 export function judgePair(first: Outcome, again: Outcome, varied: Outcome): Answer {
   const same = (a: Outcome, b: Outcome): boolean => a.rc === b.rc && a.N === b.N;
   const isCounted = (outcome: Outcome): boolean => outcome.N !== undefined;
-  if (isCounted(first) !== isCounted(again) || isCounted(first) !== isCounted(varied)) return notCaptured;
+  if (isCounted(first) !== isCounted(again) || isCounted(first) !== isCounted(varied)) return missing('struct after');
   if (!same(first, again)) return unknown('the same call from the same world ended differently');
   if (same(first, varied)) return holds;
   return violated(`rc ${first.rc}, nr_exchanged ${first.N ?? '-'} became rc ${varied.rc}, nr_exchanged ${varied.N ?? '-'}`);
@@ -91,14 +92,16 @@ function getWorks({ facts, findings }: Judgement, live: LiveContext): Answer {
   const { rc } = facts.call;
   const domid = namedDomain(facts);
   const { address_bits: bits } = facts.out;
-  if (rc === undefined || domid === undefined || bits === undefined || !facts.asked) return notCaptured;
+  if (rc === undefined) return missing('rc');
+  if (bits === undefined || !facts.asked) return missing('struct');
+  if (domid === undefined) return missing(facts.in.domid === undefined ? 'struct' : 'domid');
   const { I, oi, O, oo } = facts.asked;
   if (findings.some((f) => f.blame === 'caller') || live.failureInjected || facts.start > 0n) return notExercised;
   // Nodes and flags above bit 7 are for the hypervisor to have or to refuse
   if (XENMEMF.address_bits(bits) !== bits) return notExercised;
   if (I === 0n) return rc === 0 ? notExercised : unknown('refusing to exchange nothing is not spoken of');
   if (Math.max(oi, oo) > live.maxOrder || I > live.maxExtents || O > live.maxExtents) return notExercised;
-  if (!facts.isListed(facts.in) || !facts.isListed(facts.out)) return notExercised;
+  if (facts.unlistedAtAll !== undefined) return notExercised;
   const given = new Set(pagesOfExtents(facts.extents(facts.in)));
   if (given.size === 0) return notExercised; // too many to look at each
   for (const gfn of given) {
@@ -118,11 +121,11 @@ function getWorks({ facts, findings }: Judgement, live: LiveContext): Answer {
   return violated(`nothing is wrong with the call, but rc is ${rc}`);
 }
 
-/** Asked of calls within the declared orders only. */
+/** Does the call name one frame on both sides of a chunk? */
 function namesSameFrame(facts: Facts): boolean {
-  const { oi, oo } = facts.asked as Asked;
-  const perIn = inputsPerChunk(oi, oo) as bigint;
-  const perOut = outputsPerChunk(oi, oo) as bigint;
+  if (!facts.asked) return false;
+  const { oi, oo } = facts.asked;
+  const [perIn, perOut] = [inputsPerChunk(oi, oo), outputsPerChunk(oi, oo)];
   const inputs = new Map(facts.extents(facts.in).map((e) => [e.base, e.index / perIn]));
   return facts.extents(facts.out).some((e) => inputs.get(e.base) === e.index / perOut);
 }

@@ -1,7 +1,7 @@
 import { argumentOf } from '../abi/ops.ts';
 import { type Ambiguity, commandsText } from '../rules/ambiguities.ts';
+import { pieces } from '../rules/answer.ts';
 import { examples } from '../rules/examples.ts';
-import { needs, pieces } from '../rules/needs.ts';
 import { type Rule, saying } from '../rules/rule.ts';
 import { plain, type Style } from './style.ts';
 import { wrapped } from './wrap.ts';
@@ -28,7 +28,7 @@ export function explanation(rule: Rule, style: Style = plain): string[] {
     ...field('blames', blames),
     ...field('ops', rule.ops.length === Object.keys(argumentOf).length ? 'all judged ops' : rule.ops.join(', ')),
     ...field('needs', `level ${rule.level}: ${level}; shown by ${scopeText[rule.scope]}`),
-    ...(needs[rule.id] ? field('captured', (needs[rule.id] ?? []).map((piece) => pieces[piece]).join(', ')) : []),
+    ...(rule.needs ? field('captured', rule.needs.map((piece) => pieces[piece]).join(', ')) : []),
     ...field('example', examples[rule.id] ?? ''),
   ];
 }

@@ -1,5 +1,6 @@
+import { type Piece, pieces } from '../rules/answer.ts';
 import type { Finding, Judgement } from '../rules/judge.ts';
-import { addLacks, type Lacks, nextCapture, type Piece, pieces } from '../rules/needs.ts';
+import { addLacks, type Lacks, nextCapture } from '../rules/needs.ts';
 import { count, plain, type Style } from './style.ts';
 import { wrapped } from './wrap.ts';
 

@@ -1,6 +1,6 @@
 import { fieldOf, type StructLayout } from '../../abi/layout.ts';
+import { type Answer, holds, missing, unknown, unless, type Violation } from '../answer.ts';
 import type { Facts } from '../facts.ts';
-import { type Answer, holds, notCaptured, unknown, unless, type Violation } from '../rule.ts';
 import type { Breach, StructDuty } from './duties.ts';
 import { decider, type Reader, worded } from './expression.ts';
 
@@ -23,14 +23,14 @@ export function checkOf(duty: StructDuty): (facts: Facts) => Answer {
     if (ways.length === 0) return unknown(duty.elsewhere ?? 'nothing to check here');
     const lighter = duty.noteOn?.includes(op) ? { severity: 'note' as const } : {};
     const found: Violation[] = [];
-    let missing = false;
+    let unseen = false;
     const { known } = facts;
     for (const { isBroken, text, place } of ways) {
       const answer = isBroken(known);
-      if (answer === undefined) missing = true;
+      if (answer === undefined) unseen = true;
       else if (answer) found.push({ ...lighter, message: text(known), ...place });
     }
-    return unless(found, missing ? notCaptured : holds);
+    return unless(found, unseen ? missing('struct') : holds);
   };
 }
 

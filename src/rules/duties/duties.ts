@@ -2,7 +2,8 @@ import { arches } from '../../abi/arch.ts';
 import { MAX_ORDER, MEMOP_MAX_EXTENTS, PAGE_SHIFT, XENMEMF } from '../../abi/constants.ts';
 import type { StructLayout } from '../../abi/layout.ts';
 import { argumentOf, type JudgedOp } from '../../abi/ops.ts';
-import { type Basis, everyOp, exchanges, type Severity } from '../rule.ts';
+import type { Severity } from '../answer.ts';
+import { type Basis, everyOp, exchanges } from '../rule.ts';
 import {
   all,
   bytesOf,
