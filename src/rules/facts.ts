@@ -247,8 +247,9 @@ export class Facts {
   /** What lacks to know the extents of a reservation down to the last entry of its list. */
   unlisted(reservation: Reservation): Piece | undefined {
     const { list, extent_order } = reservation;
-    if (list === undefined || extent_order === undefined) return 'struct';
-    return BigInt(this.extents(reservation).length) < list.count ? listPiece(reservation) : undefined;
+    if (list === undefined) return 'struct';
+    if (BigInt(this.extents(reservation).length) >= list.count) return undefined;
+    return extent_order === undefined ? 'struct' : listPiece(reservation);
   }
 
   /** What lacks to know every extent that the struct names. */
