@@ -59,7 +59,7 @@ async function main(given: readonly string[]): Promise<number> {
     // yargs has answered these by itself.
     if (help || version) return exit.ok;
   } catch (thrown) {
-    if (!(thrown instanceof Asked)) throw thrown;
+    if (!(thrown instanceof Words)) throw thrown;
     return worst(await thrown.command.run(withRest(thrown.args, thrown.list)));
   }
   throw new UsageError('no command (xenmem --help lists the commands)');
@@ -69,7 +69,7 @@ async function main(given: readonly string[]): Promise<number> {
 const lists = ['compare', 'report', 'reference'];
 
 /** What the words ask for. `list` is the command's only positional, if it has one. */
-class Asked {
+class Words {
   readonly command: Command;
   readonly list: string | undefined;
   readonly args: Record<string, unknown>;
@@ -115,7 +115,7 @@ function parserOf(words: readonly string[], known: ReadonlyMap<string, Command>)
     const builder = (args: Argv): Argv => command?.options(args) ?? args;
     parser.command(usage, describe, builder, (args) => {
       // Thrown, because after a handler that returns yargs renders the whole help, which takes as long as most commands.
-      if (command) throw new Asked(command, list, args);
+      if (command) throw new Words(command, list, args);
     });
   }
   return parser;

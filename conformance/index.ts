@@ -4,7 +4,6 @@
  */
 
 export {
-  type Answer,
   type Capability,
   type ChangedRange,
   capabilities,
@@ -14,6 +13,7 @@ export {
   type Inject,
   levelOf,
   type PageRun,
+  type Reply,
   type Request,
   type World,
 } from './protocol/implementation.ts';

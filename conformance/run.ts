@@ -51,7 +51,7 @@ export interface RunOptions {
 }
 
 /** A scenario of the run. */
-interface Drawn {
+interface RunScenario {
   readonly index: number;
   readonly scenario: Scenario;
   /** What it was made from, and smaller ones can be; absent where it was given as it is. */
@@ -59,8 +59,8 @@ interface Drawn {
 }
 
 /** A scenario that broke a requirement, as it was first seen. */
-interface Found {
-  readonly drawn: Drawn;
+interface FirstSeen {
+  readonly drawn: RunScenario;
   readonly message: string;
   readonly crash: CrashError | undefined;
 }
@@ -79,7 +79,7 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
     arch.length > 0
       ? undefined
       : `nothing was played: it does ${hello.arch.join(' and ') || 'no architecture that is known'}, which was not asked for`;
-  const one = async (drawn: () => Omit<Drawn, 'index'> | undefined): Promise<boolean> => {
+  const one = async (drawn: () => Omit<RunScenario, 'index'> | undefined): Promise<boolean> => {
     const mine = drawn();
     const at = index++;
     if (options.stopped?.()) ended = `interrupted after ${suite.played} of ${runs} scenarios`;
@@ -89,7 +89,7 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
     if (index % signalPause === 0) await new Promise((resolve) => setImmediate(resolve));
     return ended === undefined;
   };
-  const draw = (numbers: readonly number[]): Omit<Drawn, 'index'> | undefined => {
+  const draw = (numbers: readonly number[]): Omit<RunScenario, 'index'> | undefined => {
     const made = { numbers, arch: arch[index % arch.length] as Arch };
     const mine = !shard || hashOf(numbers) % shard.of === shard.index - 1;
     return mine ? { scenario: scenarioFrom(numbers, made.arch, hello), made } : undefined;
@@ -131,7 +131,7 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
 /** Plays scenarios and counts what they show. */
 class Suite {
   readonly tally: Map<string, Counts> = new Map(requirementIds.map((id) => [id, { holds: 0, violated: 0, unknown: 0 }]));
-  readonly found: Map<string, Found> = new Map();
+  readonly found: Map<string, FirstSeen> = new Map();
   readonly cells: Cells = new Map();
   readonly readings: { [id: string]: { [reading: string]: number } } = {};
   readonly incidents: Incident[] = [];
@@ -139,7 +139,7 @@ class Suite {
   /** Calls that ended as the reference model could have ended them. */
   predicted = 0;
   played = 0;
-  readonly #disputed = new Map<Incident, Drawn>();
+  readonly #disputed = new Map<Incident, RunScenario>();
   #broken = 0;
   #setupFaults = 0;
   #lost = false;
@@ -155,7 +155,7 @@ class Suite {
   }
 
   /** Plays one scenario; why the run should end after it, if it should. */
-  async take(drawn: Drawn): Promise<string | undefined> {
+  async take(drawn: RunScenario): Promise<string | undefined> {
     const { scenario } = drawn;
     let checked: Checked;
     try {
@@ -189,7 +189,7 @@ class Suite {
       : `ended after ${this.played} scenarios, because they broke the implementation again and again`;
   }
 
-  #count(checked: Checked, drawn: Drawn): void {
+  #count(checked: Checked, drawn: RunScenario): void {
     const { given, calls, events, crash } = checked;
     this.calls += calls.length;
     this.predicted += checked.agreed.size;
@@ -226,12 +226,16 @@ class Suite {
   }
 
   /** The implementation does not start any more: nothing else can be played. */
-  #lose(error: UndrivenError, drawn: Drawn): void {
+  #lose(error: UndrivenError, drawn: RunScenario): void {
     if (!this.#lost) this.#incident('undriven', error, drawn);
     this.#lost = true;
   }
 
-  #incident(kind: Incident['kind'], about: Pick<Incident, 'message' | 'requirement' | 'evidence'>, { index, scenario }: Drawn): Incident {
+  #incident(
+    kind: Incident['kind'],
+    about: Pick<Incident, 'message' | 'requirement' | 'evidence'>,
+    { index, scenario }: RunScenario,
+  ): Incident {
     const { message, evidence, requirement } = about;
     const incident: Incident = {
       kind,
@@ -272,7 +276,7 @@ class Suite {
   }
 
   /** The scenario once more, if it can be played. */
-  async #playedAgain(scenario: Scenario, drawn: Drawn): Promise<Checked | undefined> {
+  async #playedAgain(scenario: Scenario, drawn: RunScenario): Promise<Checked | undefined> {
     if (this.#lost) return undefined;
     try {
       return await played(this.#player, scenario);
@@ -285,7 +289,11 @@ class Suite {
   }
 
   /** The smallest scenario that still shows it, as far as so many plays go. `shows`: the step of a scenario that does, if one does. */
-  async #least({ scenario, made }: Drawn, budget: number, shows: (scenario: Scenario) => Promise<number | undefined>): Promise<Scenario> {
+  async #least(
+    { scenario, made }: RunScenario,
+    budget: number,
+    shows: (scenario: Scenario) => Promise<number | undefined>,
+  ): Promise<Scenario> {
     if (!made) return scenario;
     const { hello } = this.#player;
     const scenarioOf = (list: readonly number[]): Scenario => scenarioFrom(list, made.arch, hello);
@@ -301,7 +309,7 @@ class Suite {
    * The scenario of the smallest list of numbers that still breaks the requirement; deterministic, and bounded in what it plays.
    * One that was given is small already.
    */
-  async smallest(id: string, { drawn, message, crash }: Found): Promise<Counterexample> {
+  async smallest(id: string, { drawn, message, crash }: FirstSeen): Promise<Counterexample> {
     const { index } = drawn;
     const budget = crash ? (crash.hung ? shrinkBudget.hung : shrinkBudget.broken) : shrinkBudget.judged;
     const show = async (scenario: Scenario): Promise<{ checked: Checked; given: Checked['given'][number] | undefined } | undefined> => {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Argv } from 'yargs';
-import type { Strength as Measured } from '../../conformance/faults/strength.ts';
+import type { MeasuredStrength as Measured } from '../../conformance/faults/strength.ts';
 import { FolderError } from '../../conformance/golden/folder.ts';
 import { goldenScenarios, playable } from '../../conformance/golden/scenarios.ts';
 import { asJob, inJobs, JobError } from '../../conformance/jobs.ts';

@@ -5,7 +5,7 @@ import { compareLayouts, layoutOf } from '../../src/abi/layout.ts';
 import { structNames } from '../../src/abi/structs.ts';
 import { BtfError } from '../../src/export/btf/bytes.ts';
 import { type Comparison, compareBtf } from '../../src/export/btf/compare.ts';
-import { type Found, findBtf } from '../../src/export/btf/find.ts';
+import { type FoundBtf, findBtf } from '../../src/export/btf/find.ts';
 import { emitCChecks } from '../../src/export/c-checks.ts';
 import { type EmitterName, emitterNames, emitters } from '../../src/export/emitters.ts';
 import { layoutJson, layoutText } from '../../src/text/layout-text.ts';
@@ -86,7 +86,7 @@ async function check({ arch, emit, json = false, compare, checks }: Options, fil
   return outcome.codes;
 }
 
-async function btfOf({ name, chunks }: Input): Promise<Found> {
+async function btfOf({ name, chunks }: Input): Promise<FoundBtf> {
   const parts: Uint8Array[] = [];
   let length = 0;
   for await (const chunk of chunks) {
@@ -97,7 +97,7 @@ async function btfOf({ name, chunks }: Input): Promise<Found> {
   return readable(name, () => findBtf(Buffer.concat(parts), (packed) => gunzipSync(packed, { maxOutputLength: mostBytes })));
 }
 
-function comparisonOf({ name }: Input, found: Found, arch: Arch | undefined): Comparison {
+function comparisonOf({ name }: Input, found: FoundBtf, arch: Arch | undefined): Comparison {
   return readable(name, () => compareBtf(found, structNames, arch));
 }
 
@@ -111,7 +111,7 @@ function readable<T>(name: string, read: () => T): T {
 
 const whose = { asked: 'as --arch says', file: 'as the file says', guessed: 'the file does not say; it fits best' } as const;
 
-function checkText(name: string, { container, btf }: Found, { arch, archFrom, structs, absent }: Comparison): string[] {
+function checkText(name: string, { container, btf }: FoundBtf, { arch, archFrom, structs, absent }: Comparison): string[] {
   return [
     `${name}: ${container}, ${btf.count} types${structs.length === 0 ? '' : `, compared with ${arch} (${whose[archFrom]})`}`,
     ...structs.flatMap(({ struct, size, fields, differences }) =>
@@ -123,7 +123,7 @@ function checkText(name: string, { container, btf }: Found, { arch, archFrom, st
   ];
 }
 
-function checkJson(file: string, { container, btf }: Found, { arch, archFrom, structs, absent }: Comparison): object {
+function checkJson(file: string, { container, btf }: FoundBtf, { arch, archFrom, structs, absent }: Comparison): object {
   const named = structs.map(({ differences, ...rest }) => ({ ...rest, equal: differences.length === 0, differences }));
   return { file, container, types: btf.count, arch, arch_from: archFrom, structs: named, absent };
 }

@@ -18,7 +18,7 @@ import { faults, legal } from './faults.ts';
 import { notAlone, onlyKillers } from './indispensable.ts';
 import { type Create, load } from './load.ts';
 import { seenAt, violatedIn } from './play.ts';
-import { type Strength, summary } from './strength.ts';
+import { type MeasuredStrength, summary } from './strength.ts';
 
 // Every edited model is played once here, and all that is asked of it is asked of what was seen then.
 
@@ -158,7 +158,7 @@ describe('a legal hypervisor is never blamed, by the rules or by the model: one 
 });
 
 describe('the measured strength', () => {
-  const strength = JSON.parse(readFileSync(new URL('strength.json', import.meta.url), 'utf8')) as Strength;
+  const strength = JSON.parse(readFileSync(new URL('strength.json', import.meta.url), 'utf8')) as MeasuredStrength;
 
   it('is that of these faulty hypervisors', () => {
     expect(strength.mutants.map(({ name, family }) => `${family}: ${name}`)).toEqual(

@@ -7,7 +7,7 @@ import type { Edited, Fault } from './fault.ts';
 import { faults, legal } from './faults.ts';
 import { type Create, EditError, editedFiles, load, NoCloneError, pristine, sources } from './load.ts';
 import { brokenBy } from './play.ts';
-import { measure, type Strength, summary } from './strength.ts';
+import { type MeasuredStrength, measure, summary } from './strength.ts';
 
 // npm run faults -- list | show NAME | types | legal | measure [--write]: for developers, in a clone.
 
@@ -102,7 +102,7 @@ async function playLegal(): Promise<void> {
 async function measureAll(): Promise<void> {
   const [seed, budget] = [1, 600];
   const creates = await load(faults);
-  const measured: Strength['mutants'][number][] = [];
+  const measured: MeasuredStrength['mutants'][number][] = [];
   for (const fault of faults) {
     const one = await measure(fault, creates.get(fault.name) as Create, seed, budget);
     measured.push(one);

@@ -7,7 +7,7 @@ import { type Checked, checkHere } from '../verdict/check.ts';
 import type { Create } from './load.ts';
 
 /** How a faulty hypervisor was found out. */
-export interface Found {
+export interface Detection {
   /** Index of the first scenario that showed a violation; `undefined` if none did. */
   readonly first: number | undefined;
   /** Every requirement seen broken, by the index of the scenario that showed it first. */
@@ -33,7 +33,7 @@ export function seenAt(create: Create, level: 0 | 1 | 2 = 2, bare = false): Impl
 }
 
 /** Plays the scenarios of a run and notes which requirements they show broken. */
-export function brokenBy(implementation: Implementation, { seed, scenarios, until = () => false }: Budget): Found {
+export function brokenBy(implementation: Implementation, { seed, scenarios, until = () => false }: Budget): Detection {
   const broken = new Map<string, number>();
   let first: number | undefined;
   for (const [index, drawn] of samples(seed, scenarios).entries()) {

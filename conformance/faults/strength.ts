@@ -24,7 +24,7 @@ export interface FaultStrength {
 }
 
 /** What the suite finds of the faulty hypervisors. */
-export interface Strength {
+export interface MeasuredStrength {
   readonly seed: number;
   /** Scenarios played at most, per faulty hypervisor. */
   readonly budget: number;
@@ -66,7 +66,7 @@ export async function measure({ name, family }: Fault, create: Create, seed: num
 }
 
 /** The numbers that a report prints. */
-export function summary({ mutants }: Strength): StrengthSummary {
+export function summary({ mutants }: MeasuredStrength): StrengthSummary {
   const found = mutants.flatMap(({ levels, counterexample }) => (levels[2] ? [{ ...levels[2], counterexample }] : []));
   const scenarios = found.map((f) => f.scenarios).sort((a, b) => a - b);
   const killedAt = (level: 0 | 1 | 2): number => mutants.filter(({ levels }) => levels[level] !== null).length;

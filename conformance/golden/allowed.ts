@@ -23,7 +23,7 @@ export interface Chunk {
 }
 
 /** What a call does, chunk by chunk in order. */
-export interface Work {
+export interface AllowedEffect {
   readonly chunks: readonly Chunk[];
   /** The first frame of each new extent is a multiple of this, and its pages lie one after another. */
   readonly multiple_of: string;
@@ -49,7 +49,7 @@ const mostChunks = 64;
 const mostOrder = 12;
 
 /** What each chunk of a call does, if it exchanges anything that can be listed. */
-export function workOf({ facts, op }: Judgement): Work | undefined {
+export function workOf({ facts, op }: Judgement): AllowedEffect | undefined {
   if (op !== 'get_dma_buf' && op !== 'exchange') return undefined;
   const { nr_extents: I = 0n, extent_order: oi = 0 } = facts.in;
   const { nr_extents: O = 0n, extent_order: oo = 0, address_bits: bits = 0 } = facts.out;
@@ -74,7 +74,12 @@ export function workOf({ facts, op }: Judgement): Work | undefined {
 }
 
 /** Every right outcome of a call. `holds`: the requirements that were judged of it in a run that kept them. */
-export function allowedOf(judgement: Judgement, work: Work | undefined, holds: readonly string[], always: readonly string[]): Allowed[] {
+export function allowedOf(
+  judgement: Judgement,
+  work: AllowedEffect | undefined,
+  holds: readonly string[],
+  always: readonly string[],
+): Allowed[] {
   const { op, facts, callerErred } = judgement;
   if (op === 'increase_reservation' || op === 'decrease_reservation' || op === 'populate_physmap') {
     const most = facts.in.nr_extents ?? 0n;
@@ -97,11 +102,11 @@ export function allowedOf(judgement: Judgement, work: Work | undefined, holds: r
 }
 
 /** Which of the allowed outcomes a call that was seen had; -1 if none. */
-export function outcomeAmong(allowed: readonly Allowed[], work: Work | undefined, facts: Facts): number {
+export function outcomeAmong(allowed: readonly Allowed[], work: AllowedEffect | undefined, facts: Facts): number {
   return allowed.findIndex((one) => isOutcome(one, work, facts));
 }
 
-function isOutcome(one: Allowed, work: Work | undefined, facts: Facts): boolean {
+function isOutcome(one: Allowed, work: AllowedEffect | undefined, facts: Facts): boolean {
   const { rc = 0 } = facts.call;
   const failed = rc < 0 && errnoName(rc) !== undefined;
   const committed = facts.exchanges ? (facts.K ?? 0n) : 0n;
@@ -144,7 +149,7 @@ function sameElsewhere(facts: Facts, K: bigint): boolean {
 }
 
 /** Is the p2m afterwards, and the list of frames, what these chunks make of it, up to the names of frames? */
-function p2mIs(facts: Facts, work: Work | undefined, chunks: readonly Chunk[]): boolean {
+function p2mIs(facts: Facts, work: AllowedEffect | undefined, chunks: readonly Chunk[]): boolean {
   const { p2mBefore, p2mAfter, after } = facts.call;
   const frames = new Map<string, bigint>();
   const list = facts.exchanges ? facts.out.list : undefined;

@@ -4,7 +4,7 @@ import { rules } from '../../src/rules/table.ts';
 import type { Implementation } from '../protocol/implementation.ts';
 import { type Scenario, toJson } from '../scenario/scenario.ts';
 import { type Checked, checkHere } from '../verdict/check.ts';
-import { type Allowed, allowedOf, type Work, workOf } from './allowed.ts';
+import { type Allowed, type AllowedEffect, allowedOf, workOf } from './allowed.ts';
 import type { CallCase, Origin, Role } from './case.ts';
 import { edgeNames, edgesOf } from './edges.ts';
 import { headerFor, judgedSteps, judgeRun, judgeTrace, observedOf, pairOutcomes } from './observed.ts';
@@ -55,7 +55,7 @@ export function callCase(
 
 /** What may come of each step, and which bytes nobody may compare. */
 export function expectations(scenario: Scenario, { calls, given }: Checked): Required<Pick<CallCase, 'work' | 'allowed' | 'dont_care'>> {
-  const work: (Work | null)[] = [];
+  const work: (AllowedEffect | null)[] = [];
   const allowed: (readonly Allowed[])[] = [];
   const dontCare: { step: number; address: string; bytes: string; why: string }[] = [];
   for (const [step, { do: what }] of scenario.steps.entries()) {

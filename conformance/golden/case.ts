@@ -3,7 +3,7 @@ import type { Arch } from '../../src/abi/arch.ts';
 import type { StructName } from '../../src/abi/structs.ts';
 import type { AbiErrorKind } from '../../src/codec/errors.ts';
 import type { TraceRecord } from '../../src/trace/record.ts';
-import type { Allowed, Work } from './allowed.ts';
+import type { Allowed, AllowedEffect } from './allowed.ts';
 
 /** Where a case comes from: what made its expected values, and how to make it again. */
 export type Origin =
@@ -112,7 +112,7 @@ export interface CallCase {
   /** The same from the records alone, as a trace: what `xenmem validate` must say. */
   readonly trace_judged: readonly JudgedStep[];
   /** Per step what each chunk of the call does, where it does any; frames by name, since the allocator is free. */
-  readonly work?: readonly (Work | null)[];
+  readonly work?: readonly (AllowedEffect | null)[];
   /** Per step every outcome that is right, if the steps before it ended as observed. */
   readonly allowed?: readonly (readonly Allowed[])[];
   /** Bytes after a step that may be anything. */

@@ -11,7 +11,7 @@ import { type EdgeName, edgeNames, edgesOf } from './edges.ts';
 const smallestRam = 16;
 
 /** A scenario of the run, and what the model made of it. */
-export interface Drawn {
+export interface PlayedScenario {
   readonly index: number;
   readonly arch: Arch;
   readonly scenario: Scenario;
@@ -20,7 +20,7 @@ export interface Drawn {
 
 /** A place in the run that shows a requirement kept. */
 export interface Candidate {
-  readonly drawn: Drawn;
+  readonly drawn: PlayedScenario;
   readonly step: number;
   /** What kind of call it is: candidates that differ here show different things. */
   readonly kind: string;
@@ -28,7 +28,7 @@ export interface Candidate {
 }
 
 /** Plays the first scenarios of a run. */
-export function draw(seed: number, scenarios: number, implementation: Implementation): Drawn[] {
+export function draw(seed: number, scenarios: number, implementation: Implementation): PlayedScenario[] {
   return samples(seed, scenarios).map(({ numbers, arch }, index) => {
     const scenario = scenarioFrom(numbers, arch, implementation.hello);
     return { index, arch, scenario, checked: checkHere(scenario, implementation) };
@@ -36,7 +36,7 @@ export function draw(seed: number, scenarios: number, implementation: Implementa
 }
 
 /** Where each requirement is first seen to hold in each scenario, those after the fewest steps first. */
-export function candidatesIn(drawn: readonly Drawn[]): Map<string, Candidate[]> {
+export function candidatesIn(drawn: readonly PlayedScenario[]): Map<string, Candidate[]> {
   const found = new Map<string, Candidate[]>();
   for (const one of drawn) {
     const seen = new Set<string>();
@@ -53,7 +53,7 @@ export function candidatesIn(drawn: readonly Drawn[]): Map<string, Candidate[]> 
 }
 
 /** A move of pages shows what the last call before it did. */
-function describe({ arch, checked, scenario }: Drawn, step: number): Pick<Candidate, 'kind' | 'edges'> {
+function describe({ arch, checked, scenario }: PlayedScenario, step: number): Pick<Candidate, 'kind' | 'edges'> {
   const call = checked.calls.findLast((c) => c.step <= step);
   if (!call) return { kind: arch, edges: [] };
   const { facts, op } = call.judgement;

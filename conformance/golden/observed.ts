@@ -1,6 +1,6 @@
 import { hex64 } from '../../src/codec/hex.ts';
 import { traceJudge } from '../../src/rules/trace.ts';
-import type { Outcome } from '../../src/rules/works.ts';
+import type { CallEnd } from '../../src/rules/works.ts';
 import { defaultSetting, type ObservedCall, type P2m, type Setting } from '../../src/trace/call.ts';
 import { readRecord, type TraceRecord } from '../../src/trace/record.ts';
 import { headerOf, recordOf } from '../../src/trace/write.ts';
@@ -78,7 +78,7 @@ export function eventsOf({ header, observed }: Pick<CallCase, 'header' | 'observ
 export function judgeRun(scenario: Scenario, hello: Hello, golden: Pick<CallCase, 'header' | 'observed' | 'pair'>): JudgedStep[] {
   const judge = new ScenarioJudge(scenario, hello);
   const given: Given[] = [];
-  const outcomes = new Map<number, Outcome>();
+  const outcomes = new Map<number, CallEnd>();
   for (const event of eventsOf(golden)) {
     const taken = judge.take(event);
     given.push(...taken.given);
@@ -122,7 +122,7 @@ export function pairOutcomes(scenario: Scenario, implementation: Implementation)
   return ends?.map(({ rc, N }) => ({ rc: rc as number, nr_exchanged: N === undefined ? null : hex64(N) }));
 }
 
-function outcomeIn({ rc, nr_exchanged }: PairOutcome): Outcome {
+function outcomeIn({ rc, nr_exchanged }: PairOutcome): CallEnd {
   return { rc, N: nr_exchanged === null ? undefined : BigInt(nr_exchanged) };
 }
 

@@ -9,7 +9,7 @@ import { type CallStep, framesOf } from '../scenario/scenario.ts';
 import type { DomainView } from './domain-view.ts';
 
 /** A call that was made, and how it ended. */
-export interface Outcome {
+export interface EndedCall {
   readonly step: CallStep;
   readonly op: JudgedOp;
   readonly rc: number;
@@ -25,7 +25,7 @@ export function countIn({ layout }: StructCodec<'xen_get_dma_buf'>, bytes: Uint8
 }
 
 /** Which frames the call may have populated, by what its list really held: that can be more than was written for it. */
-export function spill(view: DomainView, { step, op, rc, N }: Outcome, before: GuestMemory, arch: World['arch']): void {
+export function spill(view: DomainView, { step, op, rc, N }: EndedCall, before: GuestMemory, arch: World['arch']): void {
   const exchanges = op === 'get_dma_buf' || op === 'exchange';
   if (exchanges ? N === 0n : op !== 'populate_physmap' || rc <= startExtent(step.cmd)) return;
   const populates = step.reservations[exchanges ? 1 : 0];
@@ -40,7 +40,7 @@ export function spill(view: DomainView, { step, op, rc, N }: Outcome, before: Gu
 }
 
 /** Without a p2m to look at: what the outcome of a call lets one believe of the frames it named. */
-export function believe(view: DomainView, { step, op, rc, N }: Outcome): void {
+export function believe(view: DomainView, { step, op, rc, N }: EndedCall): void {
   if (op === 'put_dma_buf') return;
   const [inputs = [], outputs = []] = step.reservations.map((r, i) => framesOf(step.lists[i] ?? [], r.extent_order));
   if (op === 'get_dma_buf' || op === 'exchange') {

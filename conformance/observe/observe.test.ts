@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { XENMEM } from '../../src/abi/ops.ts';
-import type { Answer, Implementation, Request } from '../protocol/implementation.ts';
+import type { Implementation, Reply, Request } from '../protocol/implementation.ts';
 import { referenceImplementation } from '../protocol/reference.ts';
 import { scenarioFrom } from '../scenario/generate.ts';
 import { samples } from '../scenario/numbers.ts';
@@ -8,10 +8,10 @@ import type { CallStep, ChurnStep, Scenario } from '../scenario/scenario.ts';
 import { checkHere } from '../verdict/check.ts';
 import { SetupError } from './observe.ts';
 
-const unsupported: Answer = { error: { kind: 'unsupported', message: 'not today' } };
+const unsupported: Reply = { error: { kind: 'unsupported', message: 'not today' } };
 
 /** The reference hypervisor, which does not do some of what it is asked; `asks` are the ops that went out together. */
-function refusing(refuses: (request: Request) => boolean, error: Answer = unsupported): Implementation & { asks: string[][] } {
+function refusing(refuses: (request: Request) => boolean, error: Reply = unsupported): Implementation & { asks: string[][] } {
   const model = referenceImplementation();
   const asks: string[][] = [];
   return {
@@ -19,7 +19,7 @@ function refusing(refuses: (request: Request) => boolean, error: Answer = unsupp
     hello: model.hello,
     answer(requests) {
       asks.push(requests.map((request) => request.op));
-      return requests.map((request) => (refuses(request) ? error : (model.answer([request])[0] as Answer)));
+      return requests.map((request) => (refuses(request) ? error : (model.answer([request])[0] as Reply)));
     },
   };
 }
@@ -177,7 +177,7 @@ describe('changes that are reported', () => {
       hello: model.hello,
       answer: (requests) => {
         reads += requests.filter((request) => request.op === 'read').length;
-        return requests.map((request) => (request.op === 'changes' ? { ranges } : (model.answer([request])[0] as Answer)));
+        return requests.map((request) => (request.op === 'changes' ? { ranges } : (model.answer([request])[0] as Reply)));
       },
     };
     const scenario = scenarioFrom([], 'arm64', model.hello);

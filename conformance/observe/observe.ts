@@ -4,7 +4,7 @@ import { codecFor, type StructCodec } from '../../src/codec/codec.ts';
 import { pointerOf } from '../../src/codec/handle.ts';
 import { type ByteRange, differences, inside, type Piece, sparseMemory } from '../../src/guest/memory.ts';
 import type { ObservedCall, OtherDomain, P2m } from '../../src/trace/call.ts';
-import type { Answer, ChangedRange, Hello, Inject, Request } from '../protocol/implementation.ts';
+import type { ChangedRange, Hello, Inject, Reply, Request } from '../protocol/implementation.ts';
 import type { Play } from '../protocol/play.ts';
 import type { CallStep, ChurnStep, Scenario } from '../scenario/scenario.ts';
 import { DomainView } from './domain-view.ts';
@@ -53,7 +53,7 @@ export class SetupError extends Error {
  * possible: over a pipe it is the round trips that cost.
  */
 export function* observe(scenario: Scenario, hello: Hello, seen: (event: Event) => void): Play<void> {
-  const stage = new Stage(scenario, hello);
+  const stage = new PlayedWorld(scenario, hello);
   const unbuilt = yield* stage.open();
   for (const [step, what] of scenario.steps.entries()) {
     if (unbuilt !== undefined) seen({ kind: 'skipped', step, why: unbuilt });
@@ -72,7 +72,7 @@ interface Learnt {
   whole: boolean;
 }
 
-class Stage {
+class PlayedWorld {
   readonly #scenario: Scenario;
   readonly #hello: Hello;
   readonly #views: readonly DomainView[];
@@ -229,7 +229,7 @@ class Stage {
     return { kind: 'churn', step: index, domid: step.domid, before, after: view.p2m, lost, kept };
   }
 
-  *#ask(requests: readonly Request[]): Play<readonly Answer[]> {
+  *#ask(requests: readonly Request[]): Play<readonly Reply[]> {
     const answers = yield requests;
     for (const [i, answer] of answers.entries()) {
       if (answer.error?.kind === 'setup') throw new SetupError(`${requests[i]?.op}: ${answer.error.message}`);
@@ -249,7 +249,7 @@ class Stage {
   }
 
   /** Takes in a look. */
-  #look(answers: readonly Answer[], views: readonly DomainView[], contentKept = false): void {
+  #look(answers: readonly Reply[], views: readonly DomainView[], contentKept = false): void {
     let at = 0;
     if (this.#hello.capabilities.has('translate')) {
       for (const view of views) {
@@ -286,7 +286,7 @@ class Stage {
   }
 
   /** Puts together what the answers tell of a domain's memory. */
-  #learnt(view: DomainView, reported: readonly Answer[], reads: readonly ByteRange[] = [], readBack: readonly Answer[] = []): Learnt {
+  #learnt(view: DomainView, reported: readonly Reply[], reads: readonly ByteRange[] = [], readBack: readonly Reply[] = []): Learnt {
     const got: Piece[] = [];
     let whole = true;
     for (const [i, range] of reads.entries()) {
@@ -336,7 +336,7 @@ function settle({ view, got }: Learnt): ByteRange[] {
   return changes;
 }
 
-function isDone(answer: Answer | undefined): boolean {
+function isDone(answer: Reply | undefined): boolean {
   return answer !== undefined && !answer.fault && !answer.error;
 }
 

@@ -16,7 +16,7 @@ export type Request =
   | { readonly op: 'pages' | 'changes'; readonly domid: number };
 
 /** One answer; which keys it has depends on the request. `error` is not a refusal by the hypervisor. */
-export interface Answer {
+export interface Reply {
   readonly fault?: boolean;
   readonly bytes?: Uint8Array;
   readonly rc?: number;
@@ -53,7 +53,7 @@ export interface Hello {
 /** An implementation in this process: answers at once. It may throw, which is a crash. */
 export interface Implementation {
   readonly hello: Hello;
-  answer(requests: readonly Request[]): Answer[];
+  answer(requests: readonly Request[]): Reply[];
 }
 
 /** The level of what can be seen of an implementation: 0 memory and return codes, 1 also the p2m, 2 also pages that move. */

@@ -1,7 +1,7 @@
-import type { Answer, Implementation, Request } from './implementation.ts';
+import type { Implementation, Reply, Request } from './implementation.ts';
 
 /** Yields requests, takes their answers. */
-export type Play<T> = Generator<readonly Request[], T, readonly Answer[]>;
+export type Play<T> = Generator<readonly Request[], T, readonly Reply[]>;
 
 /** Anything that is yielded requests and takes their answers, played on an implementation in this process. */
 export function playHere<T>(play: Play<T>, implementation: Implementation): T {
@@ -29,7 +29,7 @@ export class CrashError extends Error {
 export function crashing(implementation: Implementation): Implementation {
   return {
     hello: implementation.hello,
-    answer(requests: readonly Request[]): Answer[] {
+    answer(requests: readonly Request[]): Reply[] {
       try {
         return implementation.answer(requests);
       } catch (error) {

@@ -4,7 +4,7 @@ import { codecFor } from '../../src/codec/codec.ts';
 import type { Style } from '../../src/text/style.ts';
 import { printable } from '../../src/text/style.ts';
 import { Child } from './child.ts';
-import type { Answer, Capability, Hello, Inject, Request, World } from './implementation.ts';
+import type { Capability, Hello, Inject, Reply, Request, World } from './implementation.ts';
 import { CrashError } from './play.ts';
 import { Session } from './session.ts';
 import { StartError } from './transport.ts';
@@ -18,7 +18,7 @@ export interface Probed {
   readonly evidence?: readonly string[];
 }
 
-type Ask = (...requests: Request[]) => Promise<readonly Answer[]>;
+type Ask = (...requests: Request[]) => Promise<readonly Reply[]>;
 
 interface Probe {
   readonly name: string;
@@ -226,7 +226,7 @@ async function got(ask: Ask, { commands }: Hello, arch: Arch, inject?: Inject): 
   return answers[3]?.rc;
 }
 
-function faults([answer]: readonly Answer[], what: string): string | undefined {
+function faults([answer]: readonly Reply[], what: string): string | undefined {
   return answer?.fault || answer?.error ? undefined : `${what} must answer "fault":true`;
 }
 

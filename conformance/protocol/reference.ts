@@ -5,7 +5,7 @@ import { createHypervisor, type Hypervisor } from '../../src/model/hypervisor.ts
 import { modelWith } from '../../src/model/memory-op.ts';
 import { xen44 } from '../../src/model/xen/xen-4.4.ts';
 import { xen417 } from '../../src/model/xen/xen-4.17.ts';
-import { type Answer, capabilities, type Hello, type Implementation, type Request } from './implementation.ts';
+import { capabilities, type Hello, type Implementation, type Reply, type Request } from './implementation.ts';
 import { crashing } from './play.ts';
 
 const { get_dma_buf, put_dma_buf, exchange, increase_reservation, decrease_reservation, populate_physmap } = XENMEM['dma-buf'];
@@ -137,7 +137,7 @@ function limitIn(reading: string): readonly [limit: string, number: string] {
   return [limit, number];
 }
 
-function answer(hypervisor: Hypervisor, request: Request): Answer {
+function answer(hypervisor: Hypervisor, request: Request): Reply {
   switch (request.op) {
     case 'reset':
       hypervisor.reset(request);

@@ -3,7 +3,7 @@ import type { Readable, Writable } from 'node:stream';
 import { isArch } from '../../src/abi/arch.ts';
 import { hex64, toHex } from '../../src/codec/hex.ts';
 import { bytesOf, count, flag, oneOf, RecordError, word } from '../../src/trace/fields.ts';
-import type { Answer, Implementation, PageRun, Request } from './implementation.ts';
+import type { Implementation, PageRun, Reply, Request } from './implementation.ts';
 import { protocolVersion } from './wire.ts';
 
 // The other side of the protocol: an implementation in TypeScript, driven through a pipe.
@@ -71,7 +71,7 @@ function domainOf({ domid, privileged, ram, holes }: Json): { domid: number; pri
 }
 
 /** An answer as JSON. Whatever else it has goes along: the gate judges it, not this. */
-function written(answer: Answer | undefined): object {
+function written(answer: Reply | undefined): object {
   if (!answer) return {};
   const { bytes, mfns, ranges, ...rest } = answer;
   return {

@@ -1,7 +1,7 @@
 import type { Arch } from '../../src/abi/arch.ts';
 import { RecordError } from '../../src/trace/fields.ts';
 import { quoted } from '../../src/trace/quoted.ts';
-import type { Answer, Hello, Request } from './implementation.ts';
+import type { Hello, Reply, Request } from './implementation.ts';
 import { CrashError } from './play.ts';
 import { type Ending, type Transport, TransportError } from './transport.ts';
 import { answerOf, helloOf, longestLine, objectOf, requestLine, resultsOf, type WireRequest, weight } from './wire.ts';
@@ -37,8 +37,8 @@ export class Session {
   }
 
   /** Asks, and has an answer to each request. Rejects with a `CrashError` where the implementation breaks: it is gone then. */
-  async ask(requests: readonly Request[]): Promise<readonly Answer[]> {
-    const answers: Answer[] = [];
+  async ask(requests: readonly Request[]): Promise<readonly Reply[]> {
+    const answers: Reply[] = [];
     try {
       if (!this.hello.capabilities.has('batch')) {
         for (const request of requests) answers.push(answerOf(request, await this.#exchange(request, 1)));
@@ -63,7 +63,7 @@ export class Session {
   }
 
   /** Sends as many of the requests as fit one line, from one of them on. After an error the rest is asked again. */
-  async #batch(requests: readonly Request[], from: number): Promise<Answer[]> {
+  async #batch(requests: readonly Request[], from: number): Promise<Reply[]> {
     const steps: Request[] = [];
     for (let room = longestLine - frame; steps.length < mostSteps && from + steps.length < requests.length; ) {
       const step = requests[from + steps.length] as Request;
@@ -75,7 +75,7 @@ export class Session {
     const json = await this.#exchange({ op: 'batch', steps }, steps.length);
     if (json['error'] !== undefined) throw new RecordError('answer.error', 'a batch as a whole cannot fail, only a step of it');
     const results = resultsOf(json);
-    const answers: Answer[] = [];
+    const answers: Reply[] = [];
     for (const [i, result] of results.entries()) {
       const step = steps[i];
       if (!step) throw new RecordError('answer.results', `${results.length} of them, for ${steps.length} steps`);

@@ -2,7 +2,7 @@ import { type Arch, archNames } from '../../src/abi/arch.ts';
 import type { JudgedOp } from '../../src/abi/ops.ts';
 import { hex64, toHex } from '../../src/codec/hex.ts';
 import { bytesOf, count, flag, object, oneOf, pairs, RecordError, returnCode, shown, word } from '../../src/trace/fields.ts';
-import { type Answer, type Capability, capabilities, type Hello, type PageRun, type Request } from './implementation.ts';
+import { type Capability, capabilities, type Hello, type PageRun, type Reply, type Request } from './implementation.ts';
 
 // The implementation protocol as lines of text. Requests are written so that a small C program can read them; answers may be any JSON.
 
@@ -82,7 +82,7 @@ export function objectOf(line: string): { readonly [key: string]: unknown } {
 }
 
 /** What an answer says to a request; a `RecordError` where it does not say what was asked. */
-export function answerOf(request: Request, json: unknown, where = 'answer'): Answer {
+export function answerOf(request: Request, json: unknown, where = 'answer'): Reply {
   const answer = object(json, where);
   const at = (key: string): string => `${where}.${key}`;
   if (answer['error'] !== undefined) {

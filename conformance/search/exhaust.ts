@@ -8,7 +8,7 @@ import { canonicalKey } from './keys.ts';
 import type { Ending, Move } from './move.ts';
 import { movesOf } from './moves.ts';
 import { firstState, isBeyond, keyOf, type Renaming, type ScopeName, scopes, stateText } from './scope.ts';
-import { type Sight, Stage } from './stage.ts';
+import { MovePlayer, type Sight } from './stage.ts';
 import { Judge, rcText } from './verdict.ts';
 
 export type { ScopeName };
@@ -63,9 +63,9 @@ export interface ExhaustOptions {
   readonly onState?: (state: State) => void;
 }
 
-interface Found {
+interface Visited {
   readonly sight: Sight;
-  readonly from: Found | undefined;
+  readonly from: Visited | undefined;
   readonly by: Move | undefined;
   readonly depth: number;
 }
@@ -82,23 +82,23 @@ interface Found {
 export function exhaust(name: ScopeName, options: ExhaustOptions = {}): ExhaustiveResult {
   const { hypervisor = createHypervisor(), onProgress, onState, most = 20, renaming = 'buddies' } = options;
   const scope = scopes[name];
-  const stage = new Stage(scope, hypervisor);
+  const stage = new MovePlayer(scope, hypervisor);
   const judge = new Judge(stage);
   const moves = movesOf(scope);
   const actions: Record<string, ActionCount> = {};
   const disagreements = new Map<string, Disagreement>();
   const mappings = new Set<string>();
   const keys = new Set<string>();
-  const queue: Found[] = [];
+  const queue: Visited[] = [];
   let transitions = 0;
   let beyond = 0;
   let complete = true;
 
-  const report = (id: string, message: string, found: Found, move: Move, call?: ObservedCall): void => {
+  const report = (id: string, message: string, found: Visited, move: Move, call?: ObservedCall): void => {
     const key = `${id} ${move.kind}`;
     if (disagreements.has(key)) return;
     const path: string[] = [];
-    for (let at: Found | undefined = found; at?.by; at = at.from) path.unshift(at.by.text);
+    for (let at: Visited | undefined = found; at?.by; at = at.from) path.unshift(at.by.text);
     const said = call ? `${move.text} = ${rcText(call.rc)}` : move.text;
     disagreements.set(key, {
       id,
@@ -109,7 +109,7 @@ export function exhaust(name: ScopeName, options: ExhaustOptions = {}): Exhausti
       ...(call && { call: recordOf(call) }),
     });
   };
-  const visit = (found: Found): void => {
+  const visit = (found: Visited): void => {
     queue.push(found);
     mappings.add(canonicalKey(found.sight.state));
     onState?.(found.sight.state);
@@ -120,7 +120,7 @@ export function exhaust(name: ScopeName, options: ExhaustOptions = {}): Exhausti
   keys.add(keyOf(scope, first, renaming));
   visit({ sight: stage.sight(first), from: undefined, by: undefined, depth: 0 });
   for (let at = 0; at < queue.length && complete; at++) {
-    const found = queue[at] as Found;
+    const found = queue[at] as Visited;
     onProgress?.({ states: queue.length, searched: at, transitions });
     for (const move of moves) {
       complete = disagreements.size < most;

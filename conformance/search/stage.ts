@@ -43,7 +43,7 @@ export interface Seen {
 }
 
 /** Plays moves on a hypervisor at its ABI, each from a copy of a state. All copies share page contents, put right before each move. */
-export class Stage {
+export class MovePlayer {
   readonly #scope: Scope;
   readonly #hypervisor: Hypervisor;
   readonly #control: Uint8Array = new Uint8Array(1 << PAGE_SHIFT);

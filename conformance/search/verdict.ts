@@ -4,18 +4,18 @@ import { Facts } from '../../src/rules/facts.ts';
 import { findingOf, type Judgement, judge } from '../../src/rules/judge.ts';
 import { ruleOf } from '../../src/rules/table.ts';
 import {
+  type CallEnd,
   judgeBoundedWork,
   judgeGetWorks,
   judgePair,
   judgePutWorks,
   type LiveContext,
-  type Outcome,
   pairRequirement,
 } from '../../src/rules/works.ts';
 import type { ObservedCall } from '../../src/trace/call.ts';
 import type { CallMove, ChurnMove, Ending, Move } from './move.ts';
 import { caller, firstGfn } from './scope.ts';
-import type { Seen, Sight, Stage } from './stage.ts';
+import type { MovePlayer, Seen, Sight } from './stage.ts';
 
 /** What is wrong with a move: a requirement, or after `model:` something that no requirement has a name for. */
 export interface Breach {
@@ -36,14 +36,14 @@ const strangerListed = findingOf(mustHave('caller-put-after-get'), { message: 'a
 
 /** Makes moves and judges each by the rules, which know nothing of the model; of its state they are told what is visible from outside. */
 export class Judge {
-  readonly #stage: Stage;
+  readonly #stage: MovePlayer;
   /** How often each requirement was found to hold. */
   readonly held: Map<string, number> = new Map();
   #sight: Sight | undefined;
   readonly #live: LiveContext;
   #failureInjected = false;
 
-  constructor(stage: Stage) {
+  constructor(stage: MovePlayer) {
     this.#stage = stage;
     const judge = this;
     this.#live = {
@@ -177,7 +177,7 @@ export function rcText(rc: number | undefined): string {
   return rc === undefined ? '-' : (errnoName(rc) ?? String(rc));
 }
 
-function endingOf({ op, facts }: Judgement, { rc = 0, N = 0n }: Outcome): Ending {
+function endingOf({ op, facts }: Judgement, { rc = 0, N = 0n }: CallEnd): Ending {
   if (op === 'get_dma_buf' || op === 'exchange') return rc >= 0 ? 'done' : N > (facts.nrExchangedBefore ?? 0n) ? 'partly' : 'refused';
   if (op === 'put_dma_buf') return rc >= 0 ? 'done' : 'refused';
   return rc > 0 ? 'done' : 'refused';

@@ -8,14 +8,14 @@ import { at, readBytes } from '../../src/model/p2m.ts';
 import { type Domain, domainOf } from '../../src/model/state.ts';
 import type { ObservedCall, P2m } from '../../src/trace/call.ts';
 import { framesOf } from '../scenario/scenario.ts';
-import { type Asked, covered, type Ended } from './twin.ts';
+import { covered, type Ended, type TwinCall } from './twin.ts';
 
 const shift = BigInt(PAGE_SHIFT);
 
 /** A call as it was seen, and as the twin ended it. */
 export interface Compared {
   readonly call: ObservedCall;
-  readonly asked: Asked;
+  readonly asked: TwinCall;
   /** The twin's domain that it is about, before the call. */
   readonly before: Domain;
   readonly ended: Ended;
@@ -53,7 +53,7 @@ function p2mDiffers({ call, asked, before, ended, done }: Compared): string | un
 }
 
 /** The pages of the extent that ops 1 and 6 stopped at: part of them may be taken or given. */
-function pagesFailedAt({ cmd, before }: ObservedCall, { lists, reservations }: Asked, done: bigint): bigint[] {
+function pagesFailedAt({ cmd, before }: ObservedCall, { lists, reservations }: TwinCall, done: bigint): bigint[] {
   const start = BigInt(startExtent(cmd));
   const base = lists[0] && readEntry(before, lists[0], done > start ? done : start);
   return base === undefined ? [] : framesOf([base], reservations[0]?.extent_order ?? 0);
@@ -99,7 +99,7 @@ function extentsDiffer({ call, asked, done }: Compared): string | undefined {
 }
 
 /** The frames that were behind the inputs, each with the chunk it was given up in. */
-function framesGiven({ before, p2mBefore }: ObservedCall, asked: Asked): Map<bigint, bigint> {
+function framesGiven({ before, p2mBefore }: ObservedCall, asked: TwinCall): Map<bigint, bigint> {
   const frames = new Map<bigint, bigint>();
   const [list] = asked.lists;
   for (const { index, value } of list ? knownEntries(before, list) : []) {
@@ -112,7 +112,7 @@ function framesGiven({ before, p2mBefore }: ObservedCall, asked: Asked): Map<big
 }
 
 /** In which chunk an extent of the inputs (0) or outputs (1) is done: a chunk is one extent of the larger order. */
-function chunkOf({ reservations }: Asked, side: 0 | 1, index: bigint): bigint {
+function chunkOf({ reservations }: TwinCall, side: 0 | 1, index: bigint): bigint {
   const [oi, oo] = reservations.map((r) => r.extent_order) as [number, number];
   return index >> BigInt(Math.max(0, side === 0 ? oo - oi : oi - oo));
 }
@@ -174,16 +174,16 @@ function pagesDiffer({ call, asked, before, ended }: Compared): string | undefin
   return pagesAfter - pagesBefore === gained ? undefined : `the domain owned ${pagesBefore} pages, and ${pagesAfter} afterwards`;
 }
 
-export function isExchange({ op }: Asked): boolean {
+export function isExchange({ op }: TwinCall): boolean {
   return op === 'get_dma_buf' || op === 'exchange';
 }
 
 /** Ops 0, 1 and 6. */
-export function isNeighbour(asked: Asked): boolean {
+export function isNeighbour(asked: TwinCall): boolean {
   return !isExchange(asked) && asked.op !== 'put_dma_buf';
 }
 
-function ownerIn({ state }: Ended, { owner }: Asked): Domain {
+function ownerIn({ state }: Ended, { owner }: TwinCall): Domain {
   return domainOf(state, owner);
 }
 

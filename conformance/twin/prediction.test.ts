@@ -5,12 +5,12 @@ import type { Edited } from '../faults/fault.ts';
 import { legal } from '../faults/faults.ts';
 import { type Create, load } from '../faults/load.ts';
 import {
-  type Answer,
   type Capability,
   capabilities,
   extras,
   type Hello,
   type Implementation,
+  type Reply,
   type Request,
 } from '../protocol/implementation.ts';
 import { implementationOf, referenceImplementation } from '../protocol/reference.ts';
@@ -123,8 +123,8 @@ function play(steps: Scenario['steps'], of: Implementation): Checked {
 }
 
 /** The model, with some calls answered otherwise. */
-function but(model: Implementation, answer: (request: Request, rest: () => Answer) => Answer): Implementation {
-  return { hello: model.hello, answer: (requests) => requests.map((r) => answer(r, () => model.answer([r])[0] as Answer)) };
+function but(model: Implementation, answer: (request: Request, rest: () => Reply) => Reply): Implementation {
+  return { hello: model.hello, answer: (requests) => requests.map((r) => answer(r, () => model.answer([r])[0] as Reply)) };
 }
 
 describe('what is left open is not disputed, however it is done', () => {

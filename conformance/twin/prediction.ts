@@ -7,7 +7,7 @@ import type { Event } from '../observe/observe.ts';
 import type { Hello, World } from '../protocol/implementation.ts';
 import type { Scenario } from '../scenario/scenario.ts';
 import { differs, isExchange, isNeighbour } from './compare.ts';
-import { type Asked, Twin } from './twin.ts';
+import { Twin, type TwinCall } from './twin.ts';
 
 type CallEvent = Event & { readonly kind: 'call' };
 
@@ -74,7 +74,7 @@ export class Prediction {
   }
 
   /** A page that op 1 or 6 may have taken or given is what it is seen to be; where nothing is seen it may be either. */
-  #settle(twin: Twin, { p2mAfter }: ObservedCall, asked: Asked): void {
+  #settle(twin: Twin, { p2mAfter }: ObservedCall, asked: TwinCall): void {
     const { p2m } = twin.domain(asked.owner);
     for (const gfn of asked.gfns[0] ?? []) {
       const frame = p2mAfter.get(gfn);
@@ -83,7 +83,7 @@ export class Prediction {
   }
 
   /** Where the caller erred nothing is predicted; a refusal that left everything as it was is easily followed all the same. */
-  #unpredicted(twin: Twin, call: ObservedCall, asked: Asked, N: bigint | undefined): undefined {
+  #unpredicted(twin: Twin, call: ObservedCall, asked: TwinCall, N: bigint | undefined): undefined {
     const rc = call.rc as number;
     const changed = call.changes === undefined || call.changes.length > 0 || call.p2mBefore !== call.p2mAfter;
     if (rc >= 0 || changed || (N !== undefined && N > 0n) || (asked.op === 'put_dma_buf' && asked.isTooMuch)) return this.#lose();
@@ -92,14 +92,14 @@ export class Prediction {
   }
 
   /** Frames beyond what can be mapped here are for every machine to accept or refuse, and `address_bits` above 255 for it to read. */
-  #isOpen({ arch }: ObservedCall, { gfns, reservations }: Asked): boolean {
+  #isOpen({ arch }: ObservedCall, { gfns, reservations }: TwinCall): boolean {
     const most = BigInt(mappableGfns(arch));
     const end = this.#maxGfn < most ? this.#maxGfn : most;
     return gfns[1]?.some((gfn) => gfn >= end) === true || (reservations[1]?.address_bits ?? 0) > 255;
   }
 
   /** Are all outputs RAM or holes of this world, and not perhaps pinned? "`holes` are unmapped gfns that calls may populate". */
-  #isPlain(twin: Twin, asked: Asked): boolean {
+  #isPlain(twin: Twin, asked: TwinCall): boolean {
     const plan = this.#world.domains.find(({ domid }) => domid === asked.owner);
     const runs = plan ? [...plan.ram, ...plan.holes] : [];
     const isIn = (page: bigint): boolean => runs.some(({ gfn, pages }) => page >= gfn && page < gfn + BigInt(pages));
@@ -123,7 +123,7 @@ function churned(twin: Twin, { domid, before, after }: Event & { kind: 'churn' }
   return undefined;
 }
 
-function put(twin: Twin, { gfns, owner }: Asked, rc: number): void {
+function put(twin: Twin, { gfns, owner }: TwinCall, rc: number): void {
   const pages = (gfns[0] ?? []).map(Number);
   // "a partly pinned list: all-or-nothing or prefix": after a refusal any of them may have lost its pin.
   if (rc === 0) twin.unpinned(owner, pages);
@@ -131,7 +131,7 @@ function put(twin: Twin, { gfns, owner }: Asked, rc: number): void {
 }
 
 /** What is wrong with how a call ended, before anything that it left behind is looked at. */
-function wrongEnd(twin: Twin, asked: Asked, rc: number, N: bigint | undefined, isTidy: boolean): string | undefined {
+function wrongEnd(twin: Twin, asked: TwinCall, rc: number, N: bigint | undefined, isTidy: boolean): string | undefined {
   if (rc < 0 && (errnoName(rc) === undefined || internalErrnos.has(-rc))) return `the model never returns ${errnoName(rc) ?? rc}`;
   if (isNeighbour(asked)) {
     const start = startExtent(asked.cmd);
@@ -155,7 +155,7 @@ function wrongEnd(twin: Twin, asked: Asked, rc: number, N: bigint | undefined, i
 }
 
 /** How many extents the twin has to do to be where the implementation is; `undefined` if that cannot be told. */
-function doneBy(asked: Asked, rc: number, N: bigint | undefined): bigint | undefined {
+function doneBy(asked: TwinCall, rc: number, N: bigint | undefined): bigint | undefined {
   if (asked.reservations.length === 0 || asked.op === 'put_dma_buf') return 0n;
   if (isExchange(asked)) return N;
   if (rc < 0) return undefined;

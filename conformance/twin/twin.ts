@@ -20,7 +20,7 @@ const plenty = 0x8000;
 const most = { pages: 1 << 13, order: 12 };
 
 /** What a call asks for, as the twin reads it from guest memory. */
-export interface Asked {
+export interface TwinCall {
   readonly op: JudgedOp;
   readonly cmd: number;
   readonly arg: bigint;
@@ -88,7 +88,7 @@ export class Twin {
   }
 
   /** Takes over what the guest had in its memory for a call, and reads it; `undefined` where that was not all seen. */
-  ask(call: ObservedCall, op: JudgedOp, failAlloc: number | undefined): Asked | undefined {
+  ask(call: ObservedCall, op: JudgedOp, failAlloc: number | undefined): TwinCall | undefined {
     const { domid, arg, cmd, arch, before } = call;
     if (domid === undefined || arg === undefined) return undefined;
     const codec = codecFor(arch)[argumentOf[op]] as unknown as StructCodec<'xen_get_dma_buf'>;
@@ -123,7 +123,7 @@ export class Twin {
   }
 
   /** nr_exchanged as the call left it; `undefined` where that was not seen. */
-  nrExchanged({ after }: ObservedCall, { arg, codec }: Asked): bigint | undefined {
+  nrExchanged({ after }: ObservedCall, { arg, codec }: TwinCall): bigint | undefined {
     const { offset, size } = fieldOf(codec.layout, 'nr_exchanged');
     const bytes = after.read(arg + BigInt(offset), size);
     return bytes && entriesIn(bytes, size)[0];
@@ -150,14 +150,14 @@ export class Twin {
   }
 
   /** The call as the most willing hypervisor carries it out. */
-  atMost(asked: Asked): Ended {
+  atMost(asked: TwinCall): Ended {
     const state = cloneState(this.#state);
     if (asked.value) writeStruct(state, asked, unlimited(asked.value));
     return this.#run(asked, this.#willing, state);
   }
 
   /** The call as the least willing hypervisor that is still right: where this one succeeds, everyone must. */
-  atLeast(asked: Asked): Ended {
+  atLeast(asked: TwinCall): Ended {
     const state = cloneState(this.#state);
     for (const [domid, domain] of state.domains) for (const gfn of this.#maybePinned.get(domid) ?? []) domain.pins.add(gfn);
     return this.#run(asked, this.#least, state);
@@ -167,7 +167,7 @@ export class Twin {
    * The call as one that ended after so many extents: what that leaves behind is what the same call for no more than these
    * does. `undefined` if no hypervisor carries even these out.
    */
-  upTo(asked: Asked, extents: bigint): Ended | undefined {
+  upTo(asked: TwinCall, extents: bigint): Ended | undefined {
     const state = cloneState(this.#state);
     for (const { changed } of state.domains.values()) {
       changed.pages.clear();
@@ -190,7 +190,7 @@ export class Twin {
     return ended;
   }
 
-  #run({ caller, cmd, arg, failAlloc, codec, reservations }: Asked, freedoms: Freedoms, state: State): Ended {
+  #run({ caller, cmd, arg, failAlloc, codec, reservations }: TwinCall, freedoms: Freedoms, state: State): Ended {
     const rc = memoryOp(
       state,
       { domid: caller, cmd, arg, ...(failAlloc !== undefined && { inject: { fail_alloc: failAlloc } }) },
@@ -238,7 +238,7 @@ function unlimited(value: XenGetDmaBuf): XenGetDmaBuf {
 }
 
 /** Puts another struct where the guest's own was; false where that is no memory. */
-function writeStruct(state: State, { caller, arg, codec }: Asked, value: object): boolean {
+function writeStruct(state: State, { caller, arg, codec }: TwinCall, value: object): boolean {
   return writeBytes(state, domainOf(state, caller), at(arg), codec.encode(value as XenGetDmaBuf));
 }
 

@@ -1,7 +1,7 @@
 import { judgedOp } from '../../src/abi/ops.ts';
 import { violated } from '../../src/rules/answer.ts';
 import type { Judgement } from '../../src/rules/judge.ts';
-import { judgePair, type Outcome, pairRequirement } from '../../src/rules/works.ts';
+import { type CallEnd, judgePair, pairRequirement } from '../../src/rules/works.ts';
 import { type Event, observe, SetupError } from '../observe/observe.ts';
 import type { Hello, Implementation } from '../protocol/implementation.ts';
 import { CrashError, type Play, playHere } from '../protocol/play.ts';
@@ -47,7 +47,7 @@ export function nothingSeen(): Checked {
 export function* check(scenario: Scenario, hello: Hello, seen: Checked = nothingSeen(), predicted = false): Play<Checked> {
   const judge = new ScenarioJudge(scenario, hello);
   const prediction = predicted ? new Prediction(scenario, hello) : undefined;
-  const outcomes: (Outcome | undefined)[] = [];
+  const outcomes: (CallEnd | undefined)[] = [];
   yield* observe(scenario, hello, (event) => {
     seen.events.push(event);
     const taken = judge.take(event);
@@ -100,17 +100,17 @@ export class InternalError extends Error {
 }
 
 /** How the two further runs of a scenario's pair end: its call once more as it is, and once with other `address_bits`. */
-export function* pairEnds({ world, steps, pair }: Scenario, hello: Hello): Play<readonly [Outcome, Outcome] | undefined> {
+export function* pairEnds({ world, steps, pair }: Scenario, hello: Hello): Play<readonly [CallEnd, CallEnd] | undefined> {
   const call = pair && (steps[pair.step] as CallStep);
   const [given, ...rest] = call?.reservations ?? [];
   if (!pair || !call || !given || given.address_bits === pair.addressBits) return undefined;
   const before = steps.slice(0, pair.step);
   const varied: CallStep = { ...call, reservations: [{ ...given, address_bits: pair.addressBits }, ...rest] };
-  const ends: Outcome[] = [];
+  const ends: CallEnd[] = [];
   for (const last of [call, varied]) {
     const scenario = { world, steps: [...before, last] };
     const judge = new ScenarioJudge(scenario, hello);
-    let end: Outcome | undefined;
+    let end: CallEnd | undefined;
     let skipped = false;
     yield* observe(scenario, hello, (event) => {
       const { judgement } = judge.take(event);
@@ -121,11 +121,11 @@ export function* pairEnds({ world, steps, pair }: Scenario, hello: Hello): Play<
     if (!end || skipped) return undefined;
     ends.push(end);
   }
-  return ends as [Outcome, Outcome];
+  return ends as [CallEnd, CallEnd];
 }
 
 /** What the three runs of a scenario's pair show together. */
-export function givenByPair({ steps, pair }: Scenario, first: Outcome, [again, varied]: readonly [Outcome, Outcome]): Given[] {
+export function givenByPair({ steps, pair }: Scenario, first: CallEnd, [again, varied]: readonly [CallEnd, CallEnd]): Given[] {
   const op = pair && judgedOp((steps[pair.step] as CallStep).cmd, 'dma-buf');
   const id = op && pairRequirement(op);
   return pair && id !== undefined ? [{ step: pair.step, id, answer: judgePair(first, again, varied) }] : [];

@@ -6,14 +6,14 @@ export class MergeError extends Error {
   override readonly name = 'MergeError';
 }
 
-type Part = Omit<ConformanceResult, 'verdict' | 'reasons' | 'drift'>;
+type ShardResult = Omit<ConformanceResult, 'verdict' | 'reasons' | 'drift'>;
 
 /**
  * The shards of one run as that run: byte for byte what it would have been in one piece, if each was played to its end. A missing
  * shard makes it partial.
  * With `as`, they are the shards of that shard.
  */
-export function mergeResults(parts: readonly Part[], as?: Shard): ConformanceResult {
+export function mergeResults(parts: readonly ShardResult[], as?: Shard): ConformanceResult {
   const [first] = parts;
   if (!first) throw new MergeError('nothing to merge');
   for (const key of ['implementation', 'seed', 'arch', 'runs', 'level', 'demanded'] as const) {
@@ -63,7 +63,7 @@ export function mergeResults(parts: readonly Part[], as?: Shard): ConformanceRes
 }
 
 /** Which shards are missing, in words. Two of the same, or of different divisions, cannot be merged. */
-function missing(parts: readonly Part[], { index: from, of: step }: Shard = { index: 1, of: 1 }): string[] {
+function missing(parts: readonly ShardResult[], { index: from, of: step }: Shard = { index: 1, of: 1 }): string[] {
   const [first, ...more] = parts;
   if (!first?.shard) {
     if (more.length > 0) throw new MergeError('one of these is a whole run, not a shard');

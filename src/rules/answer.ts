@@ -16,7 +16,7 @@ export interface Violation {
 export type Answer =
   | { readonly answer: 'holds' }
   | { readonly answer: 'violated'; readonly violations: readonly Violation[] }
-  | { readonly answer: 'unknown'; readonly why: string; readonly lacks?: Piece };
+  | { readonly answer: 'unknown'; readonly why: string; readonly lacks?: CapturePiece };
 
 export type Severity = 'error' | 'warning' | 'note';
 
@@ -38,10 +38,10 @@ export const pieces = {
   memory: 'all that changed in memory',
 } as const;
 
-export type Piece = keyof typeof pieces;
+export type CapturePiece = keyof typeof pieces;
 
 /** Every piece, in the table's order. */
-export const pieceNames: readonly Piece[] = Object.keys(pieces) as Piece[];
+export const pieceNames: readonly CapturePiece[] = Object.keys(pieces) as CapturePiece[];
 
 export const holds: Answer = { answer: 'holds' };
 
@@ -63,15 +63,15 @@ export function unless(violations: readonly Violation[], otherwise: Answer = hol
 
 const forWantOf = Object.fromEntries(
   pieceNames.map((lacks) => [lacks, { answer: 'unknown', why: `not captured: ${pieces[lacks]}`, lacks }]),
-) as { readonly [piece in Piece]: Answer };
+) as { readonly [piece in CapturePiece]: Answer };
 
 /** The answer `unknown` for want of a piece of the capture, which its reason names. */
-export function missing(piece: Piece): Answer {
+export function missing(piece: CapturePiece): Answer {
   return forWantOf[piece];
 }
 
 /** `holds` if nothing that it takes was unseen, else the answer that names the piece. */
-export function holdsUnless(unseen: Piece | undefined): Answer {
+export function holdsUnless(unseen: CapturePiece | undefined): Answer {
   return unseen === undefined ? holds : forWantOf[unseen];
 }
 

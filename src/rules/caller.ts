@@ -2,7 +2,7 @@ import { DOMID, PAGE_SHIFT } from '../abi/constants.ts';
 import type { JudgedOp } from '../abi/ops.ts';
 import { hex64 } from '../codec/hex.ts';
 import type { ByteRange } from '../guest/memory.ts';
-import { type Answer, holds, holdsUnless, missing, type Piece, type Severity, unknown, unless, type Violation } from './answer.ts';
+import { type Answer, type CapturePiece, holds, holdsUnless, missing, type Severity, unknown, unless, type Violation } from './answer.ts';
 import { checkOf } from './duties/check.ts';
 import { structDuties } from './duties/duties.ts';
 import { inputsPerChunk, isMultiple, outputsPerChunk, pagesOf } from './exact.ts';
@@ -126,7 +126,7 @@ function sequel(id: string, rest: Basis & Pick<Rule, 'reading'>): Rule {
 }
 
 /** Runs a check on each reservation: what is wrong with it, or the piece of the capture that is missing to tell. */
-function eachReservation(facts: Facts, check: (reservation: Reservation) => Violation[] | Piece): Answer {
+function eachReservation(facts: Facts, check: (reservation: Reservation) => Violation[] | CapturePiece): Answer {
   const answers = facts.reservations.map(check);
   return unless(
     answers.flatMap((found) => (typeof found === 'string' ? [] : found)),

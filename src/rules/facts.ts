@@ -8,7 +8,7 @@ import { readField } from '../codec/field.ts';
 import { type GuestList, knownEntries, listBehind } from '../guest/handle.ts';
 import { type ByteRange, differences, type GuestMemory, overlaps, readPrefix } from '../guest/memory.ts';
 import type { ObservedCall } from '../trace/call.ts';
-import type { Piece } from './answer.ts';
+import type { CapturePiece } from './answer.ts';
 import type { Known } from './duties/expression.ts';
 import { outputsCovered, pagesOf } from './exact.ts';
 
@@ -215,7 +215,7 @@ export class Facts {
   }
 
   /** What lacks of the struct and the list of one reservation, before and after; nothing if all of memory was watched. */
-  unseen(reservation: Reservation): Piece | undefined {
+  unseen(reservation: Reservation): CapturePiece | undefined {
     if (this.call.changes !== undefined) return undefined;
     const { size } = this.layout;
     const { list } = reservation;
@@ -226,7 +226,7 @@ export class Facts {
   }
 
   /** What lacks of the struct and of every list it names, before and after. */
-  get unseenAtAll(): Piece | undefined {
+  get unseenAtAll(): CapturePiece | undefined {
     return firstOf(this.reservations, (r) => this.unseen(r));
   }
 
@@ -245,7 +245,7 @@ export class Facts {
   }
 
   /** What lacks to know the extents of a reservation down to the last entry of its list. */
-  unlisted(reservation: Reservation): Piece | undefined {
+  unlisted(reservation: Reservation): CapturePiece | undefined {
     const { list, extent_order } = reservation;
     if (list === undefined) return 'struct';
     if (BigInt(this.extents(reservation).length) >= list.count) return undefined;
@@ -253,7 +253,7 @@ export class Facts {
   }
 
   /** What lacks to know every extent that the struct names. */
-  get unlistedAtAll(): Piece | undefined {
+  get unlistedAtAll(): CapturePiece | undefined {
     return firstOf(this.reservations, (r) => this.unlisted(r));
   }
 
@@ -278,18 +278,18 @@ export class Facts {
   }
 
   /** What lacks to know all pages that this call may have given, taken or exchanged, whose changed content blames nobody. */
-  get handedOverUnseen(): Piece | undefined {
+  get handedOverUnseen(): CapturePiece | undefined {
     if (this.call.changes !== undefined || this.call.space === 'virtual') return undefined;
     if (this.exchanges) return this.exchangedUnseen;
     return this.op === 'put_dma_buf' ? undefined : this.unlisted(this.in);
   }
 
   /** What lacks to know all extents that N and K count as exchanged. */
-  get exchangedUnseen(): Piece | undefined {
+  get exchangedUnseen(): CapturePiece | undefined {
     const { done } = this;
     if (!done) return this.asked ? 'struct after' : 'struct';
     if (done.K === 0n) return undefined;
-    const lacks = (r: Reservation, upTo: bigint): Piece | undefined =>
+    const lacks = (r: Reservation, upTo: bigint): CapturePiece | undefined =>
       BigInt(this.extents(r).filter((e) => e.index < upTo).length) < upTo ? listPiece(r) : undefined;
     return lacks(this.in, done.N) ?? lacks(this.out, done.K);
   }

@@ -7,7 +7,7 @@ import { describe, entriesRange, strayChange } from './changes.ts';
 import { inputsPerChunk, isMultiple, pagesOf, sameTotal } from './exact.ts';
 import { addressesOf, type Done, type Facts, nameDomid } from './facts.ts';
 import { inputsReleased, newPages, outputPages, restUnmoved, returnedFrames, saysReturned } from './mappings.ts';
-import { each, type Judged, one, rcIsKnown, refusal, refused, when } from './row.ts';
+import { type Check, each, one, rcIsKnown, refusal, refused, when } from './row.ts';
 import { type Basis, exchanges, type JudgeName, type Rule } from './rule.ts';
 
 const spillsIntoNode = unknown('address_bits above 255 spills into node bits');
@@ -234,7 +234,7 @@ export const getRules: readonly Rule[] = [
   }),
 ];
 
-type Requirement = Basis & Pick<Rule, 'reading'> & Partial<Pick<Rule, 'ops' | 'always'>> & (Judged | { readonly judgedBy: JudgeName });
+type Requirement = Basis & Pick<Rule, 'reading'> & Partial<Pick<Rule, 'ops' | 'always'>> & (Check | { readonly judgedBy: JudgeName });
 
 function requirement(id: string, level: Rule['level'], scope: Rule['scope'], rest: Requirement): Rule {
   return { id, blame: 'hypervisor', severity: 'error', level, scope, ops: exchanges, always: false, ...rest };

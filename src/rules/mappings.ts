@@ -1,6 +1,6 @@
 import { hex64 } from '../codec/hex.ts';
 import { knownEntries } from '../guest/handle.ts';
-import { type Answer, holds, holdsUnless, missing, notExercised, type Piece, unknown, violated } from './answer.ts';
+import { type Answer, type CapturePiece, holds, holdsUnless, missing, notExercised, unknown, violated } from './answer.ts';
 import { moved } from './changes.ts';
 import { inputsPerChunk, outputsPerChunk } from './exact.ts';
 import type { Asked, Done, Extent, Facts } from './facts.ts';
@@ -90,7 +90,7 @@ export function newPages(facts: Facts): Answer {
     return violated(`the domain owned ${pagesBefore} pages before and ${pagesAfter} after`);
   }
   const chunks = chunksOf(done);
-  let unseen: Piece | undefined;
+  let unseen: CapturePiece | undefined;
   const old = new Map<bigint, Set<bigint | null>>();
   for (const input of facts.extents(facts.in)) {
     const chunk = chunks.ofInput(input);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { sparseMemory } from '../guest/memory.ts';
 import type { ObservedCall } from '../trace/call.ts';
-import type { Piece } from './answer.ts';
+import type { CapturePiece } from './answer.ts';
 import { ARG, IN, OUT, type Stage, saidOf, staged } from './call.stage.ts';
 import { big, done, half, refused } from './exchange.stage.ts';
 import { judge } from './judge.ts';
@@ -28,7 +28,7 @@ function without(call: ObservedCall, which: 'before' | 'after', gone: bigint): O
 }
 
 // A record without its struct's address, its caller or a watch on memory is another kind of capture.
-type Cut = Exclude<Piece, 'domid' | 'address' | 'memory'>;
+type Cut = Exclude<CapturePiece, 'domid' | 'address' | 'memory'>;
 
 const cut: { readonly [piece in Cut]: (call: ObservedCall) => ObservedCall } = {
   rc: (call) => ({ ...call, rc: undefined }),

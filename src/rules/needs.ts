@@ -1,14 +1,14 @@
 import type { ByteRange, GuestMemory } from '../guest/memory.ts';
-import { type Piece, pieceNames } from './answer.ts';
+import { type CapturePiece, pieceNames } from './answer.ts';
 import type { Facts, Reservation } from './facts.ts';
 import type { Judgement } from './judge.ts';
 import { ruleOf } from './table.ts';
 
 /** The pieces that the capture of a call lacks. A list whose place is not known is not asked for before its struct. */
-export function lacking(facts: Facts): Set<Piece> {
+export function lacking(facts: Facts): Set<CapturePiece> {
   const { call, layout, argument, argumentAfter } = facts;
   const [given, wanted] = facts.reservations;
-  const without: { readonly [piece in Piece]: boolean } = {
+  const without: { readonly [piece in CapturePiece]: boolean } = {
     rc: call.rc === undefined,
     struct: argument.length < layout.size,
     'struct after': argumentAfter.length < layout.size,
@@ -39,7 +39,7 @@ export type Lacks = Map<string, number>;
 
 /** Takes in what the capture of one call lacked. */
 export function addLacks(lacks: Lacks, { facts, requirements }: Judgement): void {
-  let missing: Set<Piece> | undefined;
+  let missing: Set<CapturePiece> | undefined;
   for (const [id, answer] of requirements) {
     if (answer.answer !== 'unknown' || answer.lacks === undefined) continue;
     missing ??= lacking(facts);
@@ -49,8 +49,8 @@ export function addLacks(lacks: Lacks, { facts, requirements }: Judgement): void
 }
 
 /** The pieces that would let most answers be given for what they cost to capture, and how many those are at most; `undefined` if nothing is lacking. */
-export function nextCapture(lacks: Lacks): { readonly pieces: readonly Piece[]; readonly answers: number } | undefined {
-  const sets = [...lacks].map(([key, answers]) => ({ set: key.split(',') as Piece[], answers }));
+export function nextCapture(lacks: Lacks): { readonly pieces: readonly CapturePiece[]; readonly answers: number } | undefined {
+  const sets = [...lacks].map(([key, answers]) => ({ set: key.split(',') as CapturePiece[], answers }));
   const choices = sets.map(({ set }) => {
     const gained = sets.filter((other) => other.set.every((piece) => set.includes(piece)));
     return { pieces: set, answers: gained.reduce((sum, { answers }) => sum + answers, 0) };

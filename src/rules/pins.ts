@@ -35,12 +35,12 @@ interface DomainPins {
 }
 
 /** Marked pages whose content a move lost, and those whose content it kept. */
-export interface Content {
+export interface MovedContent {
   readonly lost: readonly bigint[];
   readonly kept: readonly bigint[];
 }
 
-const unmarked: Content = { lost: [], kept: [] };
+const unmarked: MovedContent = { lost: [], kept: [] };
 
 /** An answer to a requirement, from more than one call. */
 export type PinAnswers = Map<string, Answer>;
@@ -132,7 +132,7 @@ export class PinWatch {
   }
 
   /** Takes in a move that the hypervisor made by itself: sharing, paging, migration. */
-  churned(domid: number, before: P2m, after: P2m, { lost, kept }: Content = unmarked): PinAnswers {
+  churned(domid: number, before: P2m, after: P2m, { lost, kept }: MovedContent = unmarked): PinAnswers {
     const answers: PinAnswers = new Map();
     const pins = this.#domain(domid);
     const gone = lost.find((gfn) => pins.put.has(gfn));

@@ -1,10 +1,10 @@
 import { PAGE_SHIFT } from '../abi/constants.ts';
 import type { JudgedOp } from '../abi/ops.ts';
 import { hex64 } from '../codec/hex.ts';
-import { type Answer, holds, holdsUnless, missing, notExercised, type Piece, unless, violated } from './answer.ts';
+import { type Answer, type CapturePiece, holds, holdsUnless, missing, notExercised, unless, violated } from './answer.ts';
 import { bytes, describe, moved, strayChange } from './changes.ts';
 import { addressesOf, type Facts, pagesOfExtents } from './facts.ts';
-import { type Judged, rcIsKnown } from './row.ts';
+import { type Check, rcIsKnown } from './row.ts';
 import type { Basis, JudgeName, Rule } from './rule.ts';
 
 const put: readonly JudgedOp[] = ['put_dma_buf'];
@@ -66,7 +66,7 @@ export const putRules: readonly Rule[] = [
   }),
 ];
 
-type Requirement = Basis & Pick<Rule, 'reading'> & Partial<Pick<Rule, 'always' | 'judgedBy'>> & (Judged | { readonly judgedBy: JudgeName });
+type Requirement = Basis & Pick<Rule, 'reading'> & Partial<Pick<Rule, 'always' | 'judgedBy'>> & (Check | { readonly judgedBy: JudgeName });
 
 function requirement(id: string, level: Rule['level'], scope: Rule['scope'], rest: Requirement): Rule {
   return { id, blame: 'hypervisor', severity: 'error', level, scope, ops: put, always: false, ...rest };
@@ -94,7 +94,7 @@ function checkKept(facts: Facts): Answer {
     const gfn = hex64(hit.address >> BigInt(PAGE_SHIFT));
     return violated(`${bytes(hit.length)} changed at ${hex64(hit.address)}, in listed guest frame ${gfn}`);
   }
-  let unseen: Piece | undefined;
+  let unseen: CapturePiece | undefined;
   const pages = pagesOfExtents(extents);
   for (const gfn of pages ?? []) {
     const [before, after] = [p2mBefore.get(gfn), p2mAfter.get(gfn)];

@@ -4,7 +4,7 @@ import type { ByteRange } from '../guest/memory.ts';
 import { type Answer, holds, holdsUnless, missing, notExercised, unknown, unless, violated, wrongRc } from './answer.ts';
 import { describe, entriesRange, strayChange } from './changes.ts';
 import type { Facts } from './facts.ts';
-import type { Judged } from './row.ts';
+import type { Check } from './row.ts';
 import type { Basis, Rule } from './rule.ts';
 
 const reservationOps: readonly JudgedOp[] = ['increase_reservation', 'decrease_reservation', 'populate_physmap'];
@@ -30,7 +30,7 @@ export const reservationRules: readonly Rule[] = [
   }),
 ];
 
-function requirement(id: string, rest: Basis & Pick<Rule, 'reading'> & Judged): Rule {
+function requirement(id: string, rest: Basis & Pick<Rule, 'reading'> & Check): Rule {
   return { id, blame: 'hypervisor', severity: 'error', level: 0, scope: 'call', ops: reservationOps, always: false, ...rest };
 }
 

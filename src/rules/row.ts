@@ -1,16 +1,16 @@
 import { errnoName } from '../abi/constants.ts';
-import { type Answer, holds, holdsUnless, missing, notExercised, type Piece, unless, violated, wrongRc } from './answer.ts';
+import { type Answer, type CapturePiece, holds, holdsUnless, missing, notExercised, unless, violated, wrongRc } from './answer.ts';
 import { anyChange } from './changes.ts';
 import { type Asked, type Facts, placeOf } from './facts.ts';
 import type { Rule } from './rule.ts';
 
 /** One thing to see of a call: how it is read, and the piece of a capture that it stands in. */
 interface Sight<T> {
-  readonly piece: Piece;
+  readonly piece: CapturePiece;
   readonly of: (facts: Facts) => T | undefined;
 }
 
-function sight<T>(piece: Piece, of: (facts: Facts) => T | undefined): Sight<T> {
+function sight<T>(piece: CapturePiece, of: (facts: Facts) => T | undefined): Sight<T> {
   return { piece, of };
 }
 
@@ -63,16 +63,16 @@ export interface EachRow<W extends Name, S extends Name, T> {
   /** Those that were seen, and in the place of what was not, the answer that says so. */
   readonly each: (facts: Facts, seen: Seen<W | S>) => Iterable<T | Answer>;
   /** The pieces of a capture that show them. */
-  readonly shown: readonly Piece[];
+  readonly shown: readonly CapturePiece[];
   readonly must: (one: T, seen: Seen<W | S>) => boolean;
   readonly else: (one: T, seen: Seen<W | S>) => string;
 }
 
 /** How a rule is judged, and what of a capture that takes. */
-export type Judged = Required<Pick<Rule, 'needs' | 'check'>>;
+export type Check = Required<Pick<Rule, 'needs' | 'check'>>;
 
 /** The judge of a row. */
-export function one<W extends Name, S extends Name>(row: Row<W, S>): Judged {
+export function one<W extends Name, S extends Name>(row: Row<W, S>): Check {
   return {
     needs: piecesOf(row),
     check: looking(row, (facts, seen) => {
@@ -87,7 +87,7 @@ export function one<W extends Name, S extends Name>(row: Row<W, S>): Judged {
  * The judge of a row about several things: it is not exercised where there are none, the first that is wrong is told, and it
  * holds only if all were seen.
  */
-export function each<W extends Name, S extends Name, T extends object>(row: EachRow<W, S, T>): Judged {
+export function each<W extends Name, S extends Name, T extends object>(row: EachRow<W, S, T>): Check {
   return {
     needs: [...new Set([...piecesOf(row), ...row.shown])],
     check: looking(row, (facts, seen) => {
@@ -103,14 +103,14 @@ export function each<W extends Name, S extends Name, T extends object>(row: Each
 }
 
 /** The judge of what a call of ops 26, 11 and 27 returns. */
-export const rcIsKnown: Judged = one({
+export const rcIsKnown: Check = one({
   needs: ['rc'],
   must: ({ rc }) => wrongRc(rc) === undefined,
   else: ({ rc }) => wrongRc(rc) ?? '',
 });
 
 /** The judge of a call that had to be refused, `because` of this: rc < 0 and no change. */
-export function refusal<W extends Name>(on: When<W>, because: (seen: Seen<W>) => string): Judged {
+export function refusal<W extends Name>(on: When<W>, because: (seen: Seen<W>) => string): Check {
   const row = { when: on, needs: ['rc'] as const };
   return {
     needs: piecesOf(row),
@@ -120,7 +120,7 @@ export function refusal<W extends Name>(on: When<W>, because: (seen: Seen<W>) =>
 
 type Needing<W extends Name, S extends Name> = Pick<Row<W, S>, 'when' | 'needs'>;
 
-function piecesOf<W extends Name, S extends Name>({ when: on, needs }: Needing<W, S>): Piece[] {
+function piecesOf<W extends Name, S extends Name>({ when: on, needs }: Needing<W, S>): CapturePiece[] {
   const names: readonly Name[] = [...(on?.has ?? []), ...needs];
   const own = names.map((name) => sights[name].piece);
   // What an exchange has done is told by what it was asked.
@@ -134,7 +134,7 @@ function looking<W extends Name, S extends Name>(
 ): (facts: Facts) => Answer {
   return (facts) => {
     const seen: { [name: string]: unknown } = {};
-    const lacks = (names: readonly Name[]): Piece | undefined => {
+    const lacks = (names: readonly Name[]): CapturePiece | undefined => {
       for (const name of names) {
         const value = sights[name].of(facts);
         if (value === undefined) return name === 'done' && !facts.asked ? 'struct' : sights[name].piece;

@@ -1,5 +1,5 @@
 import { argumentOf, type JudgedOp } from '../abi/ops.ts';
-import type { Answer, Piece, Severity } from './answer.ts';
+import type { Answer, CapturePiece, Severity } from './answer.ts';
 import type { Facts } from './facts.ts';
 
 export type Blame = 'hypervisor' | 'caller';
@@ -53,7 +53,7 @@ export interface Rule {
   /** Our reading of it, in plain words. */
   readonly reading: string;
   /** The pieces of a capture that judging one call takes, whatever the call was; absent where no capture shows it. */
-  readonly needs?: readonly Piece[];
+  readonly needs?: readonly CapturePiece[];
   /** Judges one call. Absent where one call cannot show the answer. */
   readonly check?: (facts: Facts) => Answer;
   /** Who judges what one call cannot show, or not all of it. */

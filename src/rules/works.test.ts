@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type GuestMemory, sparseMemory, unknownMemory } from '../guest/memory.ts';
 import { ARG, IN, inWords, OUT, type Stage, staged, structOnly } from './call.stage.ts';
 import { judge } from './judge.ts';
-import { isForMemory, judgeBoundedWork, judgeGetWorks, judgePair, judgePutWorks, type LiveContext, type Outcome } from './works.ts';
+import { type CallEnd, isForMemory, judgeBoundedWork, judgeGetWorks, judgePair, judgePutWorks, type LiveContext } from './works.ts';
 
 const nothingPinned: LiveContext['pins'] = { isPinned: () => false, isExactCommit: () => false };
 const pinnedAt = (gfn: bigint, pinned: boolean | undefined): LiveContext['pins'] => ({
@@ -205,9 +205,9 @@ describe('bounded-work', () => {
 });
 
 describe('a pair of runs', () => {
-  const outcome = (rc: number, N?: bigint): Outcome => ({ rc, N });
+  const outcome = (rc: number, N?: bigint): CallEnd => ({ rc, N });
   const [ended, otherwise, earlier, blind] = [outcome(-12, 2n), outcome(-22, 2n), outcome(-12, 1n), outcome(-12)];
-  it.each<[string, [Outcome, Outcome, Outcome], string]>([
+  it.each<[string, [CallEnd, CallEnd, CallEnd], string]>([
     ['all alike', [ended, ended, ended], 'holds'],
     ['all alike, without a count', [blind, blind, blind], 'holds'],
     ['another rc', [ended, ended, otherwise], 'violated: rc -12, nr_exchanged 2 became rc -22, nr_exchanged 2'],

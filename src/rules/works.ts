@@ -68,9 +68,9 @@ export function pairRequirement(op: JudgedOp): string | undefined {
  * `get-ignores-in-address-bits` and `put-ignores-address-bits`: of three runs from one world, A, A again and B, which differs
  * only there, B must agree with the others if they agree with each other.
  */
-export function judgePair(first: Outcome, again: Outcome, varied: Outcome): Answer {
-  const same = (a: Outcome, b: Outcome): boolean => a.rc === b.rc && a.N === b.N;
-  const isCounted = (outcome: Outcome): boolean => outcome.N !== undefined;
+export function judgePair(first: CallEnd, again: CallEnd, varied: CallEnd): Answer {
+  const same = (a: CallEnd, b: CallEnd): boolean => a.rc === b.rc && a.N === b.N;
+  const isCounted = (outcome: CallEnd): boolean => outcome.N !== undefined;
   if (isCounted(first) !== isCounted(again) || isCounted(first) !== isCounted(varied)) return missing('struct after');
   if (!same(first, again)) return unknown('the same call from the same world ended differently');
   if (same(first, varied)) return holds;
@@ -78,7 +78,7 @@ export function judgePair(first: Outcome, again: Outcome, varied: Outcome): Answ
 }
 
 /** How a call ended. */
-export interface Outcome {
+export interface CallEnd {
   readonly rc: ObservedCall['rc'];
   readonly N: bigint | undefined;
 }

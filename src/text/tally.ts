@@ -1,4 +1,4 @@
-import { type Piece, pieces } from '../rules/answer.ts';
+import { type CapturePiece, pieces } from '../rules/answer.ts';
 import type { Finding, Judgement } from '../rules/judge.ts';
 import { addLacks, type Lacks, nextCapture } from '../rules/needs.ts';
 import { count, plain, type Style } from './style.ts';
@@ -103,7 +103,7 @@ export function tallyText(tally: Tally, style: Style = plain): string[] {
 }
 
 /** Pieces as one phrase. */
-function listed(names: readonly Piece[]): string {
+function listed(names: readonly CapturePiece[]): string {
   const [last = '', ...others] = names.map((piece) => pieces[piece]).reverse();
   return others.length > 0 ? `${others.reverse().join(', ')} and ${last}` : last;
 }

@@ -1,5 +1,5 @@
 import { addressLimit, codecFor, DOMID, errno, PAGE_SIZE, pointerOf, XENMEM, type XenMemoryReservation } from 'xenmem';
-import type { Answer, Hello, Implementation, Inject, Request, World } from 'xenmem/conformance';
+import type { Hello, Implementation, Inject, Reply, Request, World } from 'xenmem/conformance';
 
 // A small hypervisor as a module, to be copied: keep `answer`, at the end, and put your own in place of `Machine`.
 //
@@ -341,7 +341,7 @@ function words(numbers: readonly bigint[]): Uint8Array {
 
 let machine = new Machine({ arch: 'arm64', domains: [], free: { low: 0, high: 0 } });
 
-function answer(request: Request): Answer {
+function answer(request: Request): Reply {
   if (request.op === 'reset') {
     machine = new Machine(request);
     return {};
@@ -371,7 +371,7 @@ function answer(request: Request): Answer {
 }
 
 /** A fault of the guest's memory is an answer, and so is a request that cannot be served; anything else is a crash. */
-function answerSafely(request: Request): Answer {
+function answerSafely(request: Request): Reply {
   try {
     return answer(request);
   } catch (error) {

@@ -5,7 +5,7 @@ import { judge } from '../../../src/rules/judge.ts';
 import type { ObservedCall } from '../../../src/trace/call.ts';
 import { readTrace } from '../../../src/trace/read.ts';
 import { decodeCases, encodeCases } from './codec-cases.ts';
-import { type Case, measure, median, table } from './measure.ts';
+import { measure, median, type Timed, table } from './measure.ts';
 import { pipeFigures } from './pipe-cases.ts';
 import { suiteCases, suiteFigures } from './suite-cases.ts';
 
@@ -41,7 +41,7 @@ function coldStart(rounds: number): string {
 }
 
 /** Reading and judging the calls of a real capture, over and over. */
-async function judging(): Promise<Case[]> {
+async function judging(): Promise<Timed[]> {
   const calls: ObservedCall[] = [];
   for await (const item of readTrace(createReadStream(capture))) if (item.kind === 'call') calls.push(item.call);
   const run = (): void => {

@@ -1,7 +1,7 @@
 // biome-ignore lint/style/noRestrictedImports: measured against it as it is
 import { DecodeStream, Struct, type Type } from 'restructure';
 import { codecFor } from '../../../src/codec/codec.ts';
-import type { Case } from './measure.ts';
+import type { Timed } from './measure.ts';
 
 const structs = 1024;
 
@@ -17,7 +17,7 @@ function buffers(size: number): Uint8Array[] {
 }
 
 /** Decoding a `xen_get_dma_buf`: a loop written by hand, our codec, and restructure as anyone would use it. */
-export function decodeCases(): Case[] {
+export function decodeCases(): Timed[] {
   const codec = codecFor('arm64').xen_get_dma_buf;
   const inputs = buffers(codec.size);
   const naive = naiveStruct();
@@ -34,7 +34,7 @@ export function decodeCases(): Case[] {
 }
 
 /** Encoding one: by hand without a check, and our codec with all of them. */
-export function encodeCases(): Case[] {
+export function encodeCases(): Timed[] {
   const codec = codecFor('arm64').xen_get_dma_buf;
   const values = buffers(codec.size).map((bytes) => codec.decode(bytes));
   let sink = 0;

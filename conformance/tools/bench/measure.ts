@@ -1,5 +1,5 @@
 /** Something to be timed: one call does `each` units of work. */
-export interface Case {
+export interface Timed {
   readonly name: string;
   readonly each: number;
   readonly run: () => void;
@@ -13,7 +13,7 @@ export interface Measured {
 }
 
 /** Times the cases in turn, A B C A B C …, so that a drifting machine drifts for all of them. */
-export function measure(cases: readonly Case[], rounds: number): Measured[] {
+export function measure(cases: readonly Timed[], rounds: number): Measured[] {
   for (const { run } of cases) for (let i = 0; i < 2; i++) run();
   const samples = cases.map(() => [] as number[]);
   for (let round = 0; round < rounds; round++) {

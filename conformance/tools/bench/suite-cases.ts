@@ -10,12 +10,12 @@ import { scenarioFrom } from '../../scenario/generate.ts';
 import { wholeNumbers } from '../../scenario/numbers.ts';
 import { exhaust } from '../../search/exhaust.ts';
 import { checkHere } from '../../verdict/check.ts';
-import type { Case } from './measure.ts';
+import type { Timed } from './measure.ts';
 
 const scenarios = 400;
 
 /** A judged call in process: the model alone, with what the harness asks around it, and with every rule. Units are judged calls. */
-export function suiteCases(): Case[] {
+export function suiteCases(): Timed[] {
   const model = referenceImplementation();
   const lists = fc.sample(wholeNumbers, { seed: 1, numRuns: scenarios });
   const made = lists.map((list, i) => scenarioFrom(list, i % 2 === 0 ? 'arm64' : 'arm32', model.hello));

@@ -2,7 +2,7 @@ import { type Arch, arches, archNames } from '../../abi/arch.ts';
 import { layoutOf, type Member, type StructLayout } from '../../abi/layout.ts';
 import { type StructName, structNames } from '../../abi/structs.ts';
 import type { Btf, BtfMember, BtfType } from './btf.ts';
-import type { Found } from './find.ts';
+import type { FoundBtf } from './find.ts';
 
 /** One struct of the file beside the table. Sizes and offsets in bytes. */
 export interface Compared {
@@ -29,7 +29,7 @@ const alsoCalled: Readonly<Record<string, string>> = { address_bits: 'mem_flags'
 const mostMembers = 100;
 
 /** Compares the structs of a file with the table, for the architecture asked for, else the file's own, else the one that fits best. */
-export function compareBtf({ btf, arch: own }: Found, wanted: readonly StructName[] = structNames, asked?: Arch): Comparison {
+export function compareBtf({ btf, arch: own }: FoundBtf, wanted: readonly StructName[] = structNames, asked?: Arch): Comparison {
   const arch = asked ?? own;
   if (arch) return compareFor(btf, wanted, arch, asked ? 'asked' : 'file');
   const long = btf.named('int', 'long unsigned int')[0]?.size;

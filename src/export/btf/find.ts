@@ -3,7 +3,7 @@ import { type Btf, btfMagic, readBtf } from './btf.ts';
 import { BtfError, Bytes } from './bytes.ts';
 
 /** The BTF of a file: in which kind of file it was, and of which architecture that says it is. */
-export interface Found {
+export interface FoundBtf {
   readonly btf: Btf;
   readonly container: string;
   /** Absent where the file does not say. */
@@ -29,11 +29,11 @@ const deepest = 3;
  * The BTF in a file: raw, a section of an ELF (`vmlinux`, a module, an object), or somewhere in a kernel image, which may be gzip'd or an
  * EFI "zboot" around a gzip'd one. A `BtfError` says why there is none.
  */
-export function findBtf(data: Uint8Array, inflate: Inflate): Found {
+export function findBtf(data: Uint8Array, inflate: Inflate): FoundBtf {
   return find(new Bytes(data, 'the file'), inflate, '', 0);
 }
 
-function find(file: Bytes, inflate: Inflate, around: string, depth: number): Found {
+function find(file: Bytes, inflate: Inflate, around: string, depth: number): FoundBtf {
   if (file.length < 24) throw new BtfError(`${file.length} bytes hold no BTF`);
   if (begins(file, 0, [0x9f, 0xeb]) || begins(file, 0, [0xeb, 0x9f])) return { btf: readBtf(file), container: `${around}raw BTF` };
   if (begins(file, 0, [0x7f, 0x45, 0x4c, 0x46])) return inElf(file, around);
@@ -47,7 +47,7 @@ function find(file: Bytes, inflate: Inflate, around: string, depth: number): Fou
   return image ? { btf, container: `${around}arm64 Image`, arch: 'arm64' } : { btf, container: `${around}a file with BTF inside` };
 }
 
-function unpacked(file: Bytes, inflate: Inflate, around: string, depth: number): Found {
+function unpacked(file: Bytes, inflate: Inflate, around: string, depth: number): FoundBtf {
   if (depth === deepest) throw new BtfError('gzip within gzip within gzip');
   let made: Uint8Array;
   try {
@@ -98,7 +98,7 @@ const elfClasses = {
   2: { word: 8, sections: 0x28, entrySize: 0x3a, count: 0x3c, names: 0x3e, least: 64, flags: 8, offset: 24, size: 32, link: 40 },
 } as const;
 
-function inElf(file: Bytes, around: string): Found {
+function inElf(file: Bytes, around: string): FoundBtf {
   const bits = file.u8(4);
   if (bits !== 1 && bits !== 2) throw new BtfError(`ELF of class ${bits}`);
   if (file.u8(5) !== 1) throw new BtfError("a big-endian ELF, which Xen's structs never are");

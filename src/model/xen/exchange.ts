@@ -5,7 +5,7 @@ import { type Call, frameLimit, readStruct, writeEntry, writeNrExchanged } from 
 import { type Exchange, exchangeOf } from '../exchange.ts';
 import { releaseFrame, unmapPage } from '../p2m.ts';
 import type { Domain } from '../state.ts';
-import { addPages, entry, NOTHING_LEFT, type Setting } from './release.ts';
+import { addPages, entry, NOTHING_LEFT, type ReleaseCall } from './release.ts';
 
 const { EFAULT, EINVAL, ENOMEM } = errno;
 
@@ -17,7 +17,7 @@ export function isSameSize({ state }: Call, { in: given, out: wanted }: Exchange
 }
 
 /** memory_exchange: chunk by chunk it takes pages away, finds others, and then cannot fail any more, as it says. */
-export function memoryExchange(s: Setting): number {
+export function memoryExchange(s: ReleaseCall): number {
   const { call, release } = s;
   const asked = readStruct(call, 'xen_memory_exchange');
   if (!asked) return -EFAULT;
@@ -48,7 +48,7 @@ function ended(call: Call, rc: number, nrExchanged: bigint): number {
 }
 
 /** The gfns of a chunk's inputs with the frames behind them, or an errno: a page that is listed twice cannot be taken twice. */
-function steal(s: Setting, x: Exchange, chunk: number): Map<number, number> | number {
+function steal(s: ReleaseCall, x: Exchange, chunk: number): Map<number, number> | number {
   const { call, translated } = s;
   const { p2m, owned } = x.named as Domain;
   const cannotSteal = s.release.cannotSteal(s);
@@ -83,7 +83,7 @@ function allocate(call: Call, { out, outPages, outsPerChunk }: Exchange): number
 }
 
 /** Frees the inputs and assigns the outputs; false where the guest's list could not be read or written for one of them. */
-function assign(s: Setting, x: Exchange, chunk: number, stolen: ReadonlyMap<number, number>, extents: number[]): boolean | 'dying' {
+function assign(s: ReleaseCall, x: Exchange, chunk: number, stolen: ReadonlyMap<number, number>, extents: number[]): boolean | 'dying' {
   const { call, translated } = s;
   const domain = x.named as Domain;
   for (const [gfn, mfn] of stolen) {

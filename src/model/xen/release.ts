@@ -26,7 +26,7 @@ export interface Release {
   /** The checks of memory_exchange before its loop, in its order: an errno, 0, or `NOTHING_LEFT`. */
   readonly refusal: (call: Call, x: Exchange) => number;
   /** The errno of `steal_page` where it takes no page away, so that no exchange works: on Arm it is a stub. 0 where it does. */
-  readonly cannotSteal: (s: Setting) => number;
+  readonly cannotSteal: (s: ReleaseCall) => number;
   /** D1: a fault after the commit ends the call, its chunk uncounted. D2: it goes on to the end, with rc -EFAULT. */
   readonly lateFault: 'D1' | 'D2';
   /** Ops 0, 1, 6 on another's pages: the extent to start from, as for any early failure, or an errno all the same. */
@@ -34,7 +34,7 @@ export interface Release {
 }
 
 /** A call on its way through a release. */
-export interface Setting {
+export interface ReleaseCall {
   readonly call: Call;
   readonly release: Release;
   /** Does Xen keep the p2m of the guest? One that it does not (x86 PV) works with machine frames. */

@@ -4,10 +4,10 @@ import { domainNamed, listOf, readStruct, writeEntry } from '../call.ts';
 import { releaseFrame, unmapPage } from '../p2m.ts';
 import { newExtent, type ReservationOp } from '../reservation-ops.ts';
 import type { Domain } from '../state.ts';
-import { addPages, entry, hasNode, type Setting } from './release.ts';
+import { addPages, entry, hasNode, type ReleaseCall } from './release.ts';
 
 /** "construct_memop_from_reservation" and what stands around it. */
-export function reservation(s: Setting, op: ReservationOp, start: number): number {
+export function reservation(s: ReleaseCall, op: ReservationOp, start: number): number {
   const { call, release } = s;
   const { caller, state } = call;
   const asked = readStruct(call, 'xen_memory_reservation');
@@ -26,7 +26,7 @@ export function reservation(s: Setting, op: ReservationOp, start: number): numbe
   return done;
 }
 
-function increase({ call, release, translated }: Setting, asked: XenMemoryReservation, domain: Domain, i: number): boolean {
+function increase({ call, release, translated }: ReleaseCall, asked: XenMemoryReservation, domain: Domain, i: number): boolean {
   const mfn = newExtent({ ...asked, call, domain });
   if (mfn === undefined) return false;
   domain.unaddressed += 2 ** asked.extent_order;
@@ -36,7 +36,7 @@ function increase({ call, release, translated }: Setting, asked: XenMemoryReserv
 }
 
 /** Page by page: what was removed of an extent before it failed stays removed, and is not counted. */
-function decrease({ call, translated, directMapped }: Setting, asked: XenMemoryReservation, domain: Domain, i: number): boolean {
+function decrease({ call, translated, directMapped }: ReleaseCall, asked: XenMemoryReservation, domain: Domain, i: number): boolean {
   const gmfn = entry(call, asked, i);
   if (gmfn === undefined) return false;
   for (let gfn = gmfn; gfn < gmfn + 2 ** asked.extent_order; gfn++) {
@@ -54,7 +54,7 @@ function decrease({ call, translated, directMapped }: Setting, asked: XenMemoryR
   return true;
 }
 
-function populate(s: Setting, asked: XenMemoryReservation, domain: Domain, i: number): boolean {
+function populate(s: ReleaseCall, asked: XenMemoryReservation, domain: Domain, i: number): boolean {
   const { call, release, translated, directMapped } = s;
   const gpfn = entry(call, asked, i);
   if (gpfn === undefined) return false;

@@ -53,7 +53,7 @@ export interface StructDuty {
 }
 
 /** A reservation inside a struct: its path with the dot behind it, and the list that it describes. */
-interface Part {
+interface ListSide {
   readonly path: string;
   readonly name: string;
   /** Where the list begins: the pointer in the handle. */
@@ -281,7 +281,7 @@ function limited({ members }: StructLayout): string {
   return members.some(({ name }) => name === 'out') ? 'out.' : '';
 }
 
-function partsOf(layout: StructLayout): Part[] {
+function partsOf(layout: StructLayout): ListSide[] {
   const { pointer, word } = arches[layout.arch];
   const nested = layout.members.filter((member) => member.nested).map(({ name }) => name);
   return (nested.length > 0 ? nested : ['']).map((name) => {
@@ -291,7 +291,7 @@ function partsOf(layout: StructLayout): Part[] {
   });
 }
 
-function eachPart(layout: StructLayout, breaches: (part: Part) => Breach[]): Breach[] {
+function eachPart(layout: StructLayout, breaches: (part: ListSide) => Breach[]): Breach[] {
   return partsOf(layout).flatMap(breaches);
 }
 
