@@ -1,5 +1,6 @@
 import { PAGE_SHIFT } from '../../src/abi/constants.ts';
 import { hex64 } from '../../src/codec/hex.ts';
+import { isRequirement } from '../../src/rules/rule.ts';
 import { rules } from '../../src/rules/table.ts';
 import type { Implementation } from '../protocol/implementation.ts';
 import { type Scenario, toJson } from '../scenario/scenario.ts';
@@ -18,7 +19,7 @@ export interface Given {
 }
 
 /** Always the whole set: the case says which of them bind in each step. */
-const always: readonly string[] = rules.filter((rule) => rule.blame === 'hypervisor' && rule.always).map((rule) => rule.id);
+const always: readonly string[] = rules.filter((rule) => isRequirement(rule) && rule.always).map((rule) => rule.id);
 
 /** Plays a scenario and writes down what was seen; `undefined` where a step could not be played or the implementation broke. */
 export function callCase(

@@ -1,4 +1,4 @@
-import { type Rule, saying } from '../../src/rules/rule.ts';
+import { isRequirement, type Rule, saying } from '../../src/rules/rule.ts';
 import { rules } from '../../src/rules/table.ts';
 import { cannot } from './cannot.ts';
 import { type CallCase, fileText, type GoldenCase, pathOf, type Role, sha256 } from './case.ts';
@@ -84,7 +84,7 @@ export function killedIn(calls: readonly CallCase[]): ReadonlySet<string> {
 
 /** The rules that bind the hypervisor. */
 export function requirementsOf(all: readonly Rule[]): readonly Rule[] {
-  return all.filter((rule) => rule.blame === 'hypervisor');
+  return all.filter(isRequirement);
 }
 
 /** What the cases of a requirement add up to. */

@@ -1,4 +1,5 @@
 import { errno, errnoName } from '../../src/abi/constants.ts';
+import { reservationOps } from '../../src/rules/rule.ts';
 import type { JudgedCall } from './check.ts';
 
 /** How a call shows which reading of an open point (src/rules/ambiguities.ts) is followed. */
@@ -111,6 +112,15 @@ export const readers: readonly Reader[] = [
       if (typeof first !== 'bigint' || !rest.includes(null) || facts.in.extent_order !== 0 || facts.out.extent_order !== 0)
         return undefined;
       return (facts.N ?? 0n) > 0n ? 'part-way' : 'refused up front';
+    },
+  },
+  {
+    id: 'reservation-negative',
+    reading: ({ judgement: { op, facts } }) => {
+      const { rc } = facts.call;
+      if (!reservationOps.includes(op) || rc === undefined) return undefined;
+      if (rc < 0) return `a negative errno (${errnoName(rc) ?? rc})`;
+      return BigInt(rc) === facts.start && (facts.in.nr_extents ?? 0n) > facts.start ? 'a count' : undefined;
     },
   },
 ];

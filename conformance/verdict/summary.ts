@@ -1,4 +1,4 @@
-import type { Rule } from '../../src/rules/rule.ts';
+import { isRequirement, type Rule } from '../../src/rules/rule.ts';
 import { rules } from '../../src/rules/table.ts';
 import { requiredCells } from './cells.ts';
 import type { ConformanceResult, Counterexample, ImplementationInfo, Incident, RequirementResult, Shard, Strength } from './result.ts';
@@ -42,10 +42,6 @@ export interface Collected {
 
 /** The requirements on the hypervisor, in the order of the specification. */
 export const requirementIds: readonly string[] = rules.filter(isRequirement).map((rule) => rule.id);
-
-function isRequirement({ blame }: Rule): boolean {
-  return blame === 'hypervisor';
-}
 
 /** The verdict, and all that it stands on. */
 export function summarise(collected: Collected): ConformanceResult {

@@ -1,15 +1,17 @@
+import { PAGE_SHIFT } from './constants.ts';
 import type { CType } from './structs.ts';
 
 /**
  * The architectures. arm32 means EABI (AAPCS): `xen_ulong_t`, `xen_pfn_t` and a guest handle in a struct are 64-bit there,
  * "always 8 bytes sizes and 8 bytes aligned" (arch-arm.h), so arm32 and arm64 are byte-identical. What differs on arm32 is
  * the handle in a register, and that a pointer is only the low 32 bits of the handle's word. All are little-endian.
+ * `physical`: bits of the widest address of memory that the architecture has.
  */
 export const arches = {
-  arm32: { word: 8, pointer: 4 },
-  arm64: { word: 8, pointer: 8 },
-  x86_64: { word: 8, pointer: 8 },
-  x86_32: { word: 4, pointer: 4 },
+  arm32: { word: 8, pointer: 4, physical: 40 },
+  arm64: { word: 8, pointer: 8, physical: 52 },
+  x86_64: { word: 8, pointer: 8, physical: 52 },
+  x86_32: { word: 4, pointer: 4, physical: 52 },
 } as const;
 
 /** The name of an architecture in the table. */
@@ -50,4 +52,9 @@ export function handleArgumentSize(arch: Arch): number {
 /** The first address that does not exist for a guest of this architecture: 2^32 or 2^64. */
 export function addressLimit(arch: Arch): bigint {
   return 1n << BigInt(8 * arches[arch].pointer);
+}
+
+/** Bits of the widest frame number: of an address of memory without its place in the page. */
+export function frameBits(arch: Arch): number {
+  return arches[arch].physical - PAGE_SHIFT;
 }

@@ -173,6 +173,14 @@ const points = [
     ours: 'machine frame numbers: a guest frame number it knows already, and a device needs the other; the exchange of Xen on Arm never writes any (requirement get-mfns-returned says what that breaks)',
     switch: [],
   },
+  {
+    id: 'reservation-negative',
+    sentence: 'Returns the number of extents successfully allocated or freed',
+    question: 'ops 0, 1 and 6 fail before any extent',
+    readings: ['a count: start_extent, as every released Xen answers', 'a negative errno that the public header knows'],
+    ours: 'a count',
+    switch: [],
+  },
 ] as const satisfies readonly Ambiguity[];
 
 /** The id of a point that the texts leave open. */

@@ -385,7 +385,6 @@ describe('duties of the caller', () => {
     ['an output that an earlier chunk released', { in: { list: [0x40n, 0x41n] }, out: { list: [0x50n, 0x40n] } }],
     ['empty lists anywhere', { in: { list: [], start: ARG }, out: { list: [], start: ARG } }],
     ['a PV guest, whose inputs are machine frames', { out: { list: [0x41n, 0x51n] }, more: { translated: false } }],
-    ['duplicates for decrease', { op: 'decrease_reservation', in: { list: [0x40n, 0x40n] } }],
     ['the last list that fits the address space', { in: { start: end - 8n, list: [], nr: 2n } }],
   ])('nothing is found in %s', (_case, stage) => {
     expect(judge(staged({ ...refused, ...stage }))?.findings.filter((f) => f.blame === 'caller')).toEqual([]);

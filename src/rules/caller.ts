@@ -1,13 +1,12 @@
-import { DOMID, PAGE_SHIFT } from '../abi/constants.ts';
-import type { JudgedOp } from '../abi/ops.ts';
-import { hex64 } from '../codec/hex.ts';
-import type { ByteRange } from '../guest/memory.ts';
-import { type Answer, type CapturePiece, holds, holdsUnless, missing, type Severity, unknown, unless, type Violation } from './answer.ts';
+import { DOMID, errnoName } from '../abi/constants.ts';
+import { holds, missing, unless } from './answer.ts';
 import { checkOf } from './duties/check.ts';
 import { structDuties } from './duties/duties.ts';
-import { inputsPerChunk, isMultiple, outputsPerChunk, pagesOf } from './exact.ts';
-import { type Asked, type Extent, type Facts, nameDomid, placeOf, type Reservation } from './facts.ts';
-import { type Basis, everyOp, exchanges, type Rule } from './rule.ts';
+import { at, duty, eachReservation } from './duty.ts';
+import { nameDomid } from './facts.ts';
+import { frameRules, listRules } from './listed.ts';
+import { one, when } from './row.ts';
+import { type Basis, everyOp, exchanges, type Rule, reservationOps } from './rule.ts';
 
 /** The duties of the caller that one call can show. A finding blames the caller; an error suspends what it makes meaningless. */
 export const callerRules: readonly Rule[] = [
@@ -32,67 +31,40 @@ export const callerRules: readonly Rule[] = [
   ofStruct('caller-size-match'),
   ofStruct('caller-lists-disjoint'),
   ofStruct('caller-nr-exchanged-zero'),
-  duty('caller-out-distinct', 'error', exchanges, {
-    source: 'xen_get_dma_buf',
-    quote: '@out.extent_start lists GPFN bases to be populated',
-    reading: 'Output extents do not overlap each other, nor input extents each other.',
-    check: (facts) =>
-      eachReservation(facts, (r) => {
-        const pair = overlapping(facts.sorted(r));
-        if (pair) {
-          const [a, b] = pair;
-          return [entryAt(facts, r, `extents ${a.index} and ${b.index} of the ${r.path} list overlap at frame ${hex64(b.base)}`)];
-        }
-        return facts.unlisted(r) ?? [];
-      }),
-  }),
-  duty('caller-out-not-later-input', 'error', exchanges, {
-    source: 'xen_get_dma_buf',
-    quote: '@out.extent_start lists GPFN bases to be populated',
-    reading: 'No output extent overlaps an input extent of a later chunk, which would take the new page away again (translated guests).',
-    check: checkLaterInput,
-  }),
-  duty('caller-struct-outside-extents', 'error', exchanges, {
-    source: 'xen_get_dma_buf',
-    quote: 'exchanges the pages passed in with a new set of pages',
-    remark: "it follows from this: the pages passed in are no longer the caller's",
-    reading: 'The struct and the lists do not lie in pages being exchanged. Judged on physical addresses only.',
-    check(facts) {
-      if (facts.call.space === 'virtual') return unknown('addresses are virtual');
-      if (facts.foreign) return holds;
-      const lists = facts.reservations.map((r) => r.list);
-      const own = [facts.argumentRange, ...lists.map((list) => list?.range)];
-      const used = own.flatMap((range) => (range === undefined || range.length === 0n ? [] : { range, ...pagesUnder(range) }));
-      for (const r of facts.reservations) {
-        for (const { index, base, pages } of facts.extents(r)) {
-          const hit = used.find(({ first, last }) => base <= last && first < base + pages);
-          if (hit) {
-            return unless([
-              entryAt(facts, r, `extent ${index} of the ${r.path} list holds ${show(hit.range)}, which this call itself uses`),
-            ]);
-          }
-        }
-      }
-      return facts.argumentRange ? holdsUnless(facts.unlistedAtAll) : missing('address');
-    },
-  }),
-  duty('caller-extent-aligned', 'warning', exchanges, {
-    source: 'memory.h',
-    quote: 'size/alignment of each (2^extent_order pages)',
-    reading: 'Frame numbers in the lists are multiples of 2^extent_order. Real Xen does not check.',
-    check: (facts) =>
-      eachReservation(facts, (r) => {
-        const order = r.extent_order ?? 0; // known where there are extents
-        const bad = facts.extents(r).find((e) => !isMultiple(e.base, order));
-        if (bad) return [entryAt(facts, r, `frame ${hex64(bad.base)} of extent ${bad.index} is not a multiple of 2^${order}`)];
-        return facts.unlisted(r) ?? [];
-      }),
-  }),
+  ...listRules,
   ofStruct('caller-address-bits'),
   ofStruct('caller-list-null'),
+  ...frameRules,
   ofStruct('caller-count'),
   ofStruct('caller-start-extent'),
   ofStruct('caller-flags'),
+  duty('capture-rc', 'warning', reservationOps, {
+    blame: 'capture',
+    source: 'memory.h',
+    quote: 'Returns the number of extents successfully allocated or freed',
+    reading: 'rc is not negative: a negative number is what a library or an ioctl answered, not the hypercall.',
+    check({ call: { rc } }) {
+      if (rc === undefined) return missing('rc');
+      if (rc >= 0) return holds;
+      const name = errnoName(rc);
+      const said = `rc is ${rc}${name ? ` (${name})` : ''}, and the hypercall answers a count: ${rc === -1 ? 'libxc and ioctl answer -1, and leave the error in errno' : 'whose answer is this?'}`;
+      return unless([{ message: said }]);
+    },
+  }),
+  duty('exchange-all-counted', 'note', exchanges, {
+    blame: 'hypervisor',
+    source: 'xen_get_dma_buf',
+    quote: 'If return code is zero then @out.extent_list provides the MFNs of the newly-allocated memory',
+    remark: 'no sentence forbids it, and Linux stops there (BUG_ON in xen_exchange_memory)',
+    reading: 'A negative rc comes with fewer extents counted than were given.',
+    ...one({
+      when: when(['rc'], ({ rc }) => rc < 0),
+      needs: ['N', 'I'],
+      must: ({ N, I }) => N !== I || I === 0n,
+      else: ({ rc, I }) => `rc is ${rc} (${errnoName(rc) ?? 'no errno'}), and yet nr_exchanged counts all ${I}`,
+      at: 'nr_exchanged',
+    }),
+  }),
   sequel('caller-put-after-get', {
     source: 'xen_put_dma_buf',
     quote: 'XENMEM_put_dma_buf unpins a set of pages, previously pinned by XENMEM_get_dma_buf',
@@ -104,12 +76,6 @@ export const callerRules: readonly Rule[] = [
     reading: 'put lists the guest frames that get was given, not the machine frames that get left in their place.',
   }),
 ];
-
-type Duty = Basis & Pick<Rule, 'reading'> & { readonly check: (facts: Facts) => Answer };
-
-function duty(id: string, severity: Severity, ops: readonly JudgedOp[], rest: Duty): Rule {
-  return { id, blame: 'caller', severity, level: 0, scope: 'call', ops, always: true, ...rest };
-}
 
 /** A duty that the struct alone shows. */
 function ofStruct(id: string): Rule {
@@ -123,71 +89,4 @@ function ofStruct(id: string): Rule {
 function sequel(id: string, rest: Basis & Pick<Rule, 'reading'>): Rule {
   const ops = ['put_dma_buf'] as const;
   return { id, blame: 'caller', severity: 'error', level: 0, scope: 'trace', ops, always: true, judgedBy: 'pins', ...rest };
-}
-
-/** Runs a check on each reservation: what is wrong with it, or the piece of the capture that is missing to tell. */
-function eachReservation(facts: Facts, check: (reservation: Reservation) => Violation[] | CapturePiece): Answer {
-  const answers = facts.reservations.map(check);
-  return unless(
-    answers.flatMap((found) => (typeof found === 'string' ? [] : found)),
-    holdsUnless(answers.find((found) => typeof found === 'string')),
-  );
-}
-
-function checkLaterInput(facts: Facts): Answer {
-  if (!facts.call.translated) return unknown('input lists hold machine frames here');
-  const { in: given, out, asked } = facts;
-  if (!asked) return missing('struct');
-  const inputs = facts.sorted(given);
-  const outputs = facts.sorted(out);
-  if (pagesOf(Math.max(asked.oi, asked.oo)) === undefined) return unknown('the orders are beyond any machine');
-  // With overlaps inside one list the sweep below would be quadratic, and caller-out-distinct has said what is wrong.
-  if (overlapping(inputs) || overlapping(outputs)) return unknown('extents of one list overlap each other');
-  const hit = findLaterInput(inputs, outputs, asked);
-  if (hit) {
-    const [output, input] = hit;
-    return unless([entryAt(facts, out, `output extent ${output.index} overlaps input extent ${input.index} of a later chunk`)]);
-  }
-  return holdsUnless(facts.unlistedAtAll);
-}
-
-/** Two extents of one sorted list that share a page. */
-function overlapping(sorted: readonly Extent[]): [Extent, Extent] | undefined {
-  for (let i = 1; i < sorted.length; i++) {
-    const [a, b] = [sorted[i - 1] as Extent, sorted[i] as Extent];
-    if (b.base < a.base + a.pages) return [a, b];
-  }
-  return undefined;
-}
-
-/** An output extent and an overlapping input extent of a later chunk; a sweep of sorted lists, so that long lists stay cheap. */
-function findLaterInput(inputs: readonly Extent[], outputs: readonly Extent[], { oi, oo }: Asked): [Extent, Extent] | undefined {
-  const [perIn, perOut] = [inputsPerChunk(oi, oo), outputsPerChunk(oi, oo)];
-  let first = 0;
-  for (const output of outputs) {
-    while (first < inputs.length && (inputs[first] as Extent).base + (inputs[first] as Extent).pages <= output.base) first++;
-    for (let i = first; i < inputs.length && (inputs[i] as Extent).base < output.base + output.pages; i++) {
-      const input = inputs[i] as Extent;
-      if (input.index / perIn > output.index / perOut) return [output, input];
-    }
-  }
-  return undefined;
-}
-
-function at(facts: Facts, reservation: Pick<Reservation, 'path'>, name: string, message: string): Violation {
-  return { message, ...placeOf(facts, reservation.path === '' ? name : `${reservation.path}.${name}`) };
-}
-
-/** A violation in a list entry: it is placed at the handle that leads there. */
-function entryAt(facts: Facts, reservation: Reservation, message: string): Violation {
-  return at(facts, reservation, 'extent_start', message);
-}
-
-/** The guest frames that a range touches, where addresses are physical. */
-function pagesUnder({ address, length }: ByteRange): { first: bigint; last: bigint } {
-  return { first: address >> BigInt(PAGE_SHIFT), last: (address + length - 1n) >> BigInt(PAGE_SHIFT) };
-}
-
-function show(range: ByteRange): string {
-  return `${hex64(range.address)}..${hex64(range.address + range.length)}`;
 }

@@ -26,7 +26,7 @@ describe('ops 0, 1 and 6', () => {
     ],
     ['reservation-count', 'no errno', { ...populate, rc: -200 }, "violated: rc is -200: no errno of Xen's public errno.h"],
     ['reservation-count', 'an internal errno', { ...populate, rc: -85 }, 'violated: rc is -85 (-ERESTART): internal to the hypervisor'],
-    ['reservation-count', 'a known errno', { ...populate, rc: -22 }, 'holds'],
+    ['reservation-count', 'a known errno', { ...populate, rc: -22 }, 'unknown: a count is answered, and this is none: see capture-rc'],
     ['reservation-count', 'no rc', { ...populate, rc: undefined }, 'unknown: not captured: rc'],
     ['reservation-count', 'start itself, the struct not captured', { ...populate, start: 3, more: { before: unknownMemory } }, 'holds'],
     [

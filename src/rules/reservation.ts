@@ -1,20 +1,18 @@
-import type { JudgedOp } from '../abi/ops.ts';
 import { knownEntries, readEntry } from '../guest/handle.ts';
 import type { ByteRange } from '../guest/memory.ts';
 import { type Answer, holds, holdsUnless, missing, notExercised, unknown, unless, violated, wrongRc } from './answer.ts';
 import { describe, entriesRange, strayChange } from './changes.ts';
 import type { Facts } from './facts.ts';
 import type { Check } from './row.ts';
-import type { Basis, Rule } from './rule.ts';
-
-const reservationOps: readonly JudgedOp[] = ['increase_reservation', 'decrease_reservation', 'populate_physmap'];
+import { type Basis, type Rule, reservationOps } from './rule.ts';
 
 /** What ops 0, 1 and 6 do on a real Xen: the neighbours that every ballooning guest calls with the same struct. */
 export const reservationRules: readonly Rule[] = [
   requirement('reservation-count', {
     source: 'memory.h',
     quote: 'Returns the number of extents successfully allocated or freed',
-    reading: 'rc < 0 is a known errno; otherwise start_extent ≤ rc ≤ max(nr_extents, start_extent).',
+    reading:
+      'start_extent ≤ rc ≤ max(nr_extents, start_extent). A negative rc is an errno that the public header knows, and then no answer of these calls (reservation-negative).',
     needs: ['rc', 'struct'],
     check: checkCount,
   }),
@@ -44,7 +42,8 @@ export function writableEntries(facts: Facts): ByteRange[] {
 function checkCount({ call: { rc }, start, in: { nr_extents } }: Facts): Answer {
   if (rc === undefined) return missing('rc');
   const wrong = rc < 0 ? wrongRc(rc) : undefined;
-  if (rc < 0) return wrong === undefined ? holds : violated(wrong);
+  if (wrong !== undefined) return violated(wrong);
+  if (rc < 0) return unknown('a count is answered, and this is none: see capture-rc');
   if (BigInt(rc) < start) return violated(`rc is ${rc}, below start_extent ${start}`);
   if (BigInt(rc) === start) return holds;
   if (nr_extents === undefined) return missing('struct');

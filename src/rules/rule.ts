@@ -2,7 +2,8 @@ import { argumentOf, type JudgedOp } from '../abi/ops.ts';
 import type { Answer, CapturePiece, Severity } from './answer.ts';
 import type { Facts } from './facts.ts';
 
-export type Blame = 'hypervisor' | 'caller';
+/** Whose fault it is; `capture` is what wrote the record down. */
+export type Blame = 'hypervisor' | 'caller' | 'capture';
 /** A text whose sentences are quoted; src/rules/law keeps each. The first two are the halves of the patch. */
 export type LawText = 'xen_get_dma_buf' | 'xen_put_dma_buf' | 'memory.h' | 'arch-arm.h';
 
@@ -60,6 +61,11 @@ export interface Rule {
   readonly judgedBy?: JudgeName;
 }
 
+/** Is it a requirement on the hypervisor, answered for every call, and no note or duty? */
+export function isRequirement({ blame, severity }: Pick<Rule, 'blame' | 'severity'>): boolean {
+  return blame === 'hypervisor' && severity === 'error';
+}
+
 /** What a rule stands on, in words: the sentence, and its text if it is not the patch; else, in brackets, why there is none. */
 export function saying({ source, quote, remark }: Pick<Rule, 'source' | 'quote' | 'remark'>): string {
   if (quote === undefined) return remark === undefined ? `(${source})` : `(${source}; ${remark})`;
@@ -75,3 +81,5 @@ export function sentencesOf({ source, quote, also = [] }: Pick<Rule, 'source' | 
 export const everyOp: readonly JudgedOp[] = Object.keys(argumentOf) as JudgedOp[];
 /** The ops that exchange pages: 26 and its parent, 11. */
 export const exchanges: readonly JudgedOp[] = ['get_dma_buf', 'exchange'];
+/** The neighbours that every ballooning guest calls with the same struct: 0, 1 and 6. */
+export const reservationOps: readonly JudgedOp[] = ['increase_reservation', 'decrease_reservation', 'populate_physmap'];

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { observedCall } from '../trace/call.ts';
 import { examples } from './examples.ts';
 import { judge } from './judge.ts';
+import { isRequirement } from './rule.ts';
 import { ruleOf, rules, rulesFor } from './table.ts';
 
 // As the specification lists them; `!` marks those that bind whatever the caller did.
@@ -21,22 +22,29 @@ const duties = `
   caller-padding-zero note call | caller-domid-match error call | caller-size-match error call | caller-lists-disjoint error call
   caller-nr-exchanged-zero error call | caller-out-distinct error call | caller-out-not-later-input error call
   caller-struct-outside-extents error call | caller-extent-aligned warning call | caller-address-bits warning call
-  caller-list-null warning call | caller-count warning call | caller-start-extent warning call | caller-flags warning call
+  caller-list-null warning call | caller-extents-distinct warning call | caller-frame-width warning call
+  caller-frame-address note call | caller-count warning call | caller-start-extent warning call | caller-flags warning call
+  capture-rc warning call | exchange-all-counted note call
   caller-put-after-get error trace | caller-put-lists-gpfns error trace`;
 const listed = (text: string): string[] => text.trim().split(/\s*[|\n]\s*/);
 const idsFor = (op: Parameters<typeof rulesFor>[0]): string[] => rulesFor(op).requirements.map((rule) => rule.id);
 
 describe('the table of rules', () => {
   it('has every requirement, with its level and scope', () => {
-    const own = rules.filter((r) => r.blame === 'hypervisor');
+    const own = rules.filter(isRequirement);
     expect(own.map((r) => `${r.id} ${r.always ? '! ' : ''}${r.level} ${r.scope}`)).toEqual(listed(requirements));
     expect(own.filter((r) => r.severity !== 'error')).toEqual([]);
   });
 
   it('has every duty of the caller, with its severity, in any call', () => {
-    const own = rules.filter((r) => r.blame === 'caller');
+    const own = rules.filter((r) => !isRequirement(r));
     expect(own.map((r) => `${r.id} ${r.severity} ${r.scope}`)).toEqual(listed(duties));
     expect(own.filter((r) => !r.always || r.level !== 0)).toEqual([]);
+  });
+
+  it('blames the caller for a breach of a duty, and in two notes others', () => {
+    const others = rules.filter((r) => !isRequirement(r) && r.blame !== 'caller');
+    expect(others.map((r) => `${r.id} ${r.blame}`)).toEqual(['capture-rc capture', 'exchange-all-counted hypervisor']);
   });
 
   it('asks each op what the specification asks of it', () => {
@@ -50,19 +58,31 @@ describe('the table of rules', () => {
     for (const op of ['increase_reservation', 'decrease_reservation', 'populate_physmap'] as const) expect(idsFor(op)).toEqual(balloon);
     const everyCaller = ['caller-handle-high-zero', 'caller-list-aligned', 'caller-order', 'caller-self-only', 'caller-padding-zero'];
     const dutiesOf = (op: Parameters<typeof rulesFor>[0]): string[] => rulesFor(op).duties.map((rule) => rule.id);
-    const populate = [...everyCaller, 'caller-address-bits', 'caller-list-null', 'caller-count', 'caller-start-extent', 'caller-flags'];
+    const frames = ['caller-frame-width', 'caller-frame-address'];
+    const populate = [
+      ...everyCaller,
+      'caller-address-bits',
+      'caller-list-null',
+      'caller-extents-distinct',
+      ...frames,
+      'caller-count',
+      'caller-start-extent',
+      'caller-flags',
+      'capture-rc',
+    ];
     expect(dutiesOf('populate_physmap')).toEqual(populate);
     expect(dutiesOf('decrease_reservation')).toEqual(populate.filter((id) => id !== 'caller-flags'));
-    expect(dutiesOf('increase_reservation')).toEqual(populate.filter((id) => id !== 'caller-list-null'));
+    expect(dutiesOf('increase_reservation')).toEqual(populate.filter((id) => !/list-null|extents-distinct|frame/.test(id)));
     expect(dutiesOf('put_dma_buf')).toEqual([
       ...everyCaller,
       'caller-lists-disjoint',
       'caller-list-null',
+      ...frames,
       'caller-count',
       'caller-put-after-get',
       'caller-put-lists-gpfns',
     ]);
-    const exchange = ids.filter((id) => id.startsWith('caller-') && !id.startsWith('caller-put-') && id !== 'caller-start-extent');
+    const exchange = ids.filter((id) => /^caller-(?!put-|start-extent|extents-distinct)|^exchange-all/.test(id));
     expect(dutiesOf('exchange')).toEqual(exchange);
     expect(dutiesOf('get_dma_buf')).toEqual(exchange.filter((id) => id !== 'caller-flags'));
   });

@@ -3,7 +3,7 @@ import { callerRules } from './caller.ts';
 import { getRules } from './get.ts';
 import { putRules } from './put.ts';
 import { reservationRules } from './reservation.ts';
-import { type Rule, saying } from './rule.ts';
+import { isRequirement, type Rule, saying } from './rule.ts';
 import { safetyRules } from './safety.ts';
 
 /** Every rule, requirements on the hypervisor first, duties of the caller last, in the order of SPEC. */
@@ -25,12 +25,12 @@ export function sayingOf(id: string): string {
 
 const perOp = new Map<JudgedOp, { requirements: readonly Rule[]; duties: readonly Rule[] }>();
 
-/** The rules that speak of an op: requirements on the hypervisor, and duties of the caller. */
+/** The rules that speak of an op: requirements on the hypervisor, and the rest, which are duties of the caller and notes. */
 export function rulesFor(op: JudgedOp): { readonly requirements: readonly Rule[]; readonly duties: readonly Rule[] } {
   let found = perOp.get(op);
   if (!found) {
     const own = rules.filter((rule) => rule.ops.includes(op));
-    found = { requirements: own.filter((r) => r.blame === 'hypervisor'), duties: own.filter((r) => r.blame === 'caller') };
+    found = { requirements: own.filter(isRequirement), duties: own.filter((r) => !isRequirement(r)) };
     perOp.set(op, found);
   }
   return found;

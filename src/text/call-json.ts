@@ -3,6 +3,7 @@ import { opNumber } from '../abi/ops.ts';
 import type { CutValue, PaddingBytes } from '../codec/codec.ts';
 import { toHex } from '../codec/hex.ts';
 import { valueJson } from '../codec/json.ts';
+import { likelyCause } from '../rules/cause.ts';
 import type { Finding, Judgement } from '../rules/judge.ts';
 import type { ObservedCall } from '../trace/call.ts';
 
@@ -28,11 +29,13 @@ export function structJson(
 
 /** One object of `xenmem validate --json`. */
 export function callJson(call: ObservedCall, judgement: Judgement | undefined, notes: readonly string[]): object {
+  const why = judgement && likelyCause(judgement);
   return {
     ...(call.seq !== undefined && { seq: call.seq }),
     op: judgement?.op ?? `op_${opNumber(call.cmd)}`,
     findings: judgement?.findings.map(findingJson) ?? [],
     requirements: judgement ? Object.fromEntries([...judgement.requirements].map(([id, { answer }]) => [id, answer])) : {},
+    ...(why !== undefined && { why }),
     ...(notes.length > 0 && { notes }),
   };
 }

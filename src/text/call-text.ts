@@ -1,6 +1,8 @@
 import { errnoName } from '../abi/constants.ts';
 import { opName, opNumber, startExtent } from '../abi/ops.ts';
+import { likelyCause } from '../rules/cause.ts';
 import type { Finding, Judgement } from '../rules/judge.ts';
+import { isRequirement } from '../rules/rule.ts';
 import type { ObservedCall } from '../trace/call.ts';
 import { mark } from './struct-text.ts';
 import { plain, type Style } from './style.ts';
@@ -23,10 +25,13 @@ export function callText(
   const lines = [`${head}${verdict(judgement, style)}`];
   for (const f of judgement.findings.filter(shown)) {
     const where = f.where === undefined ? '' : `${f.where}${f.bytes ? ` @${f.bytes[0]}` : ''}: `;
-    const word = f.blame === 'hypervisor' ? 'violated' : f.severity;
+    const isViolated = isRequirement(f);
+    const word = isViolated ? 'violated' : f.severity;
     const [first = '', ...rest] = wrapped(`       ${word} ${f.id}: `, `${where}${f.message}`, 9);
-    lines.push(first.replace(word, f.blame === 'hypervisor' ? style.bad(word) : mark(f, style)), ...rest);
+    lines.push(first.replace(word, isViolated ? style.bad(word) : mark(f, style)), ...rest);
   }
+  const why = likelyCause(judgement);
+  if (why !== undefined) lines.push(...wrapped('       likely why: ', why, 9));
   return lines;
 }
 

@@ -2,22 +2,19 @@ import { argumentOf } from '../abi/ops.ts';
 import { type Ambiguity, commandsText } from '../rules/ambiguities.ts';
 import { pieces } from '../rules/answer.ts';
 import { examples } from '../rules/examples.ts';
-import { type Rule, saying } from '../rules/rule.ts';
+import { isRequirement, type Rule, saying } from '../rules/rule.ts';
 import { plain, type Style } from './style.ts';
 import { wrapped } from './wrap.ts';
 
 /** A rule in one line. */
 export function ruleLine(rule: Rule, style: Style = plain): string {
-  const weight = rule.blame === 'caller' ? rule.severity : `level ${rule.level}`;
+  const weight = isRequirement(rule) ? `level ${rule.level}` : rule.severity;
   return `${style.bold(rule.id.padEnd(31))} ${rule.blame.padEnd(10)} ${weight.padEnd(8)} ${rule.scope.padEnd(6)} ${shorten(rule.reading, 40)}`;
 }
 
 /** A rule in full: the sentence, our reading, whom it blames, and an example. */
 export function explanation(rule: Rule, style: Style = plain): string[] {
-  const blames =
-    rule.blame === 'caller'
-      ? `the caller, ${rule.severity}${rule.severity === 'error' ? ' (suspends what it makes meaningless)' : ' (suspends nothing)'}`
-      : `the hypervisor${rule.always ? ', whatever the caller did' : ', unless the caller erred in the same call'}`;
+  const blames = blamed(rule);
   const level = ['memory and return codes', 'memory, return codes and the p2m', 'a hypervisor that moves pages'][rule.level];
   return [
     style.bold(rule.id),
@@ -31,6 +28,14 @@ export function explanation(rule: Rule, style: Style = plain): string[] {
     ...(rule.needs ? field('captured', rule.needs.map((piece) => pieces[piece]).join(', ')) : []),
     ...field('example', examples[rule.id] ?? ''),
   ];
+}
+
+function blamed({ blame, severity, always }: Rule): string {
+  if (blame === 'capture') return `what wrote the record down, ${severity} (suspends nothing)`;
+  if (blame === 'caller')
+    return `the caller, ${severity}${severity === 'error' ? ' (suspends what it makes meaningless)' : ' (suspends nothing)'}`;
+  if (!isRequirement({ blame, severity })) return `the hypervisor, ${severity}: it is allowed`;
+  return `the hypervisor${always ? ', whatever the caller did' : ', unless the caller erred in the same call'}`;
 }
 
 /** An open point in one line. */

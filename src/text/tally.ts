@@ -1,6 +1,7 @@
 import { type CapturePiece, pieces } from '../rules/answer.ts';
 import type { Finding, Judgement } from '../rules/judge.ts';
 import { addLacks, type Lacks, nextCapture } from '../rules/needs.ts';
+import { isRequirement } from '../rules/rule.ts';
 import { count, plain, type Style } from './style.ts';
 import { wrapped } from './wrap.ts';
 
@@ -17,7 +18,7 @@ export interface Tally {
   readonly violated: Counts;
   readonly unknown: Counts;
   readonly findings: Counts;
-  /** Findings by severity, the hypervisor's apart. */
+  /** Findings by severity, violated requirements apart. */
   readonly weights: { hypervisor: number; error: number; warning: number; note: number };
   /** What the captures lacked for the answers that are unknown. */
   readonly lacks: Lacks;
@@ -61,7 +62,7 @@ export function addJudgement(tally: Tally, judgement: Judgement | undefined): vo
 export function addFindings(tally: Tally, findings: readonly Finding[]): void {
   for (const { id, blame, severity } of findings) {
     tally.findings[id] = (tally.findings[id] ?? 0) + 1;
-    tally.weights[blame === 'hypervisor' ? 'hypervisor' : severity]++;
+    tally.weights[isRequirement({ blame, severity }) ? 'hypervisor' : severity]++;
   }
 }
 

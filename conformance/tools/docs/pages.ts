@@ -5,7 +5,7 @@ import { argumentOf, XENMEM } from '../../../src/abi/ops.ts';
 import { structNames } from '../../../src/abi/structs.ts';
 import { ambiguities, commandsText } from '../../../src/rules/ambiguities.ts';
 import { examples } from '../../../src/rules/examples.ts';
-import { type Rule, saying } from '../../../src/rules/rule.ts';
+import { isRequirement, type Rule, saying } from '../../../src/rules/rule.ts';
 import { ruleOf, rules } from '../../../src/rules/table.ts';
 import type { Group } from '../../verdict/outcome.ts';
 import { groupOf } from '../../verdict/outcome.ts';
@@ -101,9 +101,9 @@ function structTable({ struct, size, align, fields, padding }: StructLayout): st
 
 /** Every rule with its sentence. */
 function requirementsPage(): string {
-  const of = (blame: 'hypervisor' | 'caller'): string[] =>
+  const of = (required: boolean): string[] =>
     rules
-      .filter((rule) => rule.blame === blame)
+      .filter((rule) => isRequirement(rule) === required)
       .flatMap((rule) => [
         `### ${rule.id}`,
         [
@@ -111,7 +111,7 @@ function requirementsPage(): string {
           '',
           `${rule.reading}`,
           '',
-          `${blame === 'caller' ? `Severity ${rule.severity}` : `Level ${rule.level}${rule.always ? ', binds always' : ''}`}; over a ${rule.scope}; ops ${rule.ops.join(', ')}.`,
+          `${!required ? `${rule.blame === 'caller' ? 'Severity' : `Blames the ${rule.blame}; severity`} ${rule.severity}` : `Level ${rule.level}${rule.always ? ', binds always' : ''}`}; over a ${rule.scope}; ops ${rule.ops.join(', ')}.`,
           ...(examples[rule.id] ? ['', `For example: ${examples[rule.id]}`] : []),
         ].join('\n'),
       ]);
@@ -119,9 +119,9 @@ function requirementsPage(): string {
     'What is required of the hypervisor, and what of the caller. Ids are stable. `xenmem explain ID` shows the same; [spec.md](spec.md) has all of them in tables, [header.md](header.md) beside the sentences that they stand on.',
     'Levels say what must be visible: 0 memory and return codes, 1 also the p2m, 2 also a hypervisor that moves pages. A requirement binds unless the caller made an error in the same call; those that bind always say so.',
     '## On the hypervisor',
-    ...of('hypervisor'),
-    '## On the caller',
-    ...of('caller'),
+    ...of(true),
+    '## On the caller, and notes',
+    ...of(false),
   ]);
 }
 
@@ -132,7 +132,7 @@ function quotations(rule: Rule): string[] {
 }
 
 function requirementsTable(group: Group): string {
-  const own = rules.filter((rule) => rule.blame === 'hypervisor' && groupOf(rule.id) === group);
+  const own = rules.filter((rule) => isRequirement(rule) && groupOf(rule.id) === group);
   return [
     '| id | level, scope | says | precisely |',
     '|---|---|---|---|',
@@ -148,8 +148,11 @@ function dutiesTable(): string {
     '| id | severity | ops | says | precisely |',
     '|---|---|---|---|---|',
     ...rules
-      .filter((rule) => rule.blame === 'caller')
-      .map((rule) => `| ${link(rule.id)} | ${rule.severity} | ${opNumbers(rule)} | ${saysCell(rule)} | ${cell(rule.reading)} |`),
+      .filter((rule) => !isRequirement(rule))
+      .map(
+        (rule) =>
+          `| ${link(rule.id)} | ${rule.blame === 'caller' ? '' : `${rule.blame}, `}${rule.severity} | ${opNumbers(rule)} | ${saysCell(rule)} | ${cell(rule.reading)} |`,
+      ),
   ].join('\n');
 }
 

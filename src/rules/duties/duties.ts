@@ -3,7 +3,7 @@ import { MAX_ORDER, MEMOP_MAX_EXTENTS, PAGE_SHIFT, XENMEMF } from '../../abi/con
 import type { StructLayout } from '../../abi/layout.ts';
 import { argumentOf, type JudgedOp } from '../../abi/ops.ts';
 import type { Severity } from '../answer.ts';
-import { type Basis, everyOp, exchanges } from '../rule.ts';
+import { type Basis, everyOp, exchanges, reservationOps } from '../rule.ts';
 import {
   all,
   bytesOf,
@@ -60,7 +60,6 @@ interface ListSide {
   readonly start: Nat;
 }
 
-const reservationOps: readonly JudgedOp[] = ['increase_reservation', 'decrease_reservation', 'populate_physmap'];
 const withList: readonly JudgedOp[] = everyOp.filter((op) => op !== 'increase_reservation');
 const withFlags: readonly JudgedOp[] = ['increase_reservation', 'populate_physmap', 'exchange'];
 
