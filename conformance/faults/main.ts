@@ -106,7 +106,7 @@ async function measureAll(): Promise<void> {
   for (const fault of faults) {
     const one = await measure(fault, creates.get(fault.name) as Create, seed, budget);
     measured.push(one);
-    const at = ([2, 1, 0] as const).map((level) => `${one.levels[level]?.scenarios ?? '-'}`.padStart(5)).join('');
+    const at = ([2, 1, 0] as const).map((level) => `${one.levels[level] ?? '-'}`.padStart(5)).join('');
     console.log(`${at} ${`${one.counterexample ?? '-'}`.padStart(3)}  ${(fault as Fault).name}`);
   }
   const { killed, total, medianScenarios, inFour, killedAt } = summary({ seed, budget, mutants: measured });

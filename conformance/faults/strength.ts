@@ -4,21 +4,19 @@ import type { Fault } from './fault.ts';
 import type { Create } from './load.ts';
 import { brokenBy, seenAt, smallest } from './play.ts';
 
-/** How one faulty hypervisor was found out at one level; `null` where it was not. */
-export interface AtLevel {
-  /** Scenarios that were played, the one that showed it included. */
-  readonly scenarios: number;
-  readonly requirements: readonly string[];
-}
+/**
+ * Scenarios that were played at levels 0, 1 and 2, the one that showed a fault included; `null` where none did. Level 2 sees
+ * everything, 1 no moving pages, 0 no p2m either.
+ */
+export type ByLevel = readonly [number | null, number | null, number | null];
 
 /** How one faulty hypervisor was found out. */
 export interface FaultStrength {
   readonly name: string;
   readonly family: string;
-  /** By level: 2 sees everything, 1 no moving pages, 0 no p2m either. */
-  readonly levels: { readonly 2: AtLevel | null; readonly 1: AtLevel | null; readonly 0: AtLevel | null };
-  /** Scenarios by level where nothing beyond the level can be seen or asked for; `null` where it was not found. */
-  readonly bare: { readonly 2: number | null; readonly 1: number | null; readonly 0: number | null };
+  readonly levels: ByLevel;
+  /** The same where nothing beyond the level can be seen or asked for. */
+  readonly bare: ByLevel;
   /** Calls, moves and failures asked for in the smallest scenario found that shows it. */
   readonly counterexample: number | null;
 }
@@ -49,26 +47,25 @@ const small = 3;
 
 /** Measures how soon a faulty hypervisor is found out. */
 export async function measure({ name, family }: Fault, create: Create, seed: number, budget: number): Promise<FaultStrength> {
-  const at = (level: 0 | 1 | 2, bare = false): AtLevel | null => {
+  const at = (level: 0 | 1 | 2, bare = false): number | null => {
     const run = { seed, scenarios: budget, until: (broken: ReadonlyMap<string, number>) => broken.size > 0 };
-    const { first, broken } = brokenBy(seenAt(create, level, bare), run);
-    return first === undefined ? null : { scenarios: first + 1, requirements: [...broken.keys()].sort() };
+    const { first } = brokenBy(seenAt(create, level, bare), run);
+    return first === undefined ? null : first + 1;
   };
-  const bare = (level: 0 | 1 | 2): number | null => at(level, true)?.scenarios ?? null;
   const found = at(2);
   return {
     name,
     family,
-    levels: { 2: found, 1: at(1), 0: at(0) },
-    bare: { 2: bare(2), 1: bare(1), 0: bare(0) },
-    counterexample: found && (await least(create, seed, budget, found.scenarios - 1)),
+    levels: [at(0), at(1), found],
+    bare: [at(0, true), at(1, true), at(2, true)],
+    counterexample: found && (await least(create, seed, budget, found - 1)),
   };
 }
 
 /** The numbers that a report prints. */
 export function summary({ mutants }: MeasuredStrength): StrengthSummary {
-  const found = mutants.flatMap(({ levels, counterexample }) => (levels[2] ? [{ ...levels[2], counterexample }] : []));
-  const scenarios = found.map((f) => f.scenarios).sort((a, b) => a - b);
+  const found = mutants.filter(({ levels }) => levels[2] !== null);
+  const scenarios = found.map(({ levels }) => levels[2] ?? 0).sort((a, b) => a - b);
   const killedAt = (level: 0 | 1 | 2): number => mutants.filter(({ levels }) => levels[level] !== null).length;
   return {
     killed: found.length,
