@@ -1,8 +1,8 @@
 import { MEMOP_CMD_MASK, MEMOP_EXTENT_SHIFT } from '../abi/constants.ts';
 import type { StructLayout } from '../abi/layout.ts';
 import { opsTaking, XENMEM } from '../abi/ops.ts';
+import { claimIn, type Dialect } from '../rules/duties/dialect.ts';
 import { type StructDuty, structDuties } from '../rules/duties/duties.ts';
-import { claimIn, type Dialect } from './dialect.ts';
 import { originOf } from './slots.ts';
 
 /**

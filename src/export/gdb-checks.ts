@@ -1,8 +1,8 @@
 import type { Padding, StructLayout } from '../abi/layout.ts';
 import { opsTaking } from '../abi/ops.ts';
+import { claimIn, type Dialect, valueIn } from '../rules/duties/dialect.ts';
 import { structDuties } from '../rules/duties/duties.ts';
 import type { Message, Shown } from '../rules/duties/expression.ts';
-import { claimIn, type Dialect, valueIn } from './dialect.ts';
 
 /** A value that lies some bytes behind the struct's first, in gdb's words. */
 export type ReadAt = (type: string, offset: number) => string;

@@ -1,9 +1,9 @@
 import type { StructLayout } from '../abi/layout.ts';
 import { opsTaking } from '../abi/ops.ts';
 import type { Severity } from '../rules/answer.ts';
+import { claimIn, type Dialect, valueIn } from '../rules/duties/dialect.ts';
 import { type StructDuty, structDuties } from '../rules/duties/duties.ts';
 import type { End, Message, Nat, Shown } from '../rules/duties/expression.ts';
-import { claimIn, type Dialect, valueIn } from './dialect.ts';
 
 /** What the checks below call: exact arithmetic on UInt64, since a number of Lua is a double and holds 53 bits. */
 export const luaHelpers: string = `\

@@ -111,6 +111,17 @@ export const bytesOf = (of: Gap): Shown => ({ as: 'bytes', of });
 
 const termOrEnd = (of: Term | End): Nat | End => (typeof of === 'object' && of.is === 'end' ? of : nat(of as Term));
 
+/** A claim with a number in the place of a parameter. */
+export function withParameter<T extends Claim | Nat | End>(of: T, name: Parameter, value: number): T {
+  if (of.is === 'parameter') return (of.name === name ? nat(value) : of) as T;
+  const put = (part: unknown): unknown => {
+    if (Array.isArray(part)) return part.map(put);
+    const isPart = typeof part === 'object' && part !== null && 'is' in part;
+    return isPart ? withParameter(part as Claim | Nat | End, name, value) : part;
+  };
+  return Object.fromEntries(Object.entries(of).map(([key, part]) => [key, put(part)])) as unknown as T;
+}
+
 /** As much of a struct as is known, from its first byte on, and what is known around it. */
 export interface Known {
   readonly bytes: Uint8Array;

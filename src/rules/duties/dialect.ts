@@ -1,5 +1,5 @@
-import { type Field, fieldOf, type StructLayout } from '../abi/layout.ts';
-import type { Claim, End, Gap, Nat, Parameter } from '../rules/duties/expression.ts';
+import { type Field, fieldOf, type StructLayout } from '../../abi/layout.ts';
+import type { Claim, End, Gap, Nat, Parameter } from './expression.ts';
 
 /** How a language without big numbers says the claims of the duties, each exact: nothing wraps at 2^64. Each answer is in brackets or a call. */
 export interface Dialect {

@@ -1,0 +1,68 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type Arch, archNames } from '../abi/arch.ts';
+import { layoutOf } from '../abi/layout.ts';
+import { argumentOf, type JudgedOp, opsTaking, XENMEM } from '../abi/ops.ts';
+import { addJudgement, newTally, type Tally } from '../text/tally.ts';
+import { type ObservedCall, observedCall } from '../trace/call.ts';
+import { bulkJudge } from './bulk.ts';
+import { judge } from './judge.ts';
+import { everyOp } from './rule.ts';
+
+const byte = fc.oneof(fc.constant(0), fc.nat(255));
+const word = fc.oneof(
+  fc.constantFrom(0n, 1n, 2n, 12n, 13n, 19n, 64n, 0x100n, 0x7ff0n, 0x7ff0_7ff0n, 1n << 32n, ~0n),
+  fc.bigInt(0n, (1n << 64n) - 1n),
+);
+
+function structs(size: number): fc.Arbitrary<Uint8Array[]> {
+  const clean = fc.constant(new Uint8Array(size));
+  const words = fc.array(word, { minLength: 9, maxLength: 9 }).map((of) => new Uint8Array(BigUint64Array.from(of).buffer).slice(0, size));
+  const sparse = fc.array(fc.tuple(fc.nat(size - 1), byte), { maxLength: 4 }).map((changes) => {
+    const bytes = new Uint8Array(size);
+    for (const [at, value] of changes) bytes[at] = value;
+    return bytes;
+  });
+  return fc.array(fc.oneof(clean, words, sparse), { minLength: 1, maxLength: 30 });
+}
+
+/** The counts of a tally, as values that can be compared. */
+const counts = ({ lacks, ...rest }: Tally) => ({ ...rest, lacks: [...lacks].sort() });
+
+function both(arch: Arch, op: JudgedOp, more: Partial<ObservedCall>, all: readonly Uint8Array[]): [unknown, unknown] {
+  const layout = layoutOf(argumentOf[op], arch);
+  const callOf = (argument: Uint8Array) => observedCall(XENMEM['dma-buf'][op] | ((more.seq ?? 0) << 6), { arch, argument, ...more });
+  const bulk = bulkJudge(layout, callOf)!;
+  all.forEach((bytes, i) => bulk.scan.input.set(bytes, i * layout.size));
+  bulk.scan.run(all.length);
+  const [byKey, oneByOne] = [newTally(), newTally()];
+  all.forEach((bytes, i) => {
+    const key = bulk.scan.masks[i]!;
+    const judgement = judge(callOf(bytes))!;
+    addJudgement(byKey, bulk.ofKey(key, bytes));
+    addJudgement(oneByOne, judgement);
+    expect(bulk.isClean(key)).toBe(judgement.findings.length === 0);
+  });
+  return [counts(byKey), counts(oneByOne)];
+}
+
+describe('a struct judged by its key', () => {
+  const cases = archNames.flatMap((arch) => everyOp.map((op) => [arch, op] as const));
+  it.each(cases)('on %s, op %s, counts as it does judged by itself', (arch, op) => {
+    const { size } = layoutOf(argumentOf[op], arch);
+    const settings: fc.Arbitrary<Partial<ObservedCall>> = fc.constantFrom(
+      {},
+      { privileged: false },
+      { privileged: true, space: 'virtual' as const },
+      { mayBe: opsTaking(argumentOf[op]) },
+      { seq: 3 },
+    );
+    fc.assert(
+      fc.property(structs(size), settings, (all, more) => {
+        const [byKey, oneByOne] = both(arch, op, more, all);
+        expect(byKey).toEqual(oneByOne);
+      }),
+      { numRuns: process.env['XENMEM_LONG'] ? 2000 : 25 },
+    );
+  });
+});
