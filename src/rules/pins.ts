@@ -192,7 +192,7 @@ export class PinWatch {
 
   /** A pinned page whose mapping changed although nobody asked for it. */
   #compare(pins: DomainPins, before: P2m, after: P2m, named: ReadonlySet<bigint>, answers: PinAnswers): void {
-    if (before === after || pins.pinned.size === 0) return;
+    if (before === after || before.size === 0 || after.size === 0) return;
     for (const [gfn, page] of pins.pinned) {
       const [a, b] = [before.get(gfn), after.get(gfn)];
       if (a === undefined || b === undefined || a === b) continue;
