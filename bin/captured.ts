@@ -43,6 +43,7 @@ export async function* itemsOf(input: Input, options: CaptureOptions): AsyncGene
       ...(structSize !== undefined && { structSize }),
       flags: flagsOf(options),
     })) {
+      if (item.kind === 'note') note(`note: ${input.name}${item.line > 1 ? `:${item.line}` : ''}: ${item.message}`);
       if (item.kind === 'format' && item.detected && item.format !== 'ndjson') note(`note: ${input.name}: read as ${item.name}`);
       yield item;
     }

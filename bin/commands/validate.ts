@@ -72,7 +72,7 @@ export async function run(options: Options): Promise<Iterable<number>> {
         if (item.bytes.length < found.layout.size) outcome.codes.add(exit.unreadable);
         await show(found.call, `@${item.offset}`, options.json ? found.notes : []);
       } else if (item.kind === 'call') {
-        await show(item.call, `#${item.call.seq ?? item.line}`, fitNotes(item.call));
+        await show(item.call, `#${item.call.seq ?? item.line}`, [...(item.notes ?? []), ...fitNotes(item.call)]);
       }
     }
   });

@@ -89,6 +89,12 @@ export function opName(nr: number, profile: Profile): string | undefined {
   return names.get(profile)?.get(nr);
 }
 
+/** The number of an op by its name in a profile, with or without `XENMEM_`; `undefined` if the profile has none. */
+export function opNamed(name: string, profile: Profile): number | undefined {
+  const bare = name.replace(/^XENMEM_/i, '').toLowerCase();
+  return [...(names.get(profile) ?? [])].find(([, known]) => known === bare)?.[0];
+}
+
 /** The op a `cmd` asks for, if it is one that xenmem judges. */
 export function judgedOp(cmd: number, profile: Profile): JudgedOp | undefined {
   const name = opName(opNumber(cmd), profile);

@@ -1,3 +1,4 @@
+import { toolOf } from './calls/tool-of.ts';
 import { type InputFormat, inputFormats } from './formats.ts';
 import { InputError } from './input-error.ts';
 import { quoted } from './quoted.ts';
@@ -46,6 +47,12 @@ export function detect(first: Uint8Array, atEnd = true): InputFormat | undefined
     if (bytes.subarray(0, lineEnd).includes(0)) return 'raw';
     return lineIsKnown ? 'ndjson' : undefined;
   }
+  if (bytes[start] === 0x5b) {
+    // An array of records; one of numbers is a dump.
+    const next = bytes.subarray(start + 1).findIndex((byte) => !isBlank(byte));
+    if (next < 0 && !complete) return undefined;
+    if (bytes[start + 1 + next] === 0x7b) return 'ndjson';
+  }
   const sample = bytes.subarray(0, newline < 0 ? undefined : Math.max(newline + 1, atLeast));
   const sampleIsKnown = complete || (newline >= 0 && bytes.length >= atLeast);
   const sampleIsWhole = newline >= 0 ? sampleIsKnown : atEnd && bytes.length < detectWithin;
@@ -66,6 +73,7 @@ export function firstNotBlank(bytes: Uint8Array): number | undefined {
 }
 
 function textFormat(line: string, ended: boolean): InputFormat {
+  if (toolOf(line) !== undefined) return 'calls';
   const alike = lookAlikes.find(([pattern]) => pattern.test(line));
   if (alike) throw new InputError(alike[1]);
   if (xxdLine.test(line)) return 'xxd';

@@ -1,6 +1,7 @@
 /** The input formats, each with the name it is called by in messages (`read as hexdump -C`). */
 export const inputFormats = {
   ndjson: 'an NDJSON trace',
+  calls: 'a log with calls in it',
   raw: 'raw bytes',
   xxd: 'xxd',
   'xxd-p': 'xxd -p',

@@ -3,7 +3,7 @@ import type { Setting } from './call.ts';
 import { blankInput, detect, detectWithin, firstNotBlank } from './detect.ts';
 import { type InputFormat, inputFormats } from './formats.ts';
 import { dumpParts, hexParts, type Part } from './hex-text.ts';
-import { type CallItem, readNdjson, type UnreadableItem } from './ndjson.ts';
+import { type CallItem, type NoteItem, readNdjson, type UnreadableItem } from './ndjson.ts';
 import { roomFor } from './room-for.ts';
 
 export { InputError } from './input-error.ts';
@@ -18,7 +18,7 @@ export interface FormatItem {
 }
 
 /** What an input holds, in its order; the format comes first. */
-export type TraceItem = FormatItem | CallItem | UnreadableItem | BufferItem;
+export type TraceItem = FormatItem | CallItem | UnreadableItem | NoteItem | BufferItem;
 
 export interface ReadOptions {
   readonly format?: InputFormat;
@@ -41,14 +41,14 @@ export async function* readTrace(source: AsyncIterable<Uint8Array>, options: Rea
     const { format, head } = await begin(iterator, options.format);
     yield { kind: 'format', format, detected: options.format === undefined, name: inputFormats[format] };
     const bytes = rest(head, iterator);
-    if (format === 'ndjson') yield* readNdjson(bytes, flags);
+    if (format === 'ndjson' || format === 'calls') yield* readNdjson(bytes, flags);
     else yield* buffersOf(partsOf(bytes, format), structSize);
   } finally {
     await iterator.return?.();
   }
 }
 
-function partsOf(bytes: AsyncIterable<Uint8Array>, format: Exclude<InputFormat, 'ndjson'>): AsyncIterable<Part> {
+function partsOf(bytes: AsyncIterable<Uint8Array>, format: Exclude<InputFormat, 'ndjson' | 'calls'>): AsyncIterable<Part> {
   switch (format) {
     case 'raw':
       return rawParts(bytes);

@@ -1,7 +1,8 @@
+import type { BufferItem } from './buffers.ts';
 import type { Setting } from './call.ts';
 import type { InputFormat } from './formats.ts';
 import type { Part } from './hex-text.ts';
-import type { CallItem, UnreadableItem } from './ndjson.ts';
+import type { CallItem, NoteItem, UnreadableItem } from './items.ts';
 
 /** In which order the digits of a word stand: `big` is the order of memory, `little` is backwards. */
 export const wordOrders = ['little', 'big'] as const;
@@ -24,7 +25,7 @@ export interface ReadOptions {
 /** An input that was taken up: `name` completes "read as …"; it holds bytes or calls. */
 export type Opened =
   | { readonly name: string; readonly parts: AsyncIterable<Part>; readonly calls?: undefined }
-  | { readonly name: string; readonly calls: AsyncIterable<CallItem | UnreadableItem> };
+  | { readonly name: string; readonly calls: AsyncIterable<CallItem | UnreadableItem | NoteItem | BufferItem> };
 
 /**
  * A row of the table of readers. The first line of an input that any row claims decides, the rows being asked in their order;

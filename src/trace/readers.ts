@@ -1,3 +1,4 @@
+import { callReaders } from './calls/readers.ts';
 import { inputFormats } from './formats.ts';
 import { dumpParts, hexParts } from './hex-text.ts';
 import { readNdjson } from './ndjson.ts';
@@ -11,6 +12,7 @@ export const readers: readonly Reader[] = [
     line: (text) => /^\{\s*(?:["}]|$)/.test(text),
     open: (source, { flags }) => ({ name: inputFormats.ndjson, calls: readNdjson(source, flags) }),
   },
+  ...callReaders,
   {
     name: 'xxd -b',
     line: (text) => /^[0-9a-f]{7,16}:(?: [01]{8}){1,6} {2}/i.test(text),

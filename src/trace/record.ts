@@ -1,5 +1,5 @@
-import { archNames } from '../abi/arch.ts';
-import { profileNames } from '../abi/ops.ts';
+import { arches, archNames } from '../abi/arch.ts';
+import { opNamed, type Profile, profileNames } from '../abi/ops.ts';
 import { type ByteRange, type GuestMemory, sparseMemory, unknownMemory } from '../guest/memory.ts';
 import { defaultSetting, type ObservedCall, type P2m, type Setting } from './call.ts';
 import { bytesOf, count, flag, oneOf, pairs, RecordError, returnCode, shown, u64, word } from './fields.ts';
@@ -49,8 +49,11 @@ export function readRecord(json: unknown, setting: Setting, flags: Partial<Setti
 }
 
 function callOf(record: TraceRecord, setting: Setting): ObservedCall {
-  const cmd = read(record, 'cmd', command);
-  if (cmd === undefined) throw new RecordError('cmd', 'missing');
+  const cmd = read(record, 'cmd', (value, where) => command(value, where, setting.profile));
+  if (cmd === undefined) {
+    const near = ['op', 'command', 'hypercall', 'nr'].find((key) => record[key] !== undefined && record[key] !== null);
+    throw new RecordError('cmd', near === undefined ? 'missing' : `missing: "${near}" is no key of a record, "cmd" is`);
+  }
   read(record, 'ts', time);
   // Spelled out, not spread over `observedCall`: many times as fast, and a long trace is made of these.
   return {
@@ -65,7 +68,7 @@ function callOf(record: TraceRecord, setting: Setting): ObservedCall {
     domid: read(record, 'domid', domid),
     arg: read(record, 'arg', word),
     argument: undefined,
-    rc: read(record, 'rc', returnCode),
+    rc: read(record, 'rc', (value, where) => returnCode(value, where, 8 * arches[setting.arch].pointer)),
     before: read(record, 'before', memory) ?? unknownMemory,
     after: read(record, 'after', memory) ?? unknownMemory,
     changes: undefined,
@@ -97,7 +100,13 @@ function read<T>(record: TraceRecord, key: string, field: (value: unknown, where
   return value === undefined || value === null ? undefined : field(value, key);
 }
 
-function command(value: unknown, where: string): number {
+/** A number, or an op by its name in the profile (`exchange`, `XENMEM_exchange`). */
+function command(value: unknown, where: string, profile: Profile): number {
+  if (typeof value === 'string' && /^[a-z]/i.test(value)) {
+    const nr = opNamed(value, profile);
+    if (nr === undefined) throw new RecordError(where, `${shown(value)} is no op of profile ${profile}`);
+    return nr;
+  }
   return count(value, where, 0xffffffff, '2^32 - 1');
 }
 
