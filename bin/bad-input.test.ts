@@ -5,7 +5,7 @@ import { captures, command, file, has, scratch, shell, xenmem } from './shell.ts
 
 const balloon = join(captures, 'xen-4.17-arm64-balloon.ndjson');
 const dom0 = join(captures, 'xen-4.17-arm64-dom0.ndjson');
-const known = 'an NDJSON trace, a log with calls in it, raw bytes, xxd, xxd -p, hexdump -C, plain hex';
+const known = 'an NDJSON trace, a log with calls in it, pcapng, pcap, raw bytes, xxd, xxd -p, hexdump -C, plain hex';
 
 describe('an input that cannot be read: one line, exit 3, nothing on stdout', () => {
   const refused = (args: readonly string[], stderr: string, input: string | Uint8Array = ''): void =>

@@ -1,7 +1,7 @@
 import type { Arch } from '../src/abi/arch.ts';
 import { layoutOf, type StructLayout } from '../src/abi/layout.ts';
 import { argumentOf, betterFit, type JudgedOp, opNumber, opsTaking, type Profile, XENMEM } from '../src/abi/ops.ts';
-import { type StructName, structNames } from '../src/abi/structs.ts';
+import { isStructName, type StructName, structNames } from '../src/abi/structs.ts';
 import { readPrefix } from '../src/guest/memory.ts';
 import type { BufferItem } from '../src/trace/buffers.ts';
 import { type ObservedCall, observedCall, type Setting } from '../src/trace/call.ts';
@@ -54,11 +54,11 @@ export async function* itemsOf(input: Input, options: CaptureOptions): AsyncGene
 }
 
 /** The struct in a buffer: the one that was asked for, else the one its length tells. */
-export function structIn({ bytes, offset }: BufferItem, options: CaptureOptions, name: string): CapturedStruct {
+export function structIn({ bytes, offset, struct: named }: BufferItem, options: CaptureOptions, name: string): CapturedStruct {
   const arch: Arch = options.arch ?? 'arm64';
   const profile: Profile = options.profile ?? 'dma-buf';
   const wanted = asked(options);
-  const struct = wanted.struct ?? guess(bytes.length, arch, name);
+  const struct = wanted.struct ?? (named !== undefined && isStructName(named) ? named : guess(bytes.length, arch, name));
   const layout = layoutOf(struct, arch);
   const cmd = wanted.cmd ?? XENMEM['dma-buf'][opFor(struct)];
   const notes: string[] = [];

@@ -9,32 +9,44 @@ import { count, type Style } from '../../src/report/style.ts';
 import { wrapped } from '../../src/report/wrap.ts';
 import { type Finding, judge } from '../../src/rules/judge.ts';
 import { type ObservedCall, opOf } from '../../src/trace/call.ts';
+import { cText, xxdText } from '../../src/trace/dump-text.ts';
+import { pcapngHead, pcapngPacket } from '../../src/trace/pcap.ts';
 import { argumentBytes, itemsOf, structIn } from '../captured.ts';
-import { exit } from '../exit.ts';
-import { eachInput, line, note, outcome, styleFor } from '../io.ts';
+import { exit, UsageError } from '../exit.ts';
+import { eachInput, line, note, outcome, bytes as put, styleFor } from '../io.ts';
 import { type CaptureOptions, captureOptions, fails, type GateOptions, gateOptions, structOptions } from '../options.ts';
 
 interface Options extends CaptureOptions, GateOptions {
   readonly input?: readonly string[];
   readonly json?: boolean;
+  readonly to?: Target;
 }
+
+/** What `--to` may name. */
+const targets = ['json', 'xxd', 'c', 'pcapng'] as const;
+type Target = (typeof targets)[number];
 
 export function options(args: Argv): Argv {
   const described = args.positional('input', { type: 'string', array: true, describe: 'files; - for stdin', defaultDescription: '-' });
   return gateOptions(captureOptions(structOptions(described)))
     .option('json', { type: 'boolean', describe: 'one JSON object per struct' })
+    .option('to', { choices: targets, describe: 'print the bytes in another form instead; pcapng is for Wireshark', requiresArg: true })
     .example('$0 decode --cmd 26 req.bin', 'the struct that op 26 takes')
     .example('xxd req.bin | $0 decode -', 'a dump: xxd, xxd -p, hexdump -C, plain hex');
 }
 
 export async function run(options: Options): Promise<Iterable<number>> {
   const style = styleFor();
+  const to = options.to ?? (options.json ? 'json' : undefined);
+  if (to !== 'json' && options.json) throw new UsageError(`--json goes without --to ${to}`);
+  if (to === 'pcapng' && process.stdout.isTTY) throw new UsageError('packets do not belong on a terminal: use > FILE or a pipe');
   let shown = 0;
-  const show = async (layout: StructLayout, bytes: Uint8Array, call: ObservedCall, place: string): Promise<void> => {
+  const show = async (layout: StructLayout, data: Uint8Array, call: ObservedCall, place: string): Promise<void> => {
     const findings = judge(call)?.findings.filter((f) => f.blame === 'caller') ?? [];
     if (findings.some((f) => fails(f, options))) outcome.codes.add(exit.failed);
-    if (options.json) await line(asJson(layout, bytes, findings));
-    else for (const text of [...(shown > 0 ? [''] : []), ...asText(layout, bytes, call, findings, place, style)]) await line(text);
+    if (to === 'json') await line(asJson(layout, data, findings));
+    else if (to) await put(printed(to, layout, data, shown));
+    else for (const text of [...(shown > 0 ? [''] : []), ...asText(layout, data, call, findings, place, style)]) await line(text);
     shown++;
   };
   await eachInput(options.input, async (input) => {
@@ -60,6 +72,18 @@ export async function run(options: Options): Promise<Iterable<number>> {
     outcome.codes.add(exit.inconclusive);
   }
   return outcome.codes;
+}
+
+/** The bytes of the struct with this number, as programs take them. */
+function printed(to: Exclude<Target, 'json'>, { struct, size }: StructLayout, bytes: Uint8Array, number: number): string | Uint8Array {
+  switch (to) {
+    case 'xxd':
+      return xxdText(bytes);
+    case 'c':
+      return cText(number === 0 ? struct : `${struct}_${number}`, bytes);
+    case 'pcapng':
+      return number === 0 ? Buffer.concat([pcapngHead(), pcapngPacket(struct, bytes, size)]) : pcapngPacket(struct, bytes, size);
+  }
 }
 
 function asJson(layout: StructLayout, bytes: Uint8Array, findings: readonly Finding[]): string {

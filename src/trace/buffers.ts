@@ -12,6 +12,8 @@ export interface BufferItem {
   readonly line?: number;
   /** False for a last piece that is shorter than the struct asked for. */
   readonly whole: boolean;
+  /** The struct's name, where the input says it. */
+  readonly struct?: string;
 }
 
 const largestBuffer = 1 << 20;

@@ -47,7 +47,7 @@ describe('detect', () => {
   const octal = 'this looks like od -t x1, whose offsets may be octal: run hexdump -C or xxd instead';
   const debuggers = "this looks like a debugger's view of memory: dump the memory to a file, or run xxd on it";
   const source = 'this looks like C source (xxd -i): run xxd without -i';
-  const known = 'an NDJSON trace, a log with calls in it, raw bytes, xxd, xxd -p, hexdump -C, plain hex';
+  const known = 'an NDJSON trace, a log with calls in it, pcapng, pcap, raw bytes, xxd, xxd -p, hexdump -C, plain hex';
   it.each([
     [words, '0000000 0000 1234 8000 ffff 0004 0000 0000 0000\n'],
     [words, '0000000    0000    1234    8000    ffff\n'],

@@ -1,6 +1,7 @@
 import { toolOf } from './calls/tool-of.ts';
 import { type InputFormat, inputFormats } from './formats.ts';
 import { InputError } from './input-error.ts';
+import { mayBeginPackets, packetFormat } from './pcap.ts';
 import { quoted } from './quoted.ts';
 import { decodeUtf8, firstNotUtf8 } from './utf8.ts';
 
@@ -35,6 +36,9 @@ const lookAlikes: readonly (readonly [RegExp, string])[] = [
 export function detect(first: Uint8Array, atEnd = true): InputFormat | undefined {
   const bytes = first.subarray(0, detectWithin);
   const complete = atEnd || bytes.length === detectWithin;
+  if (bytes.length < 4 && !complete && mayBeginPackets(bytes[0])) return undefined;
+  const packets = packetFormat(bytes);
+  if (packets) return packets;
   const start = firstNotBlank(bytes);
   if (start === undefined) {
     if (complete) throw blankInput(bytes.length);

@@ -2,6 +2,8 @@
 export const inputFormats = {
   ndjson: 'an NDJSON trace',
   calls: 'a log with calls in it',
+  pcapng: 'pcapng',
+  pcap: 'pcap',
   raw: 'raw bytes',
   xxd: 'xxd',
   'xxd-p': 'xxd -p',

@@ -4,6 +4,7 @@ import { blankInput, detect, detectWithin, firstNotBlank } from './detect.ts';
 import { type InputFormat, inputFormats } from './formats.ts';
 import { dumpParts, hexParts, type Part } from './hex-text.ts';
 import { type CallItem, type NoteItem, readNdjson, type UnreadableItem } from './ndjson.ts';
+import { packetBuffers } from './pcap.ts';
 import { roomFor } from './room-for.ts';
 
 export { InputError } from './input-error.ts';
@@ -42,13 +43,17 @@ export async function* readTrace(source: AsyncIterable<Uint8Array>, options: Rea
     yield { kind: 'format', format, detected: options.format === undefined, name: inputFormats[format] };
     const bytes = rest(head, iterator);
     if (format === 'ndjson' || format === 'calls') yield* readNdjson(bytes, flags);
+    else if (format === 'pcap' || format === 'pcapng') yield* packetBuffers(bytes, structSize);
     else yield* buffersOf(partsOf(bytes, format), structSize);
   } finally {
     await iterator.return?.();
   }
 }
 
-function partsOf(bytes: AsyncIterable<Uint8Array>, format: Exclude<InputFormat, 'ndjson' | 'calls'>): AsyncIterable<Part> {
+function partsOf(
+  bytes: AsyncIterable<Uint8Array>,
+  format: Exclude<InputFormat, 'ndjson' | 'calls' | 'pcap' | 'pcapng'>,
+): AsyncIterable<Part> {
   switch (format) {
     case 'raw':
       return rawParts(bytes);
