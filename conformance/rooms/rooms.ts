@@ -21,6 +21,10 @@ export const rooms: { readonly [room: string]: Room } = {
     says: 'Values become bytes and bytes values; `engine.ts` is the only file that imports restructure.',
     imports: ['src/abi'],
   },
+  'src/export/recipe': {
+    says: 'It writes the scripts that capture calls with other tools, sizes and numbers from `abi`.',
+    imports: ['src/abi'],
+  },
   'src/guest': {
     says: 'It holds guest memory, lists behind handles, and what a world is, and does not know who uses them.',
     imports: ['src/abi', 'src/codec'],
@@ -111,6 +115,7 @@ export const rooms: { readonly [room: string]: Room } = {
       'src/abi',
       'src/btf',
       'src/codec',
+      'src/export/recipe',
       'src/guest',
       'src/trace',
       'src/rules',

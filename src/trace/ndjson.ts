@@ -22,18 +22,22 @@ export async function* readNdjson(
   flags: Partial<Setting> = {},
 ): AsyncGenerator<CallItem | UnreadableItem | NoteItem | BufferItem> {
   let setting: Setting = { ...defaultSetting, ...flags };
+  /** Was there anything to read but a header? */
   let found = false;
+  let headed = false;
   let broken = false;
   const log = callLog();
   const records = function* (read: JsonLine): Generator<CallItem | UnreadableItem | NoteItem | BufferItem> {
-    found = true;
+    headed = true;
     const { line } = read;
     const got = read.problem ?? recordOrProblem(read.json, setting, flags);
+    found ||= typeof got === 'string' || got.call !== undefined;
     if (typeof got === 'string') {
       yield { kind: 'unreadable', line, message: got };
       return;
     }
     setting = got.setting;
+    log.header(got.record['source']);
     if (got.call) yield { kind: 'call', line, call: got.call, record: got.record };
   };
   const lines = linesOf(source)[Symbol.asyncIterator]();
@@ -63,7 +67,7 @@ export async function* readNdjson(
       }
       const read = parseJson(line, bytes);
       broken = read.problem !== undefined;
-      if (!found && !log.begun && text !== undefined && (begins === '[' || read.endsEarly)) {
+      if (!found && !headed && !log.begun && text !== undefined && (begins === '[' || read.endsEarly)) {
         for await (const each of spreadRecords({ line, text, problem: read.problem }, rest(lines))) yield* records(each);
         return;
       }

@@ -1,8 +1,9 @@
 import type { Arch } from '../../abi/arch.ts';
-import { errno, HYPERVISOR_memory_op } from '../../abi/constants.ts';
+import { errno, HYPERVISOR_memory_op, PRIVCMD_HYPERCALL } from '../../abi/constants.ts';
 import { layoutOf } from '../../abi/layout.ts';
 import { argumentOf, type JudgedOp, judgedOp, opsTaking, type Profile, XENMEM } from '../../abi/ops.ts';
 import { structNames } from '../../abi/structs.ts';
+import type { Piece } from '../../guest/memory.ts';
 import { type Payload, payloadIn } from './payload.ts';
 import type { Tool } from './tools.ts';
 
@@ -18,6 +19,8 @@ export interface SeenCall {
   readonly domid?: number;
   readonly rc?: number;
   readonly bytes?: Uint8Array;
+  /** More of memory, as one line of ftrace has it. */
+  readonly pieces?: readonly Piece[];
   /** The ops that it may have been, where `cmd` is one of several. */
   readonly mayBe?: readonly JudgedOp[];
   readonly note?: string;
@@ -44,7 +47,9 @@ interface Form {
   readonly read: (found: RegExpExecArray, known: Known, line: string) => LogLine | undefined;
 }
 
-const privcmd = String.raw`ioctl\((?:0x)?[0-9a-f]+(?:<[^>]{0,256}>)?, (?:_IOC\((?:_IOC_NONE|0), 0x50, 0(?:x0)?, 0x30\)|0x305000)`;
+const { ioctl, type, size } = PRIVCMD_HYPERCALL;
+const hexOf = (value: number): string => `0x${value.toString(16)}`;
+const privcmd = String.raw`ioctl\((?:0x)?[0-9a-f]+(?:<[^>]{0,256}>)?, (?:_IOC\((?:_IOC_NONE|0), ${hexOf(type)}, 0(?:x0)?, ${hexOf(size)}\)|${hexOf(ioctl)})`;
 
 /**
  * The lines that are known, first match first: each after the source of the tool that prints it, or after what Debian's
@@ -53,11 +58,14 @@ const privcmd = String.raw`ioctl\((?:0x)?[0-9a-f]+(?:<[^>]{0,256}>)?, (?:_IOC\((
 const forms: readonly Form[] = [
   {
     tool: 'recipe',
-    pattern: /(?:^|\s)xenmem_(in|list|after|out): /,
-    read: ([head, stage], known, line) => ({
-      ...keyed('recipe', known, line),
-      part: { stage: stage as Stage, thread: threadOf(line, head) },
-    }),
+    pattern: /(?:^|\s)xenmem_(in|list|after|out)\d*: /,
+    read: ([head, stage], known, line) => {
+      const [text = '', ...more] = line.split(/\s(?=at\d+=)/, 9);
+      const read = keyed('recipe', known, text);
+      if (read.kind === 'problem') return read;
+      const pieces = more.flatMap((part) => pieceOf(part, known));
+      return { ...read, ...(pieces.length > 0 && { pieces }), part: { stage: stage as Stage, thread: threadOf(line, head) } };
+    },
   },
   // bpftrace, src/output.cpp and src/main.cpp; newer ones say "Attached".
   { tool: 'bpftrace', pattern: /^Attach(?:ing|ed) \d+ probes?(?:\.\.\.)?$/, read: () => ({ kind: 'other', tool: 'bpftrace' }) },
@@ -179,6 +187,13 @@ function keyed(tool: Tool, known: Known, line: string): SeenCall | Extract<LogLi
   return payload ? withBytes(made, payload) : made;
 }
 
+/** `at1=0x… mem64_1={…}`: what is behind a handle; nothing where it could not be read. */
+function pieceOf(text: string, known: Known): Piece[] {
+  const address = /^at\d+=(0x[0-9a-f]+)/i.exec(text)?.[1];
+  const payload = payloadIn(text, sizesOf(undefined, known));
+  return address !== undefined && payload && 'bytes' in payload ? [{ address: BigInt(address), bytes: payload.bytes }] : [];
+}
+
 const names: { readonly [key: string]: 'cmd' | 'arg' | 'rc' | 'domid' } = {
   cmd: 'cmd',
   op: 'cmd',
@@ -232,12 +247,18 @@ function register(value: bigint): number | undefined {
 function straced(argument: string, result: string): LogLine {
   const bytes = Uint8Array.from(argument.split('\\x').slice(1), (digits) => Number.parseInt(digits, 16));
   const word = (at: number): bigint => bytes.slice(at, at + 8).reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
-  if (bytes.length < 24) return other('strace', 'strace cut the arguments: -s 48 shows them');
+  if (bytes.length < PRIVCMD_HYPERCALL.arg + 8) return other('strace', `strace cut the arguments: -s ${size} shows them`);
   const refused = /^-1 (E\w+) /.exec(result)?.[1];
   // A hypercall's refusal is what ioctl says as errno; one that Xen does not have is the system call's own.
   const rc = refused !== undefined && Object.hasOwn(errno, refused) ? -errno[refused as keyof typeof errno] : undefined;
   const count = /^(?:0x[0-9a-f]+|\d+)(?=\s|$)/.exec(result)?.[0];
-  return argumentsOf('strace', Number(word(0)), word(8), word(16), count === undefined ? rc : register(BigInt(count)));
+  return argumentsOf(
+    'strace',
+    Number(word(0)),
+    word(PRIVCMD_HYPERCALL.cmd),
+    word(PRIVCMD_HYPERCALL.arg),
+    count === undefined ? rc : register(BigInt(count)),
+  );
 }
 
 function other(tool: Tool, says: string): LogLine {

@@ -151,6 +151,33 @@ describe('what a recipe captures', () => {
   });
 });
 
+describe('a recipe for ftrace', () => {
+  // The probes print so by Documentation/trace/kprobetrace.rst: fields in their order, an array in braces, `(fault)` where it was not mapped.
+  it('has the struct and what is behind its handles in one line', async () => {
+    const head = '     balloon-66      [001] .....  1038.286875: xenmem_in0: (HYPERVISOR_memory_op+0x0/0xc)';
+    const lists = 'at1=0xffff800012340000 mem64_1={0x40600,0x40601} at2=0xffff800012340020 mem64_2=(fault)';
+    const out = '     balloon-66      [001] .....  1038.286899: xenmem_out0: (exchange+0x1/0x2 <- HYPERVISOR_memory_op) rc=-12';
+    expect(await told(`{"xenmem":1}\n${head} cmd=0xb arg=0x1000 mem64=${array(exchange, 8)} ${lists}\n${out}\n`)).toEqual([
+      `2: cmd 11, arg 1000, before 1000 ${exchange}, before ffff800012340000 00060400000000000106040000000000, rc -12`,
+    ]);
+  });
+
+  it('has a function of x86 that knows the list only', async () => {
+    const head = '     balloon-66      [001] .....  1038.286875: xenmem_in1: (xenmem_reservation_increase+0x0/0x60)';
+    const out = '     balloon-66      [001] .....  1038.286899: xenmem_out1: (balloon_process+0x1/0x2 <- xenmem_reservation_increase) rc=2';
+    expect(await told(`${head} cmd=0x6 count=2 at1=0x2000 mem64_1={0x40600,0x40601}\n${out}\n`)).toEqual([
+      '1: cmd 6, before 2000 00060400000000000106040000000000, rc 2',
+    ]);
+  });
+
+  it('has the words of privcmd beside those of the call', async () => {
+    const head = '     xl-66      [001] .....  1038.286875: xenmem_in1: (privcmd_ioctl+0x0/0x60) ioc=0x305000 hypercall=0xc';
+    expect(await told(`${head} cmd=0x6 arg=0x7000 mem64=${array(reservation, 8)} at1=0x2000 mem64_1={0x40600}\n`)).toEqual([
+      `1: cmd 6, arg 7000, before 2000 0006040000000000, before 7000 ${reservation}`,
+    ]);
+  });
+});
+
 // Linux, kernel/trace/trace_output.c and trace_probe.c; Debian's trace-cmd and perf print the same fields behind their own heads.
 describe('ftrace', () => {
   const call = (line: number): string => `${line}: cmd 1, arg ffff80001234a000, before ffff80001234a000 ${reservation}`;

@@ -21,6 +21,8 @@ export interface CallLog {
   end(): readonly LogItem[];
   /** Why there was no call in the lines that were read, if one of them says so. */
   readonly excuse: string | undefined;
+  /** A header was read; one of a capture by a recipe says that lines of its tool follow. */
+  header(source: unknown): void;
   /** Has a line of a tool been read? Then others may be of it too, and are passed over. */
   readonly begun: boolean;
 }
@@ -72,7 +74,7 @@ export function callLog(): CallLog {
       const oldest = open.size >= mostOpen ? [...open.keys()][0] : undefined;
       const dropped = oldest === undefined ? undefined : open.get(oldest);
       if (oldest !== undefined) open.delete(oldest);
-      open.set(thread, { line, setting, seen, before: piece, after: [] });
+      open.set(thread, { line, setting, seen, before: [...(seen.pieces ?? []), ...piece], after: [] });
       return [under, dropped].flatMap((call) => (call ? finished(call) : []));
     }
     // What belongs to a call that began before the capture did is no call.
@@ -81,7 +83,8 @@ export function callLog(): CallLog {
       if (under.before.length < mostPieces) under.before.push(...piece);
       return [];
     }
-    const own = seen.bytes && under.seen.arg !== undefined ? [{ address: seen.arg ?? under.seen.arg, bytes: seen.bytes }] : [];
+    const address = seen.arg ?? under.seen.arg;
+    const own = seen.bytes && address !== undefined ? [{ address, bytes: seen.bytes }] : [];
     if (under.after.length < mostPieces) under.after.push(...own);
     if (stage === 'after') return [];
     open.delete(thread);
@@ -119,6 +122,9 @@ export function callLog(): CallLog {
       if (type === 'lost_events') return [{ kind: 'unreadable', line, message: 'bpftrace lost events here' }];
       if (type !== 'printf' || typeof data !== 'string') return [];
       return data.split('\n').flatMap((text) => take(text, line, setting) ?? []);
+    },
+    header(source) {
+      if (typeof source === 'string' && source.startsWith('xenmem recipe ')) begunBy ??= 'recipe';
     },
     end: () => [...open.values()].flatMap(finished),
     get excuse() {

@@ -86,7 +86,7 @@ function unescaped(text: string): Uint8Array {
 /** The words of an array of ftrace, little-endian. How wide they are is not printed: their number and the struct's size tell. */
 function arrayBytes({ 1: key = '', 2: text = '', index }: RegExpExecArray, sizes: readonly number[]): Payload {
   const words = text.split(',').map((word) => (word.startsWith('-') ? -BigInt(word.slice(1)) : BigInt(word)));
-  const named = /^mem(8|16|32|64)$/.exec(key)?.[1];
+  const named = /^mem(8|16|32|64)(?:_\d+)?$/.exec(key)?.[1];
   const needed = words.reduce((most, word) => (word > most ? word : most), 0n).toString(16).length / 2;
   const widths = [1, 2, 4, 8].filter((width) => width >= needed && sizes.includes(width * words.length));
   const [width, another] = named === undefined ? (widths.length === 0 && needed > 4 ? [8] : widths) : [Number(named) / 8];
