@@ -21,7 +21,7 @@ export const rooms: { readonly [room: string]: Room } = {
     says: 'Values become bytes and bytes values; `engine.ts` is the only file that imports restructure.',
     imports: ['src/abi'],
   },
-  'src/export/recipe': {
+  'src/export': {
     says: 'It writes the scripts that capture calls with other tools, sizes and numbers from `abi`.',
     imports: ['src/abi'],
   },
@@ -115,7 +115,7 @@ export const rooms: { readonly [room: string]: Room } = {
       'src/abi',
       'src/btf',
       'src/codec',
-      'src/export/recipe',
+      'src/export',
       'src/guest',
       'src/trace',
       'src/rules',

@@ -1,7 +1,7 @@
 import { toolOf } from './calls/tool-of.ts';
 import { type InputFormat, inputFormats } from './formats.ts';
 import { InputError } from './input-error.ts';
-import { mayBeginPackets, packetFormat } from './pcap.ts';
+import { mayBeginPackets, packetFormat } from './packet-format.ts';
 import { quoted } from './quoted.ts';
 import { decodeUtf8, firstNotUtf8 } from './utf8.ts';
 

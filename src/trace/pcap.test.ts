@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fromHex, toHex } from '../codec/hex.ts';
 import { InputError } from './input-error.ts';
-import { packetFormat, pcapngHead, pcapngPacket } from './pcap.ts';
+import { packetFormat } from './packet-format.ts';
+import { pcapngHead, pcapngPacket } from './pcap.ts';
 import { readTrace } from './read.ts';
 
 const bytes = (hex: string): Uint8Array => {

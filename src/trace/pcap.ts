@@ -1,5 +1,6 @@
 import type { BufferItem } from './buffers.ts';
 import { InputError } from './input-error.ts';
+import { block, byteOrderMagic, packetFormat, pcapMagic, viewOf } from './packet-format.ts';
 import { quoted } from './quoted.ts';
 
 /** Link types (tcpdump.org/linktypes.html): a packet that names its dissector, and the first that is free for private use. */
@@ -8,32 +9,12 @@ export const linkType = { WIRESHARK_UPPER_PDU: 252, USER0: 147 } as const;
 /** Tags before the bytes of an upper PDU (Wireshark, epan/exported_pdu.h): 16-bit type and length, big-endian. */
 const tag = { end: 0, dissector: 12 } as const;
 
-/** Blocks of a pcapng file (draft-ietf-opsawg-pcapng). */
-const block = { section: 0x0a0d0d0a, interface: 1, obsoletePacket: 2, simplePacket: 3, packet: 6 } as const;
-const byteOrderMagic = 0x1a2b3c4d;
-
-/** What a pcap file begins with, as its writer's words: times in microseconds or nanoseconds. */
-const pcapMagic: readonly number[] = [0xa1b2c3d4, 0xa1b23c4d];
-
 const others: { readonly [type: number]: string } = { 1: 'Ethernet', 101: 'raw IP', 113: 'Linux cooked', 127: '802.11', 220: 'USB' };
 
 /** Names that the dissectors of `layout --emit lua` go by where the length tells the struct. */
 const anyStruct = 'xenmem';
 
 const mostBytes = 1 << 20;
-
-/** Which of the two formats of captured packets begins with these bytes, if either does; `undefined` for fewer than 4. */
-export function packetFormat(first: Uint8Array): 'pcap' | 'pcapng' | undefined {
-  if (first.length < 4) return undefined;
-  const view = viewOf(first);
-  if (view.getUint32(0) === block.section) return 'pcapng';
-  return pcapMagic.some((magic) => view.getUint32(0) === magic || view.getUint32(0, true) === magic) ? 'pcap' : undefined;
-}
-
-/** True for the first byte of either format. */
-export function mayBeginPackets(first: number | undefined): boolean {
-  return first !== undefined && [block.section, ...pcapMagic].some((magic) => first === magic >>> 24 || first === (magic & 0xff));
-}
 
 /**
  * The structs in a capture of packets, one each; `structSize` cuts a packet that holds an array. Throws `InputError` for packets that
@@ -188,10 +169,6 @@ function reader(source: AsyncIterable<Uint8Array>): Reader {
     return bytes;
   };
   return { take, need };
-}
-
-function viewOf(bytes: Uint8Array): DataView {
-  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 /** The beginning of a pcapng file whose packets name their dissectors. */
