@@ -1,7 +1,8 @@
 import type { Argv } from 'yargs';
 import type { StructLayout } from '../../src/abi/layout.ts';
 import { layoutOf } from '../../src/abi/layout.ts';
-import { argumentOf, opNumber, startExtent } from '../../src/abi/ops.ts';
+import { argumentOf, opNumber, startExtent, XENMEM } from '../../src/abi/ops.ts';
+import type { StructName } from '../../src/abi/structs.ts';
 import { codecFor } from '../../src/codec/codec.ts';
 import { structJson } from '../../src/report/call-json.ts';
 import { structText } from '../../src/report/struct-text.ts';
@@ -12,7 +13,7 @@ import { type ObservedCall, opOf } from '../../src/trace/call.ts';
 import { argumentBytes, itemsOf, structIn } from '../captured.ts';
 import { exit } from '../exit.ts';
 import { eachInput, line, note, outcome, styleFor } from '../io.ts';
-import { type CaptureOptions, captureOptions, fails, type GateOptions, gateOptions, structOptions } from '../options.ts';
+import { type CaptureOptions, captureOptions, fails, type GateOptions, gateOptions, opFor, structOptions } from '../options.ts';
 
 interface Options extends CaptureOptions, GateOptions {
   readonly input?: readonly string[];
@@ -24,17 +25,23 @@ export function options(args: Argv): Argv {
   return gateOptions(captureOptions(structOptions(described)))
     .option('json', { type: 'boolean', describe: 'one JSON object per struct' })
     .example('$0 decode --cmd 26 req.bin', 'the struct that op 26 takes')
-    .example('xxd req.bin | $0 decode -', 'a dump: xxd, xxd -p, hexdump -C, plain hex');
+    .example('xxd req.bin | $0 decode -', 'a dump, as any tool prints it');
 }
 
 export async function run(options: Options): Promise<Iterable<number>> {
   const style = styleFor();
   let shown = 0;
-  const show = async (layout: StructLayout, bytes: Uint8Array, call: ObservedCall, place: string): Promise<void> => {
+  const show = async (
+    layout: StructLayout,
+    bytes: Uint8Array,
+    call: ObservedCall,
+    place: string,
+    structs: readonly StructName[] = [],
+  ): Promise<void> => {
     const findings = judge(call)?.findings.filter((f) => f.blame === 'caller') ?? [];
     if (findings.some((f) => fails(f, options))) outcome.codes.add(exit.failed);
-    if (options.json) await line(asJson(layout, bytes, findings));
-    else for (const text of [...(shown > 0 ? [''] : []), ...asText(layout, bytes, call, findings, place, style)]) await line(text);
+    if (options.json) await line(asJson(layout, bytes, findings, structs));
+    else for (const text of [...(shown > 0 ? [''] : []), ...asText(layout, bytes, call, findings, place, structs, style)]) await line(text);
     shown++;
   };
   await eachInput(options.input, async (input) => {
@@ -46,7 +53,7 @@ export async function run(options: Options): Promise<Iterable<number>> {
         const found = structIn(item, options, input.name);
         for (const text of found.notes) note(`note: ${input.name}: ${text}`);
         if (item.bytes.length < found.layout.size) outcome.codes.add(exit.unreadable);
-        await show(found.layout, found.bytes, found.call, item.offset > 0 ? `at byte ${item.offset}` : '');
+        await show(found.layout, found.bytes, found.call, item.offset > 0 ? `at byte ${item.offset}` : '', found.structs);
       } else if (item.kind === 'call') {
         const op = opOf(item.call);
         if (op === undefined) continue;
@@ -62,9 +69,10 @@ export async function run(options: Options): Promise<Iterable<number>> {
   return outcome.codes;
 }
 
-function asJson(layout: StructLayout, bytes: Uint8Array, findings: readonly Finding[]): string {
+function asJson(layout: StructLayout, bytes: Uint8Array, findings: readonly Finding[], structs: readonly StructName[]): string {
   const codec = codecFor(layout.arch)[layout.struct];
-  return JSON.stringify(structJson(layout, bytes.length, codec.decodeCut(bytes) as object, codec.padding(bytes), findings));
+  const { struct, ...shown } = structJson(layout, bytes.length, codec.decodeCut(bytes) as object, codec.padding(bytes), findings);
+  return JSON.stringify({ struct, ...(structs.length > 1 && { structs }), ...shown });
 }
 
 function asText(
@@ -73,13 +81,16 @@ function asText(
   call: ObservedCall,
   findings: readonly Finding[],
   place: string,
+  structs: readonly StructName[],
   style: Style,
 ): string[] {
   const size = bytes.length < layout.size ? `${bytes.length} of ${layout.size} bytes` : `${layout.size} bytes`;
   const start = startExtent(call.cmd) > 0 ? ` from ${startExtent(call.cmd)}` : '';
   // A reservation alone does not tell which of three ops it was for.
-  const op = call.argument && layout.struct === 'xen_memory_reservation' ? '' : `op ${opNumber(call.cmd)}${start}`;
-  const lines = [[style.bold(layout.struct), size, layout.arch, op, place].filter((part) => part !== '').join('  ')];
+  const op = structs.length > 1 || (call.argument && layout.struct === 'xen_memory_reservation') ? '' : `op ${opNumber(call.cmd)}${start}`;
+  const head =
+    structs.length > 1 ? structs.map((struct) => `${struct} (op ${XENMEM['dma-buf'][opFor(struct)]})`).join(', and ') : layout.struct;
+  const lines = [[style.bold(head), size, layout.arch, op, place].filter((part) => part !== '').join('  ')];
   lines.push(...structText(layout, bytes, findings, style));
   for (const { id, severity, where, message } of findings) {
     if (severity !== 'note') lines.push(...wrapped(`  ${id}: `, where && !message.startsWith(where) ? `${where}: ${message}` : message, 4));
