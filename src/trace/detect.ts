@@ -35,7 +35,7 @@ export function natureOf(first: Uint8Array, atEnd: boolean): Reader | 'raw' | 't
   const wide = wideText(bytes);
   if (wide) return wide;
   const sample = bytes.subarray(0, newline < 0 ? undefined : Math.max(newline + 1, atLeast));
-  const sampleIsWhole = newline >= 0 || (atEnd && bytes.length < headSize);
+  const sampleIsWhole = newline < 0 ? atEnd && bytes.length < headSize : newline + 1 === sample.length;
   if (!isText(sample, sampleIsWhole)) return 'raw';
   return lineIsKnown ? 'text' : undefined;
 }

@@ -1,6 +1,6 @@
 import { hex64 } from '../codec/hex.ts';
 import { InputError } from './input-error.ts';
-import { type Kind, kindOf, offsetIn, rowBytes, shapeOf } from './kind.ts';
+import { type Kind, kindOf, offsetIn, radixesOf, rowBytes, shapeOf } from './kind.ts';
 import { linesOf } from './lines.ts';
 import type { Part } from './part.ts';
 import { peeked } from './peeked.ts';
@@ -17,7 +17,7 @@ const farAway = 4096n;
 
 const squeeze = /^\|?\s*\*[\s|]*$/;
 const prompt = /^\s*(?:\S*[$#%>]\s|=>|\([a-z]+\)|crash>|\d*: kd>)/;
-const around = /^\s*(?:#|```|~~~|--|\/\/)/;
+const around = /^\s*(?:#|```|~~~|--|\/\/|\$$)/;
 
 /** Is this a comment, a fence or a prompt? */
 export function isAround(text: string): boolean {
@@ -44,9 +44,7 @@ class Kinds {
   /** How a row is read; `undefined` where more rows may tell, with `atEnd` an `InputError`. */
   of(row: Row, atEnd: boolean): Kind | undefined {
     const group = this.#groups.get(shapeOf(row, true)) ?? [row];
-    const numbers =
-      group.some(({ digits, cells }) => cells.length > 0 && digits % 2 === 1) ||
-      group.some(({ digits, cells }) => digits === 0 && cells.length > 0);
+    const numbers = areNumbers(group);
     const key = shapeOf(row, numbers);
     const known = this.#known.get(key);
     if (known) return known;
@@ -55,6 +53,16 @@ class Kinds {
     if (found) this.#known.set(key, found);
     return found;
   }
+}
+
+/** Are the cells decimal or octal numbers, whose digits vary from row to row? */
+function areNumbers(rows: readonly Row[]): boolean {
+  const full = rows.filter(({ cells }) => cells.length > 0);
+  const widths = new Set(full.filter(({ cells }) => cells.length > 1).map(({ digits }) => digits));
+  const vary =
+    widths.size > 1 &&
+    full.every(({ mark, offset, cells }) => mark === '' && offset !== undefined && cells.every((text) => /^-?\d+$/.test(text)));
+  return vary || full.some(({ digits }) => digits % 2 === 1 || digits === 0);
 }
 
 /** Enough rows to see what a dump is, where they tell it at all. */
@@ -86,14 +94,19 @@ export async function openDump(source: AsyncIterable<Uint8Array>, options: ReadO
 /** Finds the rows of successive lines; a line without an offset is one where it begins as the one before it did. */
 class Rows {
   #prefix: string | undefined;
+  #counted = false;
 
   of(text: string): Row | undefined {
     const row = offsetRow(text);
-    if (row) return row;
+    // A number alone is the end of a dump only where offsets came before.
+    if (row && (row.cells.length > 0 || this.#counted)) {
+      this.#counted = true;
+      return row;
+    }
     const length = this.#prefix?.length ?? 0;
     const alike = this.#prefix !== undefined && shapeOfPrefix(text.slice(0, length)) === shapeOfPrefix(this.#prefix);
     const found = (alike ? rowAfter(text, length) : undefined) ?? bareRow(text) ?? (plain.test(text) ? rowAfter(text, 0) : undefined);
-    if (found) this.#prefix = found.prefix;
+    if (found) [this.#prefix, this.#counted] = [found.prefix, false];
     return found;
   }
 }
@@ -165,7 +178,7 @@ async function* dumpParts(source: AsyncIterable<Uint8Array>, kinds: Kinds, optio
 /** Does a line that is no row stand where one is expected? */
 function isDamaged(text: string, { counted, apart }: Kind, place: Place, prefix: string): boolean {
   const expected = place.expectedText();
-  if (expected === undefined) return !counted || apart ? false : prefix.trim() === '' && !isAround(text);
+  if (expected === undefined) return !counted || apart ? false : prefix.length < 2 && !isAround(text);
   return text.includes(expected);
 }
 
@@ -294,14 +307,6 @@ class Place {
 
 const radixOf = { hex: 16, octal: 8, decimal: 10 } as const;
 const radixNames: { readonly [radix: number]: string } = { 16: 'hex', 8: 'octal', 10: 'decimal' };
-
-/** What the offsets of such a row may count in: od prints seven octal or decimal digits, hexdump seven hex, xxd -d decimal ones. */
-function radixesOf({ offset, debugger: isDebugger, mark, digits }: Row): number[] {
-  if (isDebugger) return [16];
-  if (mark !== '') return [16, 10];
-  if (offset?.length !== 7) return [16];
-  return digits === 2 || digits > 6 ? [8, 10] : [16, 8, 10];
-}
 
 function* repeated(bytes: Uint8Array, length: number, line: number): Generator<Part> {
   const times = Math.min(Math.ceil(4096 / bytes.length), length / bytes.length);

@@ -48,13 +48,19 @@ const patterns: readonly Pattern[] = [
   { name: 'hexdump or od', is: () => true, words: true },
 ];
 
-const radixes = [16, 8, 10] as const;
-
 /** The number that an offset is; `undefined` where it has other digits. */
 export function offsetIn(digits: string, radix: number): bigint | undefined {
   if (radix === 16) return BigInt(`0x${digits}`);
   if (radix === 8) return /^[0-7]+$/.test(digits) ? BigInt(`0o${digits}`) : undefined;
   return /^\d+$/.test(digits) ? BigInt(digits) : undefined;
+}
+
+/** What the offsets of such a row may count in: od prints seven octal or decimal digits, hexdump seven hex, xxd -d decimal ones. */
+export function radixesOf({ offset, debugger: isDebugger, mark, digits }: Row): number[] {
+  if (isDebugger) return [16];
+  if (mark !== '') return [16, 10];
+  if (offset?.length !== 7) return [16];
+  return digits > 2 && digits < 7 ? [16, 8, 10] : [8, 10];
 }
 
 /** Rows with the same key are read alike. */
@@ -115,7 +121,8 @@ function baseOf(rows: readonly Row[], first: Row): Kind['base'] {
 
 /** Bytes of a number, by how far the offsets go on from row to row. */
 function widthByOffsets(rows: readonly Row[]): number | undefined {
-  for (const radix of radixes) {
+  const [first] = rows;
+  for (const radix of first ? radixesOf({ ...first, digits: 0 }) : []) {
     const widths = new Set<number>();
     rows.forEach((row, i) => {
       const next = rows[i + 1];

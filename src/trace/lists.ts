@@ -1,3 +1,4 @@
+import { isAround } from './dump.ts';
 import { inputFormats } from './formats.ts';
 import { InputError } from './input-error.ts';
 import { linesOf } from './lines.ts';
@@ -238,6 +239,7 @@ function* base64(lines: readonly Text[]): Generator<Part> {
       .replaceAll('-', '+')
       .replaceAll('_', '/');
     if (content === '') continue;
+    if (/\s/.test(content) || isAround(content)) break;
     if (!/^[a-z0-9+/]+={0,2}$/i.test(content)) throw new InputError(`not a line of base64: ${quoted(content)}`, line);
     if (bytes.length === 0) began = line;
     for (const character of content.replace(/=+$/, '')) {

@@ -90,7 +90,12 @@ const named: { readonly [name: string]: number } = { '0': 0, a: 7, b: 8, t: 9, n
 /** The cells of od -c and hexdump -c, four columns a byte, as the octal numbers that stand for them. */
 function charactersIn(rest: string): Cells | undefined {
   if (!/^(?: {2}\\[0abtnvfr\\]| [0-7]{3}| {3}[ -~])+ *$/.test(rest) || !rest.includes('\\')) return undefined;
-  const cells = (rest.match(/.{4}/g) ?? []).map((field) => {
+  const cells = (
+    rest
+      .trimEnd()
+      .padEnd(4 * Math.ceil(rest.trimEnd().length / 4))
+      .match(/.{4}/g) ?? []
+  ).map((field) => {
     const text = field.slice(1).trim();
     const code = /^\d{3}$/.test(text) ? Number.parseInt(text, 8) : text[0] === '\\' ? named[text[1] ?? ''] : text.charCodeAt(0);
     return (Number.isNaN(code) ? 32 : (code ?? 0)).toString(8).padStart(3, '0');
@@ -173,7 +178,8 @@ function areCharacters(text: string, bytes: Uint8Array): boolean {
   });
 }
 
-const bytesApart = /(?:^|[\s:=([<])(?=(?:[0-9a-f]{2}(?: {1,2}|[:-])){7}[0-9a-f]{2}(?:\s|[\])>|]|$))/i;
+const bytesApart =
+  /(?:^|[\s=([<]|(?<![0-9a-f]{2}):)(?=(?:[0-9a-f]{2} {1,2}){7}[0-9a-f]{2}(?:\s|[\])>|]|$)|(?:[0-9a-f]{2}[:-]){7}[0-9a-f]{2})/i;
 const wordsApart =
   /(?:^|\s)(?=[0-9a-f]{16} {1,2}[0-9a-f]{16}(?:\s|$)|(?:[0-9a-f]{8} ){3}[0-9a-f]{8}(?:\s|$)|(?:[0-9a-f]{4} ){7}[0-9a-f]{4}(?:\s|$))/i;
 const run = /(?:^|[\s:=([])(?=(?:[0-9a-f]{2}){20,}\W*$)/i;
@@ -190,8 +196,8 @@ export function bareRow(text: string): Row | undefined {
 /** The row whose cells begin at a column. */
 export function rowAfter(text: string, from: number): Row | undefined {
   const rest = text.slice(from).replace(/[\])>]+\s*$/, '');
-  const colons = /^(?:[0-9a-f]{2}:)+[0-9a-f]{2}/i.exec(rest)?.[0];
-  const cells = cellsIn(colons ? colons.replaceAll(':', ' ') + rest.slice(colons.length) : rest);
+  const joined = /^(?:[0-9a-f]{2}[:-])+[0-9a-f]{2}\b/i.exec(rest)?.[0];
+  const cells = cellsIn(joined ? joined.replace(/[:-]/g, ' ') + rest.slice(joined.length) : rest);
   if (!cells) return undefined;
   return { prefix: text.slice(0, from), offset: undefined, debugger: false, tab: false, mark: '', wide: false, ...cells };
 }
