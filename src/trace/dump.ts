@@ -61,7 +61,9 @@ function areNumbers(rows: readonly Row[]): boolean {
   const widths = new Set(full.filter(({ cells }) => cells.length > 1).map(({ digits }) => digits));
   const vary =
     widths.size > 1 &&
-    full.every(({ mark, offset, cells }) => mark === '' && offset !== undefined && cells.every((text) => /^-?\d+$/.test(text)));
+    full.every(
+      ({ mark, tab, offset, cells }) => (mark === '' || tab) && offset !== undefined && cells.every((text) => /^-?\d+$/.test(text)),
+    );
   return vary || full.some(({ digits }) => digits % 2 === 1 || digits === 0);
 }
 
@@ -123,12 +125,16 @@ async function* dumpParts(source: AsyncIterable<Uint8Array>, kinds: Kinds, optio
   let full = 0;
   let mark = '';
   let prefix = '';
+  // Words at the end of od and hexdump may be filled up with zeros, beyond the offset that follows.
+  let held: Part | undefined;
   for await (const { number: line, bytes: raw } of linesOf(source)) {
     if (!raw) throw new InputError('the line is longer than 1 MiB', line);
     const fast = quick && place.expected !== undefined ? quickRow(raw, mark !== '', full, (kind?.width ?? 0) > 1) : undefined;
     if (fast && fast.offset === place.expected) {
       place.expected += fast.bytes.length;
       place.last = fast.bytes;
+      if (held) yield held;
+      held = undefined;
       yield { bytes: fast.bytes, line, restart: false };
       continue;
     }
@@ -157,6 +163,14 @@ async function* dumpParts(source: AsyncIterable<Uint8Array>, kinds: Kinds, optio
     checkOrder(row, kind, line);
     let restart = kind.apart || (row.offset === undefined && (place.prompted || shapeOfPrefix(row.prefix) !== shapeOfPrefix(prefix)));
     if (row.offset !== undefined && kind.counted) {
+      const excess = bytes.length === 0 && held ? place.excess(row, kind.width) : 0;
+      if (held) {
+        const length = held.bytes.length - excess;
+        if (held.bytes.subarray(length).some((byte) => byte !== 0))
+          throw new InputError(`offset ${row.offset} is before the end of the row`, line);
+        yield { ...held, bytes: held.bytes.subarray(0, length) };
+        held = undefined;
+      }
       const repeated = place.squeezed(row, line);
       if (repeated) yield* repeated;
       restart = place.go(row, bytes.length, line);
@@ -166,12 +180,15 @@ async function* dumpParts(source: AsyncIterable<Uint8Array>, kinds: Kinds, optio
     place.separated = place.prompted = false;
     if (bytes.length === 0) continue;
     prefix = row.prefix;
-    yield { bytes, line, restart };
+    const part = { bytes, line, restart };
+    if (kind.width > 1 && kind.counted && row.offset !== undefined && row.mark === '') held = part;
+    else yield part;
     place.last = bytes;
     if (bytes.length >= full) full = bytes.length;
     mark = row.mark;
     quick = kind.base === 16 && !kind.little && row.prefix === '' && !row.debugger && !row.prefixed && row.offset !== undefined;
   }
+  if (held) yield held;
   place.end();
 }
 
@@ -267,6 +284,18 @@ class Place {
     this.#next = new Map([[one.radix, one.value]]);
     this.#squeezedAt = undefined;
     return repeated(last, Number(one.bytes), at);
+  }
+
+  /** How many bytes before the next offset, less than a word, the last offset of a dump is; it goes on from there. */
+  excess({ offset }: Row, width: number): number {
+    this.#settle();
+    for (const [radix, next] of this.#next) {
+      const excess = next - (offsetIn(offset as string, radix) ?? next);
+      if (excess <= 0n || excess >= BigInt(width)) continue;
+      this.#next = new Map([[radix, next - excess]]);
+      return Number(excess);
+    }
+    return 0;
   }
 
   /** Checks the offset of a row of some bytes; true where another dump begins with it. */

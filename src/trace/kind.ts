@@ -12,6 +12,8 @@ export interface Kind {
   readonly width: number;
   /** Are the cells words, their lowest byte first in memory? */
   readonly little: boolean;
+  /** Columns of a number that is printed in columns; 0 elsewhere. */
+  readonly column: number;
   /** Is each row a buffer of its own? */
   readonly apart: boolean;
   /** False where the offsets are no offsets, as hashed pointers. */
@@ -77,7 +79,8 @@ export function kindOf(rows: readonly Row[], options: ReadOptions, atEnd: boolea
   const [first] = full;
   if (!first) return undefined;
   const pattern = patterns.find(({ is }) => is(first)) as Pattern;
-  const made = { name: pattern.name, apart: false, counted: true, little: true };
+  const column = first.tab || first.mark !== '' || first.offset === undefined ? 0 : columnOf(first);
+  const made = { name: pattern.name, apart: false, counted: true, little: true, column };
   const base = baseOf(full, first);
   const padded =
     base === 16 ? first.digits / 2 : base === 8 ? ({ 3: 1, 6: 2, 11: 4, 22: 8 }[first.digits] ?? 0) : base === 2 ? first.digits / 8 : 0;
@@ -93,16 +96,21 @@ export function kindOf(rows: readonly Row[], options: ReadOptions, atEnd: boolea
   const counted = !areHashed(full);
   if (first.offset === undefined && !atEnd) return undefined;
   if (![2, 4, 8].includes(padded))
-    return { ...made, name: nameOf(pattern, first), base, width: padded === 1 ? 1 : 0, little: false, apart, counted };
+    return { ...made, name: nameOf(pattern, first), base, width: padded === 1 ? 1 : 0, little: false, column: 0, apart, counted };
   const little = isLittle(full, pattern, options, atEnd, apart);
   if (little === undefined) return undefined;
   const name = little ? `${pattern.name}, little-endian words of ${padded} bytes` : nameOf(pattern, first);
-  return { name, base, width: padded, little, apart, counted };
+  return { name, base, width: padded, little, column: 0, apart, counted };
 }
 
 function nameOf({ name }: Pattern, { digits, tail }: Row): string {
   if (name === 'hexdump or od' && digits === 2) return tail.trim().startsWith('|') ? 'hexdump -C' : 'bytes with offsets';
   return name === 'a log of words' ? 'bytes behind text' : name;
+}
+
+/** Columns that the last cell of a row takes, its spaces included. */
+function columnOf({ lastGap, cells }: Row): number {
+  return lastGap + (cells.at(-1)?.length ?? 0);
 }
 
 function baseOf(rows: readonly Row[], first: Row): Kind['base'] {
@@ -203,7 +211,7 @@ function senseOfRows(rows: readonly Row[], little: boolean, structSize: number |
 const digitsOf = { 2: /^[01]+$/, 8: /^[0-7]+$/, 10: /^\d+$/, 16: /^[0-9a-f]+$/i } as const;
 
 /** The bytes of a row. Throws `InputError` for half a cell and for a number that does not fit. */
-export function rowBytes(row: Row, { base, width, little }: Kind, line: number): Uint8Array {
+export function rowBytes(row: Row, { base, width, little, column }: Kind, line: number): Uint8Array {
   if (row.cells.length === 0) return new Uint8Array(0);
   if (base === 16 && !(row.prefixed && row.digits !== 2 * width)) {
     const last = row.cells.at(-1) ?? '';
@@ -212,6 +220,7 @@ export function rowBytes(row: Row, { base, width, little }: Kind, line: number):
       throw new InputError(`half a word: ${last}`, line);
     return bytesOf(row, little);
   }
+  if (column > 0 && row.tail.trim() === '' && columnOf(row) !== column) throw new InputError(`the number ${row.cells.at(-1)} is cut`, line);
   const bytes = new Uint8Array(row.cells.length * width);
   row.cells.forEach((text, i) => {
     const digits = text.replace('-', '');

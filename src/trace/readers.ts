@@ -19,7 +19,7 @@ export const readers: readonly Reader[] = [
   },
   {
     name: 'xxd -b',
-    line: (text) => /^\s*[0-9a-f]{7,16}:(?: [01]{8}){1,16} {2}/i.test(text),
+    line: printsBits,
     refusal: () => 'it prints bits: run xxd without -b',
   },
   {
@@ -64,4 +64,10 @@ function isDumpRow(text: string): boolean {
   if ((offsetRow(text)?.cells.length ?? 0) > 0) return true;
   const row = bareRow(text);
   return row !== undefined && (row.prefix.trim() !== '' || row.tail.trim() !== '' || /[^0-9a-f\s]/i.test(text));
+}
+
+/** A character for each group of eight digits: xxd -e has four of them. */
+function printsBits(text: string): boolean {
+  const found = /^\s*[0-9a-f]{7,16}:((?: [01]{8}){1,32}) {2,}(.*)$/i.exec(text);
+  return found !== null && (found[2] as string).length <= (found[1] as string).length / ' 00000000'.length;
 }
