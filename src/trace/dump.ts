@@ -16,7 +16,8 @@ const mostSqueezed = 64n << 20n;
 const farAway = 4096n;
 
 const squeeze = /^\|?\s*\*[\s|]*$/;
-const prompt = /^\s*(?:\S*[$#%>]\s|=>|\([a-z]+\)|crash>|\d*: kd>)/;
+const prompt =
+  /^\s*(?:\S*[$#%>]\s|=>|\([a-z]+\)|crash>|\d*: kd>|(?:md[bwhd]|md\.[bwlq]|x\/|xp ?\/|rd|px[wq]?|d[bdqc]|xxd|hexdump|od|devmem|memory read)\s)/;
 const around = /^\s*(?:#|```|~~~|--|\/\/|\$$)/;
 
 /** Is this a comment, a fence or a prompt? */
@@ -113,7 +114,7 @@ class Rows {
   }
 }
 
-const plain = /^\s*[0-9a-f]{2,}(?:\s+[0-9a-f]{2,})*\s*$/i;
+const plain = /^\s{0,4}[0-9a-f]{2,}(?:\s+[0-9a-f]{2,})*\s*$/i;
 
 const shapeOfPrefix = (text: string): string => text.replace(/\d/g, '0');
 
@@ -161,16 +162,16 @@ async function* dumpParts(source: AsyncIterable<Uint8Array>, kinds: Kinds, optio
     if (!kind) continue;
     const bytes = rowBytes(row, kind, line);
     checkOrder(row, kind, line);
+    const excess = bytes.length === 0 && held && row.offset !== undefined ? place.excess(row, kind.width) : 0;
+    if (held) {
+      const length = held.bytes.length - excess;
+      if (held.bytes.subarray(length).some((byte) => byte !== 0))
+        throw new InputError(`offset ${row.offset} is before the end of the row`, line);
+      yield { ...held, bytes: held.bytes.subarray(0, length) };
+      held = undefined;
+    }
     let restart = kind.apart || (row.offset === undefined && (place.prompted || shapeOfPrefix(row.prefix) !== shapeOfPrefix(prefix)));
     if (row.offset !== undefined && kind.counted) {
-      const excess = bytes.length === 0 && held ? place.excess(row, kind.width) : 0;
-      if (held) {
-        const length = held.bytes.length - excess;
-        if (held.bytes.subarray(length).some((byte) => byte !== 0))
-          throw new InputError(`offset ${row.offset} is before the end of the row`, line);
-        yield { ...held, bytes: held.bytes.subarray(0, length) };
-        held = undefined;
-      }
       const repeated = place.squeezed(row, line);
       if (repeated) yield* repeated;
       restart = place.go(row, bytes.length, line);

@@ -86,9 +86,9 @@ export async function openHex(source: AsyncIterable<Uint8Array>, options: ReadOp
     if (text.trim() === '') return undefined;
     if (text.length <= headSize && !digits.test(text)) return rows.length === 0 || isAround(text) ? 'dump' : 'bytes';
     const row = rowAfter(text, 0);
-    if (!row || ![2, 4, 8, 16].includes(row.digits)) return 'bytes';
+    if (!row) return 'bytes';
     rows.push(row);
-    return row.digits === 2 && options.structSize !== undefined ? 'bytes' : undefined;
+    return options.structSize !== undefined && ![4, 8, 16].includes(row.digits) ? 'bytes' : undefined;
   });
   const kind = value === 'end' ? kindOf(rows, options, true) : undefined;
   if (value === 'dump' || kind?.little) return openDump(all, options);

@@ -34,10 +34,11 @@ const patterns: readonly Pattern[] = [
   { name: 'words with 0x', is: ({ prefixed }) => prefixed, words: true },
   { name: 'tcpdump -x', is: (r) => r.debugger && r.mark === ':' && r.wide && r.offset?.length === 4 && r.digits === 4, words: false },
   { name: 'radare2 px', is: (r) => r.debugger && r.mark === '' && r.wide && r.digits === 4, words: undefined },
+  { name: 'objdump -s or readelf -x', is: (r) => r.mark === '' && !r.wide && r.digits === 8 && /^ +[^ |>]/.test(r.tail), words: undefined },
   { name: "a debugger's dump", is: (row) => row.debugger, words: true },
   { name: 'a log of words', is: (row) => row.offset === undefined && !prefixedBySpaces(row), words: true },
   { name: 'plain hex', is: ({ offset }) => offset === undefined, words: undefined },
-  { name: 'print_hex_dump', is: ({ prefix }) => prefix !== '', words: true },
+  { name: 'print_hex_dump', is: ({ prefix, digits }) => prefix !== '' && digits !== 4, words: true },
   { name: 'crash rd', is: ({ mark, wide }) => mark === ':' && wide, words: true },
   {
     name: 'U-Boot md',
@@ -86,15 +87,15 @@ export function kindOf(rows: readonly Row[], options: ReadOptions, atEnd: boolea
     base === 16 ? first.digits / 2 : base === 8 ? ({ 3: 1, 6: 2, 11: 4, 22: 8 }[first.digits] ?? 0) : base === 2 ? first.digits / 8 : 0;
   if (base !== 16 || (first.prefixed && ![1, 2, 4, 8].includes(padded))) {
     if (padded > 0 && base !== 16) return { ...made, base, width: padded };
+    if (!atEnd) return undefined;
     const width = base === 10 && first.digits === 5 && first.cells.every((text) => text.length === 5) ? 2 : widthByOffsets(rows);
     if (width !== undefined) return { ...made, base, width };
-    if (!atEnd) return undefined;
     throw new InputError('the text does not tell how many bytes each number stands for: print it in hex (gdb: x/9gx ADDR, od -t x1)');
   }
   const sizes = full.map((row) => bytesOf(row, false).length);
   const apart = first.offset === undefined && (full.length === 1 || sizes.every(isStructSize));
   const counted = !areHashed(full);
-  if (first.offset === undefined && !atEnd) return undefined;
+  if ((first.offset === undefined || (full.length === 1 && hashed.test(first.offset))) && !atEnd) return undefined;
   if (![2, 4, 8].includes(padded))
     return { ...made, name: nameOf(pattern, first), base, width: padded === 1 ? 1 : 0, little: false, column: 0, apart, counted };
   const little = isLittle(full, pattern, options, atEnd, apart);
@@ -143,9 +144,11 @@ function widthByOffsets(rows: readonly Row[]): number | undefined {
   return undefined;
 }
 
+const hashed = /^0{8}[0-9a-f]{8}$/i;
+
 /** Kernels print pointers hashed: 32 bits of nonsense in 16 digits. */
 function areHashed(rows: readonly Row[]): boolean {
-  if (rows.length < 2 || !rows.every(({ offset }) => offset !== undefined && /^0{8}[0-9a-f]{8}$/i.test(offset))) return false;
+  if (rows.length < 2 || !rows.every(({ offset }) => offset !== undefined && hashed.test(offset))) return false;
   return rows.every((row, i) => {
     const next = rows[i + 1];
     return next === undefined || BigInt(`0x${next.offset}`) !== BigInt(`0x${row.offset}`) + BigInt(bytesOf(row, false).length);
@@ -178,7 +181,7 @@ function isLittle(
   if (same) return false;
   const [big, little] = [false, true].map((order) => senseOfRows(rows, order, structSize, apart));
   if (words === true) {
-    if ((little ?? 1) > 0 || (big ?? 0) === 0) return true;
+    if ((little ?? 2) >= (big ?? 0)) return true;
   } else if (big !== little) {
     return (little ?? 0) > (big ?? 0);
   }

@@ -47,7 +47,7 @@ export const readers: readonly Reader[] = [
     line: (text) => /^[0-9a-f]{60}\s*$/i.test(text),
     open: (source, how) => openHex(source, how, inputFormats['xxd-p']),
   },
-  { name: inputFormats.hex, format: 'hex', line: (text) => /^[0-9a-f\s]+$/i.test(text), open: openHex },
+  { name: inputFormats.hex, format: 'hex', line: (text) => /^[0-9a-f\s]+$/i.test(text) && !/^\s{5,}00 01 02 /.test(text), open: openHex },
   {
     name: inputFormats.raw,
     format: 'raw',

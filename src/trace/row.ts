@@ -27,7 +27,7 @@ export interface Row {
 
 const escapeCode = String.fromCharCode(27);
 const colours = new RegExp(`${escapeCode}\\[[0-9;]*[A-Za-z]`, 'g');
-const quotes = /^(?:\s*>)+ ?|^\s*(?:-+>|=+>|→|▸)\s|^\s*\((?:gdb|lldb|qemu)\) ?/;
+const quotes = /^(?:\s*>)+ ?|^\s*(?:(?:-+>|=+>|→|▸)\s|\((?:gdb|lldb|qemu)\) ?|[+-])(?=(?:0x)?[0-9a-f]{4,16}\b[ :|<])/i;
 
 /** A line without what terminals, mails and prompts put around it; boxes are drawn with `|` alone. */
 export function bareLine(bytes: Uint8Array): string {
@@ -182,7 +182,8 @@ const bytesApart =
   /(?:^|[\s=([<]|(?<![0-9a-f]{2}):)(?=(?:[0-9a-f]{2} {1,2}){7}[0-9a-f]{2}(?:\s|[\])>|]|$)|(?:[0-9a-f]{2}[:-]){7}[0-9a-f]{2})/i;
 const wordsApart =
   /(?:^|\s)(?=[0-9a-f]{16} {1,2}[0-9a-f]{16}(?:\s|$)|(?:[0-9a-f]{8} ){3}[0-9a-f]{8}(?:\s|$)|(?:[0-9a-f]{4} ){7}[0-9a-f]{4}(?:\s|$))/i;
-const run = /(?:^|[\s:=([])(?=(?:[0-9a-f]{2}){20,}\W*$)/i;
+const run = /(?:^|[\s:=(["'[]|0x)(?=(?:[0-9a-f]{2}){20,}\W*$)/i;
+const ruler = /^\s*00 01 02 03 04 05 06 07 /;
 
 /** Takes a line apart that has cells but no offset: bytes or words after any text, 16 bytes at least. */
 export function bareRow(text: string): Row | undefined {
@@ -190,12 +191,13 @@ export function bareRow(text: string): Row | undefined {
   const found = bytesApart.exec(text) ?? wordsApart.exec(text) ?? run.exec(text);
   if (!found) return undefined;
   const from = found.index + found[0].length;
-  return rowAfter(text, from);
+  // The head of a table counts its columns.
+  return from > 4 && ruler.test(text.slice(from)) ? undefined : rowAfter(text, from);
 }
 
 /** The row whose cells begin at a column. */
 export function rowAfter(text: string, from: number): Row | undefined {
-  const rest = text.slice(from).replace(/[\])>]+\s*$/, '');
+  const rest = text.slice(from).replace(/[\])>"',;]+\s*$/, '');
   const joined = /^(?:[0-9a-f]{2}[:-])+[0-9a-f]{2}\b/i.exec(rest)?.[0];
   const cells = cellsIn(joined ? joined.replace(/[:-]/g, ' ') + rest.slice(joined.length) : rest);
   if (!cells) return undefined;
