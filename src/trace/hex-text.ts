@@ -86,7 +86,7 @@ export async function openHex(source: AsyncIterable<Uint8Array>, options: ReadOp
     if (text.trim() === '') return undefined;
     if (text.length <= headSize && !digits.test(text)) return rows.length === 0 || isAround(text) ? 'dump' : 'bytes';
     const row = rowAfter(text, 0);
-    if (!row) return 'bytes';
+    if (!row || row.digits % 2 === 1 || row.tail !== '' || row.cells.some((text) => text.length !== row.digits)) return 'bytes';
     rows.push(row);
     return options.structSize !== undefined && ![4, 8, 16].includes(row.digits) ? 'bytes' : undefined;
   });
