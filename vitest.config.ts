@@ -9,6 +9,7 @@ const long = [
   'conformance/{exhaustive,suite}.test.ts',
   'conformance/{faults,golden,prediction}/*.test.ts',
   'conformance/client/mutated.test.ts',
+  'src/trace/printed.test.ts',
 ];
 // The command line and the implementations that it drives run as they were built.
 const built = { globalSetup: ['vitest.global.ts'] };

@@ -31,7 +31,7 @@ describe('a wrong word gets one line, a hint and exit 2', () => {
     [['decode', '--profile', 'upsteam'], 'unknown --profile "upsteam", did you mean "upstream"? (known: dma-buf, upstream)'],
     [
       ['decode', '--input-format', 'xdd'],
-      'unknown --input-format "xdd" (known: ndjson, calls, pcapng, pcap, raw, xxd, xxd-p, hexdump, hex)',
+      'unknown --input-format "xdd" (known: ndjson, calls, pcapng, pcap, raw, xxd, xxd-p, hexdump, hex, dump, list, escapes, base64, ihex, srec)',
     ],
     [['validate', '--fail-on', 'eror'], 'unknown --fail-on "eror", did you mean "error"? (known: error, warning, note, never)'],
     [['recipe'], 'say which recipe: bpftrace, ftrace, gdb, qemu, printk, strace'],
@@ -83,7 +83,7 @@ describe('help and version', () => {
       expect(stdout.split('\n').filter((text) => text.length > 100)).toEqual([]);
       return [...stdout.matchAll(/^ {2}(?:-\w, | {4})--([\w-]+) /gm)].map((found) => found[1] as string);
     };
-    const capture = ['struct', 'cmd', 'arch', 'profile', 'input-format', 'space', 'privileged', 'fail-on', 'blame'];
+    const capture = ['struct', 'cmd', 'arch', 'profile', 'input-format', 'word-order', 'offset-radix', 'space', 'privileged', 'fail-on', 'blame'];
     expect(options('validate')).toEqual(['help', 'version', ...capture, 'verbose', 'quiet', 'json']);
     expect(options('decode')).toEqual(['help', 'version', ...capture, 'json', 'to']);
     expect(options('recipe')).toEqual(['help', 'version', 'arch', 'op', 'profile']);

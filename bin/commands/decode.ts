@@ -1,7 +1,8 @@
 import type { Argv } from 'yargs';
 import type { StructLayout } from '../../src/abi/layout.ts';
 import { layoutOf } from '../../src/abi/layout.ts';
-import { argumentOf, opNumber, startExtent } from '../../src/abi/ops.ts';
+import { argumentOf, opNumber, startExtent, XENMEM } from '../../src/abi/ops.ts';
+import type { StructName } from '../../src/abi/structs.ts';
 import { codecFor } from '../../src/codec/codec.ts';
 import { structJson } from '../../src/report/call-json.ts';
 import { structText } from '../../src/report/struct-text.ts';
@@ -14,7 +15,7 @@ import { pcapngHead, pcapngPacket } from '../../src/trace/pcap.ts';
 import { argumentBytes, itemsOf, structIn } from '../captured.ts';
 import { exit, UsageError } from '../exit.ts';
 import { eachInput, line, note, outcome, bytes as put, styleFor } from '../io.ts';
-import { type CaptureOptions, captureOptions, fails, type GateOptions, gateOptions, structOptions } from '../options.ts';
+import { type CaptureOptions, captureOptions, fails, type GateOptions, gateOptions, opFor, structOptions } from '../options.ts';
 
 interface Options extends CaptureOptions, GateOptions {
   readonly input?: readonly string[];
@@ -32,7 +33,7 @@ export function options(args: Argv): Argv {
     .option('json', { type: 'boolean', describe: 'one JSON object per struct' })
     .option('to', { choices: targets, describe: 'print the bytes in another form instead; pcapng is for Wireshark', requiresArg: true })
     .example('$0 decode --cmd 26 req.bin', 'the struct that op 26 takes')
-    .example('xxd req.bin | $0 decode -', 'a dump: xxd, xxd -p, hexdump -C, plain hex');
+    .example('xxd req.bin | $0 decode -', 'a dump, as any tool prints it');
 }
 
 export async function run(options: Options): Promise<Iterable<number>> {
@@ -41,12 +42,18 @@ export async function run(options: Options): Promise<Iterable<number>> {
   if (to !== 'json' && options.json) throw new UsageError(`--json goes without --to ${to}`);
   if (to === 'pcapng' && process.stdout.isTTY) throw new UsageError('packets do not belong on a terminal: use > FILE or a pipe');
   let shown = 0;
-  const show = async (layout: StructLayout, data: Uint8Array, call: ObservedCall, place: string): Promise<void> => {
+  const show = async (
+    layout: StructLayout,
+    data: Uint8Array,
+    call: ObservedCall,
+    place: string,
+    structs: readonly StructName[] = [],
+  ): Promise<void> => {
     const findings = judge(call)?.findings.filter((f) => f.blame === 'caller') ?? [];
     if (findings.some((f) => fails(f, options))) outcome.codes.add(exit.failed);
-    if (to === 'json') await line(asJson(layout, data, findings));
+    if (to === 'json') await line(asJson(layout, data, findings, structs));
     else if (to) await put(printed(to, layout, data, shown));
-    else for (const text of [...(shown > 0 ? [''] : []), ...asText(layout, data, call, findings, place, style)]) await line(text);
+    else for (const text of [...(shown > 0 ? [''] : []), ...asText(layout, data, call, findings, place, structs, style)]) await line(text);
     shown++;
   };
   await eachInput(options.input, async (input) => {
@@ -58,7 +65,7 @@ export async function run(options: Options): Promise<Iterable<number>> {
         const found = structIn(item, options, input.name);
         for (const text of found.notes) note(`note: ${input.name}: ${text}`);
         if (item.bytes.length < found.layout.size) outcome.codes.add(exit.unreadable);
-        await show(found.layout, found.bytes, found.call, item.offset > 0 ? `at byte ${item.offset}` : '');
+        await show(found.layout, found.bytes, found.call, item.offset > 0 ? `at byte ${item.offset}` : '', found.structs);
       } else if (item.kind === 'call') {
         const op = opOf(item.call);
         if (op === undefined) continue;
@@ -86,9 +93,10 @@ function printed(to: Exclude<Target, 'json'>, { struct, size }: StructLayout, by
   }
 }
 
-function asJson(layout: StructLayout, bytes: Uint8Array, findings: readonly Finding[]): string {
+function asJson(layout: StructLayout, bytes: Uint8Array, findings: readonly Finding[], structs: readonly StructName[]): string {
   const codec = codecFor(layout.arch)[layout.struct];
-  return JSON.stringify(structJson(layout, bytes.length, codec.decodeCut(bytes) as object, codec.padding(bytes), findings));
+  const { struct, ...shown } = structJson(layout, bytes.length, codec.decodeCut(bytes) as object, codec.padding(bytes), findings);
+  return JSON.stringify({ struct, ...(structs.length > 1 && { structs }), ...shown });
 }
 
 function asText(
@@ -97,13 +105,16 @@ function asText(
   call: ObservedCall,
   findings: readonly Finding[],
   place: string,
+  structs: readonly StructName[],
   style: Style,
 ): string[] {
   const size = bytes.length < layout.size ? `${bytes.length} of ${layout.size} bytes` : `${layout.size} bytes`;
   const start = startExtent(call.cmd) > 0 ? ` from ${startExtent(call.cmd)}` : '';
   // A reservation alone does not tell which of three ops it was for.
-  const op = call.argument && layout.struct === 'xen_memory_reservation' ? '' : `op ${opNumber(call.cmd)}${start}`;
-  const lines = [[style.bold(layout.struct), size, layout.arch, op, place].filter((part) => part !== '').join('  ')];
+  const op = structs.length > 1 || (call.argument && layout.struct === 'xen_memory_reservation') ? '' : `op ${opNumber(call.cmd)}${start}`;
+  const head =
+    structs.length > 1 ? structs.map((struct) => `${struct} (op ${XENMEM['dma-buf'][opFor(struct)]})`).join(', and ') : layout.struct;
+  const lines = [[style.bold(head), size, layout.arch, op, place].filter((part) => part !== '').join('  ')];
   lines.push(...structText(layout, bytes, findings, style));
   for (const { id, severity, where, message } of findings) {
     if (severity !== 'note') lines.push(...wrapped(`  ${id}: `, where && !message.startsWith(where) ? `${where}: ${message}` : message, 4));

@@ -1,6 +1,6 @@
 import type { Argv } from 'yargs';
 import { layoutOf } from '../../src/abi/layout.ts';
-import { argumentOf, betterFit } from '../../src/abi/ops.ts';
+import { argumentOf, betterFit, opName, opNumber } from '../../src/abi/ops.ts';
 import { callJson } from '../../src/report/call-json.ts';
 import { callText } from '../../src/report/call-text.ts';
 import { addJudgement, newTally, tallyJson, tallyText } from '../../src/report/tally.ts';
@@ -87,6 +87,12 @@ export async function run(options: Options): Promise<Iterable<number>> {
 
 /** What a captured piece at the argument's address says about the profile by its length. */
 function fitNotes(call: ObservedCall): string[] {
+  if (call.profileUnsure) {
+    const nr = opNumber(call.cmd);
+    return [
+      `op ${nr} is ${opName(nr, 'upstream')} (--profile upstream) or ${opName(nr, 'dma-buf')} (--profile dma-buf): the capture does not tell`,
+    ];
+  }
   const op = opOf(call);
   if (op === undefined || call.arg === undefined) return [];
   const { size } = layoutOf(argumentOf[op], call.arch);

@@ -1,5 +1,5 @@
 import { errnoName } from '../abi/constants.ts';
-import { opName, opNumber, startExtent } from '../abi/ops.ts';
+import { startExtent, xenName } from '../abi/ops.ts';
 import type { Finding, Judgement } from '../rules/judge.ts';
 import type { ObservedCall } from '../trace/call.ts';
 import { mark } from './struct-text.ts';
@@ -14,7 +14,7 @@ export function callText(
   shown: (finding: Finding) => boolean,
   style: Style = plain,
 ): string[] {
-  const op = judgement?.op ?? opName(opNumber(call.cmd), call.profile) ?? `op_${opNumber(call.cmd)}`;
+  const op = nameOf(call, judgement);
   const start = startExtent(call.cmd);
   const name = start > 0 ? `${op} from ${start}` : op;
   const rc = call.rc === undefined ? 'rc ?' : `rc ${call.rc}${errnoName(call.rc) ? ` (${errnoName(call.rc)})` : ''}`;
@@ -28,6 +28,12 @@ export function callText(
     lines.push(first.replace(word, f.blame === 'hypervisor' ? style.bad(word) : mark(f, style)), ...rest);
   }
   return lines;
+}
+
+/** The op of a call, or both where one struct is the argument of two. */
+function nameOf(call: ObservedCall, judgement: Judgement | undefined): string {
+  if (call.mayBe?.length === 2) return call.mayBe.join(' or ');
+  return judgement?.op ?? xenName(call.cmd, call.profile);
 }
 
 function verdict({ requirements, findings }: Judgement, style: Style): string {

@@ -1,5 +1,5 @@
-import type { Part } from './hex-text.ts';
 import { InputError } from './input-error.ts';
+import type { Part } from './part.ts';
 import { roomFor } from './room-for.ts';
 
 /** A run of bytes to be read as one struct. */

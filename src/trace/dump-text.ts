@@ -1,5 +1,5 @@
 import { toHex } from '../codec/hex.ts';
-import { latin1 } from './detect.ts';
+import { latin1 } from './row.ts';
 
 const perLine = 16;
 const perLineC = 12;

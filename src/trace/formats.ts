@@ -9,6 +9,12 @@ export const inputFormats = {
   'xxd-p': 'xxd -p',
   hexdump: 'hexdump -C',
   hex: 'plain hex',
+  dump: 'a dump of memory',
+  list: 'a list of numbers',
+  escapes: 'a string with escapes',
+  base64: 'base64',
+  ihex: 'Intel HEX',
+  srec: 'S-records',
 } as const;
 
 /** The name of an input format, as a flag takes it. */

@@ -7,6 +7,7 @@ import type { CallItem, NoteItem, UnreadableItem } from './items.ts';
 import { isComment, type JsonLine, parseJson } from './json-lines.ts';
 import { linesOf } from './lines.ts';
 import { type ReadRecord, readRecord } from './record.ts';
+import { bare } from './row.ts';
 import { spreadRecords } from './spread.ts';
 import { decodeUtf8 } from './utf8.ts';
 
@@ -15,11 +16,12 @@ export type { CallItem, NoteItem, UnreadableItem } from './items.ts';
 /**
  * The calls of a trace, each as soon as its line is complete: NDJSON, and what bpftrace, ftrace, strace and others print. Where the
  * first record goes on over lines, or an array of records begins, each is read to its end. Lines of a log that hold no call are
- * passed over, once one of a known tool was read; `InputError` if there was no call in any of them.
+ * passed over where it is known to be one (`isLog`), and once one of a known tool was read; `InputError` if there was no call in any of them.
  */
 export async function* readNdjson(
   source: AsyncIterable<Uint8Array>,
   flags: Partial<Setting> = {},
+  isLog = false,
 ): AsyncGenerator<CallItem | UnreadableItem | NoteItem | BufferItem> {
   let setting: Setting = { ...defaultSetting, ...flags };
   /** Was there anything to read but a header? */
@@ -55,7 +57,7 @@ export async function* readNdjson(
       }
       const begins = /^\s*(\{|\[(?=\s*(?:\{|$)))?/.exec(text ?? '')?.[1];
       if (text !== undefined && begins === undefined) {
-        const items = log.take(text, line, setting);
+        const items = log.take(text, line, setting) ?? (isLog ? log.take(bare(text), line, setting) : undefined);
         if (items) {
           for (const item of items) {
             found ||= item.kind !== 'note';
@@ -63,7 +65,7 @@ export async function* readNdjson(
           }
           continue;
         }
-        if (log.begun || broken) continue;
+        if (isLog || log.begun || broken) continue;
       }
       const read = parseJson(line, bytes);
       broken = read.problem !== undefined;

@@ -14,11 +14,6 @@ export function packetFormat(first: Uint8Array): 'pcap' | 'pcapng' | undefined {
   return pcapMagic.some((magic) => view.getUint32(0) === magic || view.getUint32(0, true) === magic) ? 'pcap' : undefined;
 }
 
-/** True for the first byte of either format. */
-export function mayBeginPackets(first: number | undefined): boolean {
-  return first !== undefined && [block.section, ...pcapMagic].some((magic) => first === magic >>> 24 || first === (magic & 0xff));
-}
-
 /** The bytes as numbers. */
 export function viewOf(bytes: Uint8Array): DataView {
   return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

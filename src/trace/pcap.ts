@@ -2,6 +2,7 @@ import type { BufferItem } from './buffers.ts';
 import { InputError } from './input-error.ts';
 import { block, byteOrderMagic, packetFormat, pcapMagic, viewOf } from './packet-format.ts';
 import { quoted } from './quoted.ts';
+import type { Reader } from './reader.ts';
 
 /** Link types (tcpdump.org/linktypes.html): a packet that names its dissector, and the first that is free for private use. */
 export const linkType = { WIRESHARK_UPPER_PDU: 252, USER0: 147 } as const;
@@ -21,7 +22,7 @@ const mostBytes = 1 << 20;
  * are something else, by the name of what they are, and at the place where the file ends too early.
  */
 export async function* packetBuffers(source: AsyncIterable<Uint8Array>, structSize?: number): AsyncGenerator<BufferItem> {
-  const file = reader(source);
+  const file = streamOf(source);
   const first = await file.take(4);
   const format = first && packetFormat(first);
   if (!first || !format) throw new InputError('this is neither pcap nor pcapng');
@@ -40,6 +41,14 @@ export async function* packetBuffers(source: AsyncIterable<Uint8Array>, structSi
   }
   if (packets === 0) throw new InputError('there are no packets in it');
 }
+
+/** Readers of both formats. */
+export const packetReaders: readonly Reader[] = (['pcapng', 'pcap'] as const).map((format) => ({
+  name: `a ${format} capture`,
+  format,
+  head: (bytes) => packetFormat(bytes) === format,
+  open: (source, { structSize }) => ({ name: format, calls: packetBuffers(source, structSize) }),
+}));
 
 interface Packet {
   readonly type: number;
@@ -70,7 +79,7 @@ function contentOf(type: number, bytes: Uint8Array, packet: number): { readonly 
   throw new InputError(`the tags of packet ${packet} do not end`);
 }
 
-async function* pcapPackets(file: Reader, magic: Uint8Array): AsyncGenerator<Packet> {
+async function* pcapPackets(file: Stream, magic: Uint8Array): AsyncGenerator<Packet> {
   const little = !pcapMagic.includes(viewOf(magic).getUint32(0));
   const header = await file.need(20, 'header');
   const type = viewOf(header).getUint32(16, little) & 0xffff;
@@ -80,7 +89,7 @@ async function* pcapPackets(file: Reader, magic: Uint8Array): AsyncGenerator<Pac
   }
 }
 
-async function* pcapngPackets(file: Reader): AsyncGenerator<Packet> {
+async function* pcapngPackets(file: Stream): AsyncGenerator<Packet> {
   let little = false;
   let types: number[] = [];
   // The type of the section header, already taken, is the same in both byte orders.
@@ -127,14 +136,14 @@ function typeOf(types: readonly number[], id: number): number {
   return type;
 }
 
-interface Reader {
+interface Stream {
   /** The next bytes; `undefined` where the file ends instead. */
   readonly take: (length: number) => Promise<Uint8Array | undefined>;
   /** The next bytes, which belong to something that has begun. */
   readonly need: (length: number, of: string) => Promise<Uint8Array>;
 }
 
-function reader(source: AsyncIterable<Uint8Array>): Reader {
+function streamOf(source: AsyncIterable<Uint8Array>): Stream {
   const iterator = source[Symbol.asyncIterator]();
   let held: Uint8Array = new Uint8Array(0);
   const take = async (length: number): Promise<Uint8Array | undefined> => {

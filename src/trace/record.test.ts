@@ -202,7 +202,7 @@ describe('the setting', () => {
   it('is what the header says, from there on', () => {
     const header = read(pv);
     expect(header.call).toBeUndefined();
-    expect(header.setting).toEqual(said);
+    expect(header.setting).toEqual({ ...said, profileSaid: true });
     expect(read({ cmd: 26 }, header.setting).call).toMatchObject(said);
   });
 
@@ -219,7 +219,7 @@ describe('the setting', () => {
 
   it('is beaten by flags', () => {
     const flags = { arch: 'arm32', privileged: false, fromStart: false } as const;
-    expect(read(pv, defaultSetting, flags).setting).toEqual({ ...said, ...flags });
+    expect(read(pv, defaultSetting, flags).setting).toEqual({ ...said, ...flags, profileSaid: true });
     expect(read({ cmd: 26, arch: 'x86_32', privileged: true, space: 'physical' }, defaultSetting, flags).call).toMatchObject({
       ...flags,
       space: 'physical',
@@ -229,6 +229,6 @@ describe('the setting', () => {
   it('and a call may stand on one line', () => {
     const { call, setting } = read({ ...pv, cmd: 27, rc: 0 });
     expect(call).toMatchObject({ ...said, cmd: 27, rc: 0 });
-    expect(setting).toEqual(said);
+    expect(setting).toEqual({ ...said, profileSaid: true });
   });
 });

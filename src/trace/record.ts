@@ -1,8 +1,10 @@
 import { arches, archNames } from '../abi/arch.ts';
-import { opNamed, type Profile, profileNames } from '../abi/ops.ts';
-import { type ByteRange, type GuestMemory, sparseMemory, unknownMemory } from '../guest/memory.ts';
+import { layoutOf } from '../abi/layout.ts';
+import { argumentOf, judgedOp, opNamed, type Profile, profileNames } from '../abi/ops.ts';
+import { type ByteRange, type GuestMemory, readPrefix, sparseMemory, unknownMemory } from '../guest/memory.ts';
 import { defaultSetting, type ObservedCall, type P2m, type Setting } from './call.ts';
 import { bytesOf, count, flag, oneOf, pairs, RecordError, returnCode, shown, u64, word } from './fields.ts';
+import { profileOf } from './sane.ts';
 
 /** The version of the trace format. */
 export const traceVersion = 1;
@@ -45,7 +47,7 @@ export function readRecord(json: unknown, setting: Setting, flags: Partial<Setti
   if (isHeader && !Object.hasOwn(record, 'cmd')) return { setting: lasting, call: undefined, record };
   const saysMore = !isHeader && settingKeys.some((key) => record[key] !== undefined);
   const own = saysMore ? { ...setting, ...settingOf(record), ...flags } : lasting;
-  return { setting: lasting, call: callOf(record, own), record };
+  return { setting: lasting, call: withProfile(callOf(record, own), own.profileSaid === true || flags.profile !== undefined), record };
 }
 
 function callOf(record: TraceRecord, setting: Setting): ObservedCall {
@@ -81,6 +83,16 @@ function callOf(record: TraceRecord, setting: Setting): ObservedCall {
   };
 }
 
+/** A call whose op 26 or 27 has the profile that its bytes tell, where nobody said it. */
+function withProfile(call: ObservedCall, said: boolean): ObservedCall {
+  const op = judgedOp(call.cmd, call.profile);
+  if (said || call.arg === undefined || (op !== 'get_dma_buf' && op !== 'put_dma_buf')) return call;
+  const bytes = readPrefix(call.before, call.arg, layoutOf(argumentOf.get_dma_buf, call.arch).size);
+  const profile = profileOf(call.cmd, call.arch, bytes);
+  if (profile === undefined || profile === call.profile) return call;
+  return { ...call, profile: 'upstream', ...(profile === 'unsure' && { profileUnsure: true }) };
+}
+
 function settingOf(record: TraceRecord): Partial<Setting> {
   const own: { -readonly [K in keyof Setting]?: Setting[K] } = {};
   const arch = read(record, 'arch', (value, where) => oneOf(value, where, archNames));
@@ -88,7 +100,7 @@ function settingOf(record: TraceRecord): Partial<Setting> {
   const space = read(record, 'space', (value, where) => oneOf(value, where, spaces));
   const translated = read(record, 'translated', flag);
   if (arch !== undefined) own.arch = arch;
-  if (profile !== undefined) own.profile = profile;
+  if (profile !== undefined) [own.profile, own.profileSaid] = [profile, true];
   if (space !== undefined) own.space = space;
   if (translated !== undefined) own.translated = translated;
   if (record['privileged'] !== undefined) own.privileged = read(record, 'privileged', flag);
