@@ -83,8 +83,20 @@ describe('help and version', () => {
       expect(stdout.split('\n').filter((text) => text.length > 100)).toEqual([]);
       return [...stdout.matchAll(/^ {2}(?:-\w, | {4})--([\w-]+) /gm)].map((found) => found[1] as string);
     };
-    const capture = ['struct', 'cmd', 'arch', 'profile', 'input-format', 'word-order', 'offset-radix', 'space', 'privileged', 'fail-on', 'blame'];
-    expect(options('validate')).toEqual(['help', 'version', ...capture, 'verbose', 'quiet', 'json']);
+    const capture = [
+      'struct',
+      'cmd',
+      'arch',
+      'profile',
+      'input-format',
+      'word-order',
+      'offset-radix',
+      'space',
+      'privileged',
+      'fail-on',
+      'blame',
+    ];
+    expect(options('validate')).toEqual(['help', 'version', ...capture, 'verbose', 'quiet', 'summary', 'json']);
     expect(options('decode')).toEqual(['help', 'version', ...capture, 'json', 'to']);
     expect(options('recipe')).toEqual(['help', 'version', 'arch', 'op', 'profile']);
     expect(options('encode')).toEqual(['help', 'version', 'struct', 'cmd', 'arch', 'profile', 'hex', 'out', 'force']);
