@@ -62,7 +62,7 @@ describe('a value as JSON', () => {
     [{ in: { nr_extents: '9'.repeat(50) } }, 'in.nr_extents', 8, 'range', `expected 0..18446744073709551615, got ${'9'.repeat(40)}…`],
     [{ in: { domid: '65536' } }, 'in.domid', 24, 'range', 'expected 0..65535, got 65536'],
     [{ in: { extent_start: '-1' } }, 'in.extent_start', 0, 'range', 'expected 0..18446744073709551615, got -1'],
-    [{ in: { domid: 'one' } }, 'in.domid', 24, 'type', 'expected a number, as "0x1f" or 31, got "one"'],
+    [{ in: { domid: 'one' } }, 'in.domid', 24, 'type', 'expected a number, got "one"'],
     [
       { out: { nr_extents: 2 ** 53 } },
       'out.nr_extents',

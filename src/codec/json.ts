@@ -80,13 +80,7 @@ function scalar(outer: StructLayout, member: Member, json: unknown, path: string
       `expected 0..${(1n << BigInt(8 * member.size)) - 1n}, got ${json.slice(0, mostDigits)}`,
     );
   } else if (typeof json === 'string') {
-    throw new AbiError(
-      outer.struct,
-      path,
-      offset,
-      'type',
-      `expected a number, as "0x1f" or 31, got ${JSON.stringify(json.slice(0, mostDigits))}`,
-    );
+    throw new AbiError(outer.struct, path, offset, 'type', `expected a number, got ${JSON.stringify(json.slice(0, mostDigits))}`);
   } else if (json === null) {
     throw new AbiError(outer.struct, path, offset, 'missing', 'null: it was not captured');
   } else {
