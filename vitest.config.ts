@@ -5,7 +5,12 @@ const tools = ['conformance/examples/**/*.test.ts', 'conformance/tools/exports/*
 // What only the mutation runner plays (vitest.mutation.config.ts).
 const mutation = ['conformance/{loads,mutation}.test.ts'];
 // What has a longer form.
-const long = ['conformance/suite.test.ts', 'conformance/{search,faults,golden,twin}/*.test.ts', 'conformance/protocol/mutated.test.ts'];
+const long = [
+  'conformance/suite.test.ts',
+  'conformance/{search,faults,golden,twin}/*.test.ts',
+  'conformance/protocol/mutated.test.ts',
+  'src/trace/printed.test.ts',
+];
 // The command line and the implementations that it drives run as they were built.
 const built = { globalSetup: ['vitest.global.ts'] };
 

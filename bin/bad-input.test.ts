@@ -5,7 +5,8 @@ import { captures, command, file, has, scratch, shell, xenmem } from './shell.ts
 
 const balloon = join(captures, 'xen-4.17-arm64-balloon.ndjson');
 const dom0 = join(captures, 'xen-4.17-arm64-dom0.ndjson');
-const known = 'an NDJSON trace, raw bytes, xxd, xxd -p, hexdump -C, plain hex';
+const known =
+  'an NDJSON trace, a log with calls in it, pcapng, pcap, raw bytes, xxd, xxd -p, hexdump -C, plain hex, a dump of memory, a list of numbers, a string with escapes, base64, Intel HEX, S-records';
 
 describe('an input that cannot be read: one line, exit 3, nothing on stdout', () => {
   const refused = (args: readonly string[], stderr: string, input: string | Uint8Array = ''): void =>

@@ -1,21 +1,21 @@
-import type { Arch } from '../src/abi/arch.ts';
+import { type Arch, archNames } from '../src/abi/arch.ts';
 import { layoutOf, type StructLayout } from '../src/abi/layout.ts';
 import { argumentOf, betterFit, type JudgedOp, opNumber, opsTaking, type Profile, XENMEM } from '../src/abi/ops.ts';
-import { type StructName, structNames } from '../src/abi/structs.ts';
+import { isStructName, type StructName, structNames } from '../src/abi/structs.ts';
 import { readPrefix } from '../src/guest/memory.ts';
 import type { BufferItem } from '../src/trace/buffers.ts';
 import { type ObservedCall, observedCall, type Setting } from '../src/trace/call.ts';
 import { InputError, readTrace, type TraceItem } from '../src/trace/read.ts';
+import { usualCut } from '../src/trace/sane.ts';
 import { UnreadableError } from './exit.ts';
 import { type Input, note } from './io.ts';
 import { asked, type CaptureOptions, opFor } from './options.ts';
 
-/** Bytes that bpftrace's buf() and the kernels' %*ph show at most: exactly `nr_exchanged` falls off. */
-const usualCut = 64;
-
 /** One struct of a raw or hex input, with the call it may have been the argument of. */
 export interface CapturedStruct {
   readonly layout: StructLayout;
+  /** Where nobody told the struct, those that it may be: their fields and findings are the same. */
+  readonly structs: readonly StructName[];
   readonly bytes: Uint8Array;
   readonly call: ObservedCall;
   /** What is worth knowing about it: a cut, a better fitting profile. */
@@ -37,12 +37,15 @@ export async function* itemsOf(input: Input, options: CaptureOptions): AsyncGene
   const { struct } = asked(options);
   const structSize = struct === undefined ? undefined : layoutOf(struct, options.arch ?? 'arm64').size;
   try {
-    const format = options.inputFormat;
+    const { inputFormat: format, wordOrder, offsetRadix } = options;
     for await (const item of readTrace(input.chunks, {
       ...(format !== undefined && { format }),
       ...(structSize !== undefined && { structSize }),
+      ...(wordOrder !== undefined && { wordOrder }),
+      ...(offsetRadix !== undefined && { offsetRadix }),
       flags: flagsOf(options),
     })) {
+      if (item.kind === 'note') note(`note: ${input.name}${item.line > 1 ? `:${item.line}` : ''}: ${item.message}`);
       if (item.kind === 'format' && item.detected && item.format !== 'ndjson') note(`note: ${input.name}: read as ${item.name}`);
       yield item;
     }
@@ -53,12 +56,16 @@ export async function* itemsOf(input: Input, options: CaptureOptions): AsyncGene
 }
 
 /** The struct in a buffer: the one that was asked for, else the one its length tells. */
-export function structIn({ bytes, offset }: BufferItem, options: CaptureOptions, name: string): CapturedStruct {
+export function structIn({ bytes, offset, struct: named }: BufferItem, options: CaptureOptions, name: string): CapturedStruct {
   const arch: Arch = options.arch ?? 'arm64';
   const profile: Profile = options.profile ?? 'dma-buf';
   const wanted = asked(options);
-  const struct = wanted.struct ?? guess(bytes.length, arch, name);
+  const struct = wanted.struct ?? (named !== undefined && isStructName(named) ? named : guess(bytes.length, arch, name));
   const layout = layoutOf(struct, arch);
+  if (bytes.length < layout.size && options.arch === undefined) {
+    const other = archNames.find((one) => layoutOf(struct, one).size === bytes.length);
+    if (other) throw new UnreadableError(`${name}: ${bytes.length} bytes: ${struct} of ${other}: --arch ${other}`);
+  }
   const cmd = wanted.cmd ?? XENMEM['dma-buf'][opFor(struct)];
   const notes: string[] = [];
   if (bytes.length < layout.size) {
@@ -70,6 +77,7 @@ export function structIn({ bytes, offset }: BufferItem, options: CaptureOptions,
   if (better) notes.push(`${bytes.length} bytes fit op ${opNumber(cmd)} of profile ${better.profile} (${better.op}) better`);
   return {
     layout,
+    structs: wanted.struct === undefined && struct === argumentOf.get_dma_buf ? [argumentOf.exchange, struct] : [struct],
     bytes,
     notes,
     call: observedCall(cmd, {
@@ -91,6 +99,10 @@ function guess(length: number, arch: Arch, name: string): StructName {
   const exact = structNames.find((struct) => layoutOf(struct, arch).size === length && struct !== argumentOf.exchange);
   if (exact !== undefined) return exact;
   if (length === usualCut && layoutOf('xen_get_dma_buf', arch).size > usualCut) return 'xen_get_dma_buf';
+  for (const other of archNames) {
+    const found = structNames.find((struct) => layoutOf(struct, other).size === length);
+    if (found) throw new UnreadableError(`${name}: ${length} bytes: ${found} of ${other}: --arch ${other}`);
+  }
   throw new UnreadableError(`${name}: ${length} bytes are no struct's size on ${arch}: say which with --struct or --cmd`);
 }
 

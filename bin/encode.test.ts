@@ -47,7 +47,7 @@ describe('refuses a line that does not fit, says where, writes nothing for it an
     [changed({ mem_flags: 0 }), 'xen_put_dma_buf.in.address_bits @0: extra: given twice, as address_bits and mem_flags'],
     [
       changed({ nr_extents: '0x10000000000000000' }),
-      'xen_put_dma_buf.in.nr_extents @8: type: expected a bigint, got "0x10000000000000000"',
+      'xen_put_dma_buf.in.nr_extents @8: range: expected 0..18446744073709551615, got 0x10000000000000000',
     ],
     ['{"in":9007199254740993}', 'xen_put_dma_buf.in @0: type: expected an object, got 9007199254740992 (a number)'],
     [

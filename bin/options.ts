@@ -7,6 +7,7 @@ import { isStructName, type StructName, structNames } from '../src/abi/structs.t
 import type { Finding } from '../src/rules/judge.ts';
 import type { Setting } from '../src/trace/call.ts';
 import { type InputFormat, inputFormatNames } from '../src/trace/formats.ts';
+import { offsetRadixes, type ReadOptions, wordOrders } from '../src/trace/reader.ts';
 import { closest } from './closest.ts';
 import { UsageError } from './exit.ts';
 
@@ -50,10 +51,12 @@ export function structOptions(args: Argv): Argv {
     .option('profile', { choices: profileNames, describe: 'what op numbers mean (default dma-buf)', requiresArg: true });
 }
 
-/** `--input-format`, `--space`, `--privileged`: how to read a capture, and what it does not say of itself. */
+/** How to read a capture, and what it does not say of itself. */
 export function captureOptions(args: Argv): Argv {
   return args
     .option('input-format', { choices: inputFormatNames, describe: 'how to read the input, instead of finding out', requiresArg: true })
+    .option('word-order', { choices: wordOrders, describe: 'what groups of digits are: big is the order of memory', requiresArg: true })
+    .option('offset-radix', { choices: offsetRadixes, describe: 'what the offsets of a dump count in', requiresArg: true })
     .option('space', { choices: ['virtual', 'physical'], describe: 'what addresses are; physical: gfn = address >> 12', requiresArg: true })
     .option('privileged', { type: 'boolean', describe: 'the caller is privileged (--privileged=false: it is not)' });
 }
@@ -67,6 +70,8 @@ export interface StructOptions {
 
 export interface CaptureOptions extends StructOptions {
   readonly inputFormat?: InputFormat;
+  readonly wordOrder?: NonNullable<ReadOptions['wordOrder']>;
+  readonly offsetRadix?: NonNullable<ReadOptions['offsetRadix']>;
   readonly space?: Setting['space'];
   readonly privileged?: boolean;
 }

@@ -29,8 +29,20 @@ describe('a wrong word gets one line, a hint and exit 2', () => {
     [['layout', '--arch', 'ARM64'], 'unknown --arch "ARM64", did you mean "arm64"? (known: arm32, arm64, x86_64, x86_32)'],
     [['layout', '--compare', 'arm32', 'mips'], 'unknown arch "mips" (known: arm32, arm64, x86_64, x86_32)'],
     [['decode', '--profile', 'upsteam'], 'unknown --profile "upsteam", did you mean "upstream"? (known: dma-buf, upstream)'],
-    [['decode', '--input-format', 'xdd'], 'unknown --input-format "xdd" (known: ndjson, raw, xxd, xxd-p, hexdump, hex)'],
+    [
+      ['decode', '--input-format', 'xdd'],
+      'unknown --input-format "xdd" (known: ndjson, calls, pcapng, pcap, raw, xxd, xxd-p, hexdump, hex, dump, list, escapes, base64, ihex, srec)',
+    ],
     [['validate', '--fail-on', 'eror'], 'unknown --fail-on "eror", did you mean "error"? (known: error, warning, note, never)'],
+    [['recipe'], 'say which recipe: bpftrace, ftrace, gdb, qemu, printk, strace'],
+    [['recipe', 'bpftrac'], 'unknown recipe "bpftrac", did you mean "bpftrace"? (known: bpftrace, ftrace, gdb, qemu, printk, strace)'],
+    [['recipe', 'gdb', 'x'], 'unexpected "x"'],
+    [
+      ['recipe', 'gdb'],
+      'say which calls with --op: increase_reservation, decrease_reservation, populate_physmap, exchange, get_dma_buf, put_dma_buf',
+    ],
+    [['recipe', 'gdb', '--op', 'get_dma_buf', '--profile', 'upstream'], 'profile upstream has no get_dma_buf'],
+    [['recipe', 'bpftrace', '--op', 'exchange', '--arch', 'x86_32'], 'bpftrace does not run on x86_32: xenmem recipe ftrace, or gdb, does'],
     [['validate', '--blame', 'hyper'], 'unknown --blame "hyper", did you mean "hypervisor"? (known: anyone, hypervisor)'],
     [['validate', '--fail-on'], '--fail-on wants a value'],
     [['decode', '--struct', '--', 'x'], '--struct wants a value'],
@@ -71,9 +83,22 @@ describe('help and version', () => {
       expect(stdout.split('\n').filter((text) => text.length > 100)).toEqual([]);
       return [...stdout.matchAll(/^ {2}(?:-\w, | {4})--([\w-]+) /gm)].map((found) => found[1] as string);
     };
-    const capture = ['struct', 'cmd', 'arch', 'profile', 'input-format', 'space', 'privileged', 'fail-on', 'blame'];
-    expect(options('validate')).toEqual(['help', 'version', ...capture, 'verbose', 'quiet', 'json']);
-    expect(options('decode')).toEqual(['help', 'version', ...capture, 'json']);
+    const capture = [
+      'struct',
+      'cmd',
+      'arch',
+      'profile',
+      'input-format',
+      'word-order',
+      'offset-radix',
+      'space',
+      'privileged',
+      'fail-on',
+      'blame',
+    ];
+    expect(options('validate')).toEqual(['help', 'version', ...capture, 'verbose', 'quiet', 'summary', 'json']);
+    expect(options('decode')).toEqual(['help', 'version', ...capture, 'json', 'to']);
+    expect(options('recipe')).toEqual(['help', 'version', 'arch', 'op', 'profile']);
     expect(options('encode')).toEqual(['help', 'version', 'struct', 'cmd', 'arch', 'profile', 'hex', 'out', 'force']);
     expect(options('layout')).toEqual(['help', 'version', 'arch', 'emit', 'checks', 'compare', 'json']);
     expect(options('explain')).toEqual(['help', 'version', 'reference', 'json']);
@@ -95,7 +120,7 @@ describe('completion', () => {
   };
 
   it('in bash knows commands, options and values', () => {
-    expect(bash('')).toEqual(['decode', 'encode', 'validate', 'layout', 'explain', 'conform', 'fixtures', 'merge', 'completion']);
+    expect(bash('')).toEqual(['decode', 'encode', 'validate', 'layout', 'recipe', 'explain', 'conform', 'fixtures', 'merge', 'completion']);
     expect(bash('dec')).toEqual(['decode']);
     expect(bash('validate', '--f')).toEqual(['--fail-on']);
     expect(bash('validate', '--arch', 'arm')).toEqual(['arm32', 'arm64']);

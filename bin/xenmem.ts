@@ -27,6 +27,7 @@ const commands: ReadonlyMap<string, Entry> = new Map(
       ['encode [input..]', 'make the bytes of a struct from JSON', () => import('./commands/encode.ts')],
       ['validate [input..]', 'judge captured hypercalls by every rule that applies', () => import('./commands/validate.ts')],
       ['layout [struct..]', 'print where each byte of a struct belongs, as pahole does', () => import('./commands/layout.ts')],
+      ['recipe [tool..]', 'print a script that captures calls with another tool', () => import('./commands/recipe.ts')],
       ['explain [id..]', 'show the sentence behind a rule, our reading, and who is to blame', () => import('./commands/explain.ts')],
       ['conform', 'play the whole suite against a hypervisor, by default the built-in reference', () => import('./commands/conform.ts')],
       ['fixtures [words..]', 'check, list, copy or make the golden cases', () => import('./commands/fixtures.ts')],

@@ -1,7 +1,8 @@
 import type { Argv } from 'yargs';
 import type { StructLayout } from '../../src/abi/layout.ts';
 import { layoutOf } from '../../src/abi/layout.ts';
-import { argumentOf, opNumber, startExtent } from '../../src/abi/ops.ts';
+import { argumentOf, opNumber, startExtent, XENMEM } from '../../src/abi/ops.ts';
+import type { StructName } from '../../src/abi/structs.ts';
 import { codecFor } from '../../src/codec/codec.ts';
 import { type Finding, judge } from '../../src/rules/judge.ts';
 import { structJson } from '../../src/text/call-json.ts';
@@ -9,32 +10,50 @@ import { structText } from '../../src/text/struct-text.ts';
 import { count, type Style } from '../../src/text/style.ts';
 import { wrapped } from '../../src/text/wrap.ts';
 import { type ObservedCall, opOf } from '../../src/trace/call.ts';
+import { cText, xxdText } from '../../src/trace/dump-text.ts';
+import { pcapngHead, pcapngPacket } from '../../src/trace/pcap.ts';
 import { argumentBytes, itemsOf, structIn } from '../captured.ts';
-import { exit } from '../exit.ts';
-import { eachInput, line, note, outcome, styleFor } from '../io.ts';
-import { type CaptureOptions, captureOptions, fails, type GateOptions, gateOptions, structOptions } from '../options.ts';
+import { exit, UsageError } from '../exit.ts';
+import { eachInput, line, note, outcome, bytes as put, styleFor } from '../io.ts';
+import { type CaptureOptions, captureOptions, fails, type GateOptions, gateOptions, opFor, structOptions } from '../options.ts';
 
 interface Options extends CaptureOptions, GateOptions {
   readonly input?: readonly string[];
   readonly json?: boolean;
+  readonly to?: Target;
 }
+
+/** What `--to` may name. */
+const targets = ['json', 'xxd', 'c', 'pcapng'] as const;
+type Target = (typeof targets)[number];
 
 export function options(args: Argv): Argv {
   const described = args.positional('input', { type: 'string', array: true, describe: 'files; - for stdin', defaultDescription: '-' });
   return gateOptions(captureOptions(structOptions(described)))
     .option('json', { type: 'boolean', describe: 'one JSON object per struct' })
+    .option('to', { choices: targets, describe: 'print the bytes in another form instead; pcapng is for Wireshark', requiresArg: true })
     .example('$0 decode --cmd 26 req.bin', 'the struct that op 26 takes')
-    .example('xxd req.bin | $0 decode -', 'a dump: xxd, xxd -p, hexdump -C, plain hex');
+    .example('xxd req.bin | $0 decode -', 'a dump, as any tool prints it');
 }
 
 export async function run(options: Options): Promise<Iterable<number>> {
   const style = styleFor();
+  const to = options.to ?? (options.json ? 'json' : undefined);
+  if (to !== 'json' && options.json) throw new UsageError(`--json goes without --to ${to}`);
+  if (to === 'pcapng' && process.stdout.isTTY) throw new UsageError('packets do not belong on a terminal: use > FILE or a pipe');
   let shown = 0;
-  const show = async (layout: StructLayout, bytes: Uint8Array, call: ObservedCall, place: string): Promise<void> => {
+  const show = async (
+    layout: StructLayout,
+    data: Uint8Array,
+    call: ObservedCall,
+    place: string,
+    structs: readonly StructName[] = [],
+  ): Promise<void> => {
     const findings = judge(call)?.findings.filter((f) => f.blame === 'caller') ?? [];
     if (findings.some((f) => fails(f, options))) outcome.codes.add(exit.failed);
-    if (options.json) await line(asJson(layout, bytes, findings));
-    else for (const text of [...(shown > 0 ? [''] : []), ...asText(layout, bytes, call, findings, place, style)]) await line(text);
+    if (to === 'json') await line(asJson(layout, data, findings, structs));
+    else if (to) await put(printed(to, layout, data, shown));
+    else for (const text of [...(shown > 0 ? [''] : []), ...asText(layout, data, call, findings, place, structs, style)]) await line(text);
     shown++;
   };
   await eachInput(options.input, async (input) => {
@@ -46,7 +65,7 @@ export async function run(options: Options): Promise<Iterable<number>> {
         const found = structIn(item, options, input.name);
         for (const text of found.notes) note(`note: ${input.name}: ${text}`);
         if (item.bytes.length < found.layout.size) outcome.codes.add(exit.unreadable);
-        await show(found.layout, found.bytes, found.call, item.offset > 0 ? `at byte ${item.offset}` : '');
+        await show(found.layout, found.bytes, found.call, item.offset > 0 ? `at byte ${item.offset}` : '', found.structs);
       } else if (item.kind === 'call') {
         const op = opOf(item.call);
         if (op === undefined) continue;
@@ -62,9 +81,22 @@ export async function run(options: Options): Promise<Iterable<number>> {
   return outcome.codes;
 }
 
-function asJson(layout: StructLayout, bytes: Uint8Array, findings: readonly Finding[]): string {
+/** The bytes of the struct with this number, as programs take them. */
+function printed(to: Exclude<Target, 'json'>, { struct, size }: StructLayout, bytes: Uint8Array, number: number): string | Uint8Array {
+  switch (to) {
+    case 'xxd':
+      return xxdText(bytes);
+    case 'c':
+      return cText(number === 0 ? struct : `${struct}_${number}`, bytes);
+    case 'pcapng':
+      return number === 0 ? Buffer.concat([pcapngHead(), pcapngPacket(struct, bytes, size)]) : pcapngPacket(struct, bytes, size);
+  }
+}
+
+function asJson(layout: StructLayout, bytes: Uint8Array, findings: readonly Finding[], structs: readonly StructName[]): string {
   const codec = codecFor(layout.arch)[layout.struct];
-  return JSON.stringify(structJson(layout, bytes.length, codec.decodeCut(bytes) as object, codec.padding(bytes), findings));
+  const { struct, ...shown } = structJson(layout, bytes.length, codec.decodeCut(bytes) as object, codec.padding(bytes), findings);
+  return JSON.stringify({ struct, ...(structs.length > 1 && { structs }), ...shown });
 }
 
 function asText(
@@ -73,13 +105,16 @@ function asText(
   call: ObservedCall,
   findings: readonly Finding[],
   place: string,
+  structs: readonly StructName[],
   style: Style,
 ): string[] {
   const size = bytes.length < layout.size ? `${bytes.length} of ${layout.size} bytes` : `${layout.size} bytes`;
   const start = startExtent(call.cmd) > 0 ? ` from ${startExtent(call.cmd)}` : '';
   // A reservation alone does not tell which of three ops it was for.
-  const op = call.argument && layout.struct === 'xen_memory_reservation' ? '' : `op ${opNumber(call.cmd)}${start}`;
-  const lines = [[style.bold(layout.struct), size, layout.arch, op, place].filter((part) => part !== '').join('  ')];
+  const op = structs.length > 1 || (call.argument && layout.struct === 'xen_memory_reservation') ? '' : `op ${opNumber(call.cmd)}${start}`;
+  const head =
+    structs.length > 1 ? structs.map((struct) => `${struct} (op ${XENMEM['dma-buf'][opFor(struct)]})`).join(', and ') : layout.struct;
+  const lines = [[style.bold(head), size, layout.arch, op, place].filter((part) => part !== '').join('  ')];
   lines.push(...structText(layout, bytes, findings, style));
   for (const { id, severity, where, message } of findings) {
     if (severity !== 'note') lines.push(...wrapped(`  ${id}: `, where && !message.startsWith(where) ? `${where}: ${message}` : message, 4));

@@ -1,10 +1,12 @@
 import type { Argv } from 'yargs';
 import { layoutOf } from '../../src/abi/layout.ts';
-import { argumentOf, betterFit } from '../../src/abi/ops.ts';
+import { argumentOf, betterFit, opName, opNumber } from '../../src/abi/ops.ts';
 import type { Judgement } from '../../src/rules/judge.ts';
 import { traceJudge } from '../../src/rules/trace.ts';
 import { callJson } from '../../src/text/call-json.ts';
 import { callText } from '../../src/text/call-text.ts';
+import { addToDigest, newDigest } from '../../src/text/digest.ts';
+import { digestJson, digestText } from '../../src/text/digest-text.ts';
 import { addJudgement, newTally, tallyJson, tallyText } from '../../src/text/tally.ts';
 import { type ObservedCall, opOf } from '../../src/trace/call.ts';
 import { itemsOf, structIn } from '../captured.ts';
@@ -17,6 +19,7 @@ interface Options extends CaptureOptions, GateOptions {
   readonly json?: boolean;
   readonly verbose?: boolean;
   readonly quiet?: boolean;
+  readonly summary?: boolean;
 }
 
 export function options(args: Argv): Argv {
@@ -24,6 +27,7 @@ export function options(args: Argv): Argv {
   return gateOptions(captureOptions(structOptions(described)))
     .option('verbose', { alias: 'v', type: 'boolean', describe: 'show notes too' })
     .option('quiet', { alias: 'q', type: 'boolean', describe: 'show only calls with something wrong, and the summary' })
+    .option('summary', { type: 'boolean', describe: 'the trace as a story instead of its calls' })
     .option('json', { type: 'boolean', describe: 'one JSON object per call, then a summary' })
     .example('bpftrace … | $0 validate -', 'judge calls as they are made')
     .example('$0 validate --struct put_dma_buf a.bin', 'a raw array of structs, one call each');
@@ -33,9 +37,10 @@ export async function run(options: Options): Promise<Iterable<number>> {
   const style = styleFor();
   const tally = newTally();
   const several = (options.input?.length ?? 0) > 1;
+  const digest = options.summary ? newDigest() : undefined;
   const summary = (): string[] => {
-    if (options.json) return [JSON.stringify(tallyJson(tally))];
-    return ['', ...tallyText(tally, style)];
+    if (options.json) return [...(digest ? [JSON.stringify(digestJson(digest))] : []), JSON.stringify(tallyJson(tally))];
+    return [...(digest ? digestText(digest, style) : []), '', ...tallyText(tally, style)];
   };
   outcome.lastWords = summary;
   const { unreadable } = await eachInput(options.input, async (input) => {
@@ -52,14 +57,16 @@ export async function run(options: Options): Promise<Iterable<number>> {
         return;
       }
       addJudgement(tally, judgement);
+      if (digest) addToDigest(digest, call, judgement, several ? `${input.name} ${place}` : place);
       const findings = judgement?.findings ?? [];
       if (findings.some((f) => fails(f, options))) outcome.codes.add(exit.failed);
+      if (digest) return;
       if (options.json) return line(JSON.stringify({ ...callJson(call, judgement, notes), ...(several && { input: input.name }) }));
       if (options.quiet && !findings.some((f) => f.severity !== 'note')) return;
       for (const text of callText(call, judgement, place, (f) => options.verbose || f.severity !== 'note', style)) await line(text);
       for (const text of notes) await line(`       note ${text}`);
     };
-    if (several && !options.json) await line(`${tally.calls > 0 ? '\n' : ''}${style.bold(input.name)}`);
+    if (several && !options.json && !digest) await line(`${tally.calls > 0 ? '\n' : ''}${style.bold(input.name)}`);
     for await (const item of itemsOf(input, options)) {
       if (item.kind === 'unreadable') {
         tally.unreadable++;
@@ -72,7 +79,7 @@ export async function run(options: Options): Promise<Iterable<number>> {
         if (item.bytes.length < found.layout.size) outcome.codes.add(exit.unreadable);
         await show(found.call, `@${item.offset}`, options.json ? found.notes : []);
       } else if (item.kind === 'call') {
-        await show(item.call, `#${item.call.seq ?? item.line}`, fitNotes(item.call));
+        await show(item.call, `#${item.call.seq ?? item.line}`, [...(item.notes ?? []), ...fitNotes(item.call)]);
       }
     }
   });
@@ -87,6 +94,12 @@ export async function run(options: Options): Promise<Iterable<number>> {
 
 /** What a captured piece at the argument's address says about the profile by its length. */
 function fitNotes(call: ObservedCall): string[] {
+  if (call.profileUnsure) {
+    const nr = opNumber(call.cmd);
+    return [
+      `op ${nr} is ${opName(nr, 'upstream')} (--profile upstream) or ${opName(nr, 'dma-buf')} (--profile dma-buf): the capture does not tell`,
+    ];
+  }
   const op = opOf(call);
   if (op === undefined || call.arg === undefined) return [];
   const { size } = layoutOf(argumentOf[op], call.arch);

@@ -1,6 +1,12 @@
 /** `__HYPERVISOR_memory_op`: the hypercall that carries every op below. */
 export const HYPERVISOR_memory_op = 12;
 
+/**
+ * How a process issues a hypercall on Linux (uapi/xen/privcmd.h): an ioctl of type 'P', number 0, whose argument is a 64-bit hypercall
+ * number and five 64-bit arguments, on every architecture. `cmd` and `arg` are where those of memory_op stand in it.
+ */
+export const PRIVCMD_HYPERCALL = { ioctl: 0x305000, type: 0x50, size: 48, cmd: 8, arg: 16 } as const;
+
 /** "MEMOP_EXTENT_SHIFT": `cmd` holds the op in bits 0..5 and, in a continuation, `start_extent` from bit 6. */
 export const MEMOP_EXTENT_SHIFT = 6;
 export const MEMOP_CMD_MASK: number = (1 << MEMOP_EXTENT_SHIFT) - 1;

@@ -67,8 +67,8 @@ export function opsTaking(struct: StructName): JudgedOp[] {
   return (Object.keys(argumentOf) as JudgedOp[]).filter((op) => argumentOf[op] === struct);
 }
 
-/** Argument sizes (bytes, 64-bit layouts) of the ops that took over the patch's numbers. */
-const takenOver: { readonly [op: string]: number } = { get_vnumainfo: 40, reserved_device_memory_map: 24 };
+/** Argument sizes of the ops that took over the patch's numbers, in bytes: in 64-bit layouts, on x86_32. */
+const takenOver: { readonly [op: string]: readonly [number, number] } = { get_vnumainfo: [40, 40], reserved_device_memory_map: [24, 16] };
 
 const names = new Map<Profile, ReadonlyMap<number, string>>(
   profileNames.map((p) => [p, new Map(Object.entries(XENMEM[p]).map(([name, nr]) => [nr, name]))]),
@@ -89,6 +89,21 @@ export function opName(nr: number, profile: Profile): string | undefined {
   return names.get(profile)?.get(nr);
 }
 
+/** The number of an op by its name in a profile, with or without `XENMEM_`; `undefined` if the profile has none. */
+export function opNamed(name: string, profile: Profile): number | undefined {
+  const bare = name.replace(/^XENMEM_/i, '').toLowerCase();
+  return [...(names.get(profile) ?? [])].find(([, known]) => known === bare)?.[0];
+}
+
+/**
+ * Xen's name of the op in a `cmd`. A number that the profile does not know has the name it has upstream, since no Xen had another;
+ * `op_63` where no Xen has one.
+ */
+export function xenName(cmd: number, profile: Profile): string {
+  const nr = opNumber(cmd);
+  return opName(nr, profile) ?? opName(nr, 'upstream') ?? `op_${nr}`;
+}
+
 /** The op a `cmd` asks for, if it is one that xenmem judges. */
 export function judgedOp(cmd: number, profile: Profile): JudgedOp | undefined {
   const name = opName(opNumber(cmd), profile);
@@ -97,7 +112,7 @@ export function judgedOp(cmd: number, profile: Profile): JudgedOp | undefined {
 
 /** Bytes of the argument of an op, where xenmem knows them. */
 function argumentSize(op: string, arch: Arch): number | undefined {
-  return Object.hasOwn(argumentOf, op) ? layoutOf(argumentOf[op as JudgedOp], arch).size : takenOver[op];
+  return Object.hasOwn(argumentOf, op) ? layoutOf(argumentOf[op as JudgedOp], arch).size : takenOver[op]?.[arch === 'x86_32' ? 1 : 0];
 }
 
 /**

@@ -52,6 +52,9 @@ function convert(outer: StructLayout, layout: StructLayout, json: unknown, path:
   return value;
 }
 
+/** Longest text of a number that is looked at: leading zeros are allowed. */
+const mostDigits = 40;
+
 function scalar(outer: StructLayout, member: Member, json: unknown, path: string, offset: number): unknown {
   let exact: bigint;
   if (typeof json === 'number') {
@@ -60,8 +63,24 @@ function scalar(outer: StructLayout, member: Member, json: unknown, path: string
       throw new AbiError(outer.struct, path, offset, 'range', 'a JSON number above 2^53 has lost digits: write it as a string, "0x…"');
     }
     exact = BigInt(json);
-  } else if (typeof json === 'string' && /^(0x[0-9a-f]{1,16}|\d{1,20})$/i.test(json)) {
-    exact = BigInt(json);
+  } else if (typeof json === 'string' && /^(?:0x[0-9a-f]+|\d+)$/i.test(json)) {
+    const { size } = member;
+    // Turning a megabyte of digits into a number is not worth the time.
+    exact = json.length > mostDigits ? 1n << 64n : BigInt(json);
+    if (exact >= 1n << BigInt(8 * size)) {
+      const given = json.length > mostDigits ? `${json.slice(0, mostDigits)}…` : json;
+      throw new AbiError(outer.struct, path, offset, 'range', `expected 0..${(1n << BigInt(8 * size)) - 1n}, got ${given}`);
+    }
+  } else if (typeof json === 'string' && /^-(?:0x[0-9a-f]+|\d+)$/i.test(json)) {
+    throw new AbiError(
+      outer.struct,
+      path,
+      offset,
+      'range',
+      `expected 0..${(1n << BigInt(8 * member.size)) - 1n}, got ${json.slice(0, mostDigits)}`,
+    );
+  } else if (typeof json === 'string') {
+    throw new AbiError(outer.struct, path, offset, 'type', `expected a number, got ${JSON.stringify(json.slice(0, mostDigits))}`);
   } else if (json === null) {
     throw new AbiError(outer.struct, path, offset, 'missing', 'null: it was not captured');
   } else {

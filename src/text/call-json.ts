@@ -1,5 +1,5 @@
 import type { StructLayout } from '../abi/layout.ts';
-import { opNumber } from '../abi/ops.ts';
+import { xenName } from '../abi/ops.ts';
 import type { CutValue, PaddingBytes } from '../codec/codec.ts';
 import { toHex } from '../codec/hex.ts';
 import { valueJson } from '../codec/json.ts';
@@ -14,7 +14,7 @@ export function structJson(
   value: CutValue<object>,
   padding: PaddingBytes,
   findings: readonly Finding[],
-): object {
+): { readonly struct: string; readonly [key: string]: unknown } {
   const held = Object.entries(padding);
   return {
     struct: layout.struct,
@@ -32,7 +32,7 @@ export function callJson(call: ObservedCall, judgement: Judgement | undefined, n
   const why = judgement && likelyCause(judgement);
   return {
     ...(call.seq !== undefined && { seq: call.seq }),
-    op: judgement?.op ?? `op_${opNumber(call.cmd)}`,
+    op: judgement?.op ?? xenName(call.cmd, call.profile),
     findings: judgement?.findings.map(findingJson) ?? [],
     requirements: judgement ? Object.fromEntries([...judgement.requirements].map(([id, { answer }]) => [id, answer])) : {},
     ...(why !== undefined && { why }),

@@ -1,5 +1,5 @@
 import { errnoName } from '../abi/constants.ts';
-import { opName, opNumber, startExtent } from '../abi/ops.ts';
+import { startExtent, xenName } from '../abi/ops.ts';
 import { likelyCause } from '../rules/cause.ts';
 import type { Finding, Judgement } from '../rules/judge.ts';
 import { isRequirement } from '../rules/rule.ts';
@@ -16,7 +16,7 @@ export function callText(
   shown: (finding: Finding) => boolean,
   style: Style = plain,
 ): string[] {
-  const op = judgement?.op ?? opName(opNumber(call.cmd), call.profile) ?? `op_${opNumber(call.cmd)}`;
+  const op = nameOf(call, judgement);
   const start = startExtent(call.cmd);
   const name = start > 0 ? `${op} from ${start}` : op;
   const rc = call.rc === undefined ? 'rc ?' : `rc ${call.rc}${errnoName(call.rc) ? ` (${errnoName(call.rc)})` : ''}`;
@@ -33,6 +33,12 @@ export function callText(
   const why = likelyCause(judgement);
   if (why !== undefined) lines.push(...wrapped('       likely why: ', why, 9));
   return lines;
+}
+
+/** The op of a call, or both where one struct is the argument of two. */
+function nameOf(call: ObservedCall, judgement: Judgement | undefined): string {
+  if (call.mayBe?.length === 2) return call.mayBe.join(' or ');
+  return judgement?.op ?? xenName(call.cmd, call.profile);
 }
 
 function verdict({ requirements, findings }: Judgement, style: Style): string {

@@ -1,5 +1,5 @@
-import type { Part } from './hex-text.ts';
 import { InputError } from './input-error.ts';
+import type { Part } from './part.ts';
 import { roomFor } from './room-for.ts';
 
 /** A run of bytes to be read as one struct. */
@@ -12,6 +12,8 @@ export interface BufferItem {
   readonly line?: number;
   /** False for a last piece that is shorter than the struct asked for. */
   readonly whole: boolean;
+  /** The struct's name, where the input says it. */
+  readonly struct?: string;
 }
 
 const largestBuffer = 1 << 20;

@@ -10,6 +10,8 @@ export type P2m = ReadonlyMap<bigint, bigint | null>;
 export interface Setting {
   readonly arch: Arch;
   readonly profile: Profile;
+  /** Did the capture or a flag say the profile? */
+  readonly profileSaid?: boolean;
   /** `physical`: gfn = address >> 12. */
   readonly space: 'virtual' | 'physical';
   /** False for an x86 PV guest, whose input lists hold machine frames. */
@@ -37,6 +39,8 @@ export interface ObservedCall extends Setting {
   readonly cmd: number;
   /** Where it is not known which op was called: those that it may be, `cmd`'s among them. */
   readonly mayBe?: readonly JudgedOp[];
+  /** True where nothing tells whose op 26 or 27 this is. */
+  readonly profileUnsure?: boolean;
   /** The record's own number, if it has one. */
   readonly seq: number | undefined;
   /** The calling domain. */

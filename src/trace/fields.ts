@@ -31,9 +31,13 @@ export function count(value: unknown, where: string, most: number, named: string
   return Number(number);
 }
 
-/** A return code: an integer that a JSON number can hold, written as any `word` may be, with a sign. */
-export function returnCode(value: unknown, where: string): number {
-  const number = integer(value, where);
+/**
+ * A return code: an integer that a JSON number can hold, written as any `word` may be, with a sign. A string may also be the register
+ * as it was printed without a sign, `"0xffffffffffffffea"`; `width` is that of the register in bits.
+ */
+export function returnCode(value: unknown, where: string, width = 64): number {
+  const given = integer(value, where);
+  const number = typeof value === 'string' && given > 0n && given < 1n << BigInt(width) ? BigInt.asIntN(width, given) : given;
   if (Number.isSafeInteger(Number(number))) return Number(number);
   throw new RecordError(where, `${shown(value)} is beyond 2^53 - 1; a refusal is written as a negative number, -22`);
 }

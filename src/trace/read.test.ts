@@ -229,8 +229,8 @@ describe('a stream', () => {
 
   it.each([
     ['raw', '\0\x01'.repeat(16)],
-    ['xxd', `00000000: ${'0001'.repeat(16)}\n00000020: `],
-    ['hexdump', `00000000  ${'00 01 '.repeat(8)}\n00000010  ${'00 01 '.repeat(8)}\n`],
+    ['dump', `00000000: ${'0001'.repeat(16)}\n00000020: `],
+    ['dump', `00000000  ${'00 01 '.repeat(8)}\n00000010  ${'00 01 '.repeat(8)}\n`],
     ['hex', '0001'.repeat(16).concat('\n')],
   ])('of %s is answered struct by struct', async (format, text) => {
     const { source } = live(text);
@@ -243,7 +243,7 @@ describe('a stream', () => {
     const enough = live('{"cmd":26}\n', '{"cmd":27}\n');
     for await (const item of readTrace(enough.source)) if (item.kind === 'call') break;
     expect(enough.closed()).toBe(true);
-    const wrong = live('hello, world: what is this\n');
+    const wrong = live(`hello, world: ${'what is this? '.repeat(5000)}`);
     await expect(readTrace(wrong.source).next()).rejects.toThrow(InputError);
     expect(wrong.closed()).toBe(true);
   });

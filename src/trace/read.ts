@@ -1,12 +1,18 @@
 import { type BufferItem, buffersOf } from './buffers.ts';
-import type { Setting } from './call.ts';
-import { blankInput, detect, detectWithin, firstNotBlank } from './detect.ts';
+import { blankInput, fileWith, firstNotBlank, natureOf, readerOf, unknownText } from './detect.ts';
 import { type InputFormat, inputFormats } from './formats.ts';
-import { dumpParts, hexParts, type Part } from './hex-text.ts';
-import { type CallItem, readNdjson, type UnreadableItem } from './ndjson.ts';
+import { InputError } from './input-error.ts';
+import type { CallItem, NoteItem, UnreadableItem } from './items.ts';
+import { gunzipped, isGzip, narrowed, needsMore, wideText } from './opened.ts';
+import type { Part } from './part.ts';
+import { headSize, peeked } from './peeked.ts';
+import type { Reader, ReadOptions } from './reader.ts';
+import { readers } from './readers.ts';
 import { roomFor } from './room-for.ts';
+import { bareLine } from './row.ts';
 
 export { InputError } from './input-error.ts';
+export type { ReadOptions } from './reader.ts';
 
 /** What the input was taken for: `name` completes "read as …". */
 export interface FormatItem {
@@ -18,15 +24,7 @@ export interface FormatItem {
 }
 
 /** What an input holds, in its order; the format comes first. */
-export type TraceItem = FormatItem | CallItem | UnreadableItem | BufferItem;
-
-export interface ReadOptions {
-  readonly format?: InputFormat;
-  /** Beat what the trace says about itself. */
-  readonly flags?: Partial<Setting>;
-  /** Bytes of each struct in a raw or hex input. Without it such an input, or each dump in it, is one buffer. */
-  readonly structSize?: number;
-}
+export type TraceItem = FormatItem | CallItem | UnreadableItem | NoteItem | BufferItem;
 
 /**
  * Reads a trace, a raw buffer or a dump as it comes, in memory that does not grow with it. A line of a trace that cannot be
@@ -34,35 +32,82 @@ export interface ReadOptions {
  * source pass through, and the source is closed in every case.
  */
 export async function* readTrace(source: AsyncIterable<Uint8Array>, options: ReadOptions = {}): AsyncGenerator<TraceItem> {
-  const { flags, structSize } = options;
+  const { structSize } = options;
   if (structSize !== undefined && !(structSize > 0)) throw new RangeError(`structSize ${structSize} is no size in bytes`);
   const iterator = source[Symbol.asyncIterator]();
   try {
-    const { format, head } = await begin(iterator, options.format);
-    yield { kind: 'format', format, detected: options.format === undefined, name: inputFormats[format] };
-    const bytes = rest(head, iterator);
-    if (format === 'ndjson') yield* readNdjson(bytes, flags);
-    else yield* buffersOf(partsOf(bytes, format), structSize);
+    yield* itemsOf(iterator, options, '');
   } finally {
     await iterator.return?.();
   }
 }
 
-function partsOf(bytes: AsyncIterable<Uint8Array>, format: Exclude<InputFormat, 'ndjson'>): AsyncIterable<Part> {
-  switch (format) {
-    case 'raw':
-      return rawParts(bytes);
-    case 'xxd':
-    case 'hexdump':
-      return dumpParts(bytes, format);
-    case 'hex':
-    case 'xxd-p':
-      return hexParts(bytes);
-  }
+async function* itemsOf(iterator: AsyncIterator<Uint8Array>, options: ReadOptions, covers: string): AsyncGenerator<TraceItem> {
+  const head = await headOf(iterator, options.format);
+  const bytes = rest(head, iterator);
+  const given = options.format;
+  const wide = given === 'raw' ? undefined : wideText(head);
+  if (given !== 'raw' && isGzip(head)) return yield* itemsOf(gunzipped(bytes), options, `${covers}gzip of `);
+  if (wide) return yield* itemsOf(narrowed(bytes, wide), options, `${covers}UTF-16 of `);
+  const { reader, all, text } = given === undefined ? await readerFor(bytes, head) : { reader: readerCalled(given), all: bytes, text: '' };
+  if (!reader.open || !reader.format) throw new InputError(`this is ${reader.name}: ${reader.refusal?.(text) ?? 'it is not read'}`);
+  const opened = await reader.open(all, options);
+  yield { kind: 'format', format: reader.format, detected: given === undefined, name: covers + opened.name };
+  if (opened.calls) yield* opened.calls;
+  else yield* buffersOf(given === 'raw' ? opened.parts : withoutFiles(opened.parts), options.structSize);
 }
 
-async function* rawParts(source: AsyncIterable<Uint8Array>): AsyncGenerator<Part> {
-  for await (const bytes of source) yield { bytes, line: undefined, restart: false };
+async function readerFor(
+  bytes: AsyncIterable<Uint8Array>,
+  head: Uint8Array,
+): Promise<{ reader: Reader; all: AsyncIterable<Uint8Array>; text: string }> {
+  const nature = natureOf(head, true);
+  if (typeof nature === 'object') return { reader: nature, all: bytes, text: '' };
+  if (nature === 'raw') return { reader: readerCalled('raw'), all: bytes, text: '' };
+  let first: string | undefined;
+  let isTrace = true;
+  const { value, all } = await peeked(bytes, (line) => {
+    if (!line) return undefined;
+    const text = bareLine(line);
+    if (text.trim() === '') return undefined;
+    if (!/^\s*#/.test(text)) {
+      first ??= text;
+      isTrace = false;
+    }
+    const reader = readerOf(text);
+    return reader && { reader, text };
+  });
+  if (value) return { ...value, all };
+  // Nothing but comments is a trace without a call.
+  if (isTrace) return { reader: readerCalled('ndjson'), all, text: '' };
+  throw unknownText(first ?? '');
+}
+
+function readerCalled(format: InputFormat): Reader {
+  const found = readers.find((reader) => reader.format === format);
+  if (!found) throw new TypeError(`no reader of ${inputFormats[format]}`);
+  return found;
+}
+
+/** Bytes of which none begins another kind of file. */
+async function* withoutFiles(parts: AsyncIterable<Part>): AsyncGenerator<Part> {
+  const held = new Uint8Array(16);
+  let length = 0;
+  for await (const part of parts) {
+    if (part.restart) length = 0;
+    if (length < held.length) {
+      const some = part.bytes.subarray(0, held.length - length);
+      held.set(some, length);
+      length += some.length;
+      const file = fileWith(held.subarray(0, length));
+      if (file)
+        throw new InputError(
+          `these bytes are the head of ${file.name}, not a struct: ${file.refusal?.('') ?? 'give the file itself'}`,
+          part.line,
+        );
+    }
+    yield part;
+  }
 }
 
 async function* rest(head: Uint8Array, iterator: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -70,11 +115,8 @@ async function* rest(head: Uint8Array, iterator: AsyncIterator<Uint8Array>): Asy
   for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
 }
 
-/** Takes no more from the source than the format can be told from, or than shows that there is anything in it. */
-async function begin(
-  iterator: AsyncIterator<Uint8Array>,
-  given: InputFormat | undefined,
-): Promise<{ format: InputFormat; head: Uint8Array }> {
+/** Takes no more from the source than shows what kind of input it is, or that there is anything in it. */
+async function headOf(iterator: AsyncIterator<Uint8Array>, given: InputFormat | undefined): Promise<Uint8Array> {
   let held = new Uint8Array(4096);
   let length = 0;
   let looked = 0;
@@ -87,17 +129,16 @@ async function begin(
     held.set(chunk, length);
     length += chunk.length;
     const head = held.subarray(0, length);
-    const full = length >= detectWithin;
+    const full = length >= headSize;
     // A byte order mark is blank, but only when all of it is there.
     const fresh = length - chunk.length < 4096 ? head : chunk;
     begun ||= (atEnd || length > 2) && firstNotBlank(fresh) !== undefined;
     if (given !== undefined) {
-      if (begun || full || (given === 'raw' && length > 0)) return { format: given, head };
+      if ((begun && !needsMore(head)) || full || (given === 'raw' && length > 0) || (begun && atEnd)) return head;
       if (atEnd) throw blankInput(length);
     } else if (atEnd || full || (begun && worthALook(chunk, length, looked))) {
       looked = length;
-      const format = detect(head, atEnd);
-      if (format !== undefined) return { format, head };
+      if (natureOf(head, atEnd) !== undefined) return head;
     }
   }
 }

@@ -101,6 +101,21 @@ describe('a record', () => {
   });
 });
 
+describe('what people write by hand', () => {
+  it('is an op by its name', () => {
+    expect(read({ cmd: 'exchange' }).call?.cmd).toBe(11);
+    expect(read({ cmd: 'XENMEM_populate_physmap' }).call?.cmd).toBe(6);
+    expect(read({ cmd: 'acquire_resource', profile: 'upstream' }).call?.cmd).toBe(28);
+  });
+
+  it('is the register that held the result', () => {
+    expect(read({ cmd: 11, rc: '0xffffffffffffffea' }).call?.rc).toBe(-22);
+    expect(read({ cmd: 11, rc: '18446744073709551594' }).call?.rc).toBe(-22);
+    expect(read({ cmd: 11, rc: '0xffffffea', arch: 'arm32' }).call?.rc).toBe(-22);
+    expect(read({ cmd: 11, rc: '0xffffffea' }).call?.rc).toBe(4294967274);
+  });
+});
+
 describe('what a record may not hold', () => {
   const lost = 'a JSON number beyond 2^53 - 1 has lost digits: 64-bit numbers are written as strings, "0x…"';
   it.each([
@@ -112,7 +127,9 @@ describe('what a record may not hold', () => {
     [{ cmd: -1 }, 'cmd: -1 is negative'],
     [{ cmd: 26.5 }, 'cmd: 26.5 is not a whole number'],
     [{ cmd: 4294967296 }, 'cmd: 4294967296 is over 2^32 - 1'],
-    [{ cmd: 'get_dma_buf' }, 'cmd: "get_dma_buf" is neither a 0x-hex nor a decimal number'],
+    [{ cmd: 'get_dma' }, 'cmd: "get_dma" is no op of profile dma-buf'],
+    [{ cmd: 'XENMEM_' }, 'cmd: "XENMEM_" is no op of profile dma-buf'],
+    [{ op: 11, rc: 0 }, 'cmd: missing: "op" is no key of a record, "cmd" is'],
     [{ cmd: '' }, 'cmd: "" is neither a 0x-hex nor a decimal number'],
     [{ cmd: '1a' }, 'cmd: "1a" is neither a 0x-hex nor a decimal number'],
     [{ cmd: '26\n' }, 'cmd: "26\\u{a}" is neither a 0x-hex nor a decimal number'],
@@ -130,7 +147,7 @@ describe('what a record may not hold', () => {
     [{ cmd: 26, seq: '9007199254740992' }, 'seq: "9007199254740992" is over 2^53 - 1'],
     [{ cmd: 26, pages_after: 0.5 }, 'pages_after: 0.5 is not a whole number'],
     [{ cmd: 26, rc: -22.5 }, 'rc: -22.5 is not a whole number'],
-    [{ cmd: 26, rc: '0xffffffffffffffea' }, 'rc: "0xffffffffffffffea" is beyond 2^53 - 1; a refusal is written as a negative number, -22'],
+    [{ cmd: 26, rc: '0x7fffffffffffffff' }, 'rc: "0x7fffffffffffffff" is beyond 2^53 - 1; a refusal is written as a negative number, -22'],
     [{ cmd: 26, ts: {} }, 'ts: an object is not a time'],
     [{ cmd: 26, ts: 1795327973000001000 }, `ts: ${lost}`],
     [{ cmd: 26, arch: 'arm' }, 'arch: "arm" is not one of arm32, arm64, x86_64, x86_32'],
@@ -185,7 +202,7 @@ describe('the setting', () => {
   it('is what the header says, from there on', () => {
     const header = read(pv);
     expect(header.call).toBeUndefined();
-    expect(header.setting).toEqual(said);
+    expect(header.setting).toEqual({ ...said, profileSaid: true });
     expect(read({ cmd: 26 }, header.setting).call).toMatchObject(said);
   });
 
@@ -202,7 +219,7 @@ describe('the setting', () => {
 
   it('is beaten by flags', () => {
     const flags = { arch: 'arm32', privileged: false, fromStart: false } as const;
-    expect(read(pv, defaultSetting, flags).setting).toEqual({ ...said, ...flags });
+    expect(read(pv, defaultSetting, flags).setting).toEqual({ ...said, ...flags, profileSaid: true });
     expect(read({ cmd: 26, arch: 'x86_32', privileged: true, space: 'physical' }, defaultSetting, flags).call).toMatchObject({
       ...flags,
       space: 'physical',
@@ -212,6 +229,6 @@ describe('the setting', () => {
   it('and a call may stand on one line', () => {
     const { call, setting } = read({ ...pv, cmd: 27, rc: 0 });
     expect(call).toMatchObject({ ...said, cmd: 27, rc: 0 });
-    expect(setting).toEqual(said);
+    expect(setting).toEqual({ ...said, profileSaid: true });
   });
 });

@@ -1,8 +1,10 @@
-import { archNames } from '../abi/arch.ts';
-import { profileNames } from '../abi/ops.ts';
-import { type ByteRange, type GuestMemory, sparseMemory, unknownMemory } from '../guest/memory.ts';
+import { arches, archNames } from '../abi/arch.ts';
+import { layoutOf } from '../abi/layout.ts';
+import { argumentOf, judgedOp, opNamed, type Profile, profileNames } from '../abi/ops.ts';
+import { type ByteRange, type GuestMemory, readPrefix, sparseMemory, unknownMemory } from '../guest/memory.ts';
 import { defaultSetting, type ObservedCall, type P2m, type Setting } from './call.ts';
 import { bytesOf, count, flag, oneOf, pairs, RecordError, returnCode, shown, u64, word } from './fields.ts';
+import { profileOf } from './sane.ts';
 
 /** The version of the trace format. */
 export const traceVersion = 1;
@@ -45,12 +47,15 @@ export function readRecord(json: unknown, setting: Setting, flags: Partial<Setti
   if (isHeader && !Object.hasOwn(record, 'cmd')) return { setting: lasting, call: undefined, record };
   const saysMore = !isHeader && settingKeys.some((key) => record[key] !== undefined);
   const own = saysMore ? { ...setting, ...settingOf(record), ...flags } : lasting;
-  return { setting: lasting, call: callOf(record, own), record };
+  return { setting: lasting, call: withProfile(callOf(record, own), own.profileSaid === true || flags.profile !== undefined), record };
 }
 
 function callOf(record: TraceRecord, setting: Setting): ObservedCall {
-  const cmd = read(record, 'cmd', command);
-  if (cmd === undefined) throw new RecordError('cmd', 'missing');
+  const cmd = read(record, 'cmd', (value, where) => command(value, where, setting.profile));
+  if (cmd === undefined) {
+    const near = ['op', 'command', 'hypercall', 'nr'].find((key) => record[key] !== undefined && record[key] !== null);
+    throw new RecordError('cmd', near === undefined ? 'missing' : `missing: "${near}" is no key of a record, "cmd" is`);
+  }
   read(record, 'ts', time);
   // Spelled out, not spread over `observedCall`: many times as fast, and a long trace is made of these.
   return {
@@ -65,7 +70,7 @@ function callOf(record: TraceRecord, setting: Setting): ObservedCall {
     domid: read(record, 'domid', domid),
     arg: read(record, 'arg', word),
     argument: undefined,
-    rc: read(record, 'rc', returnCode),
+    rc: read(record, 'rc', (value, where) => returnCode(value, where, 8 * arches[setting.arch].pointer)),
     before: read(record, 'before', memory) ?? unknownMemory,
     after: read(record, 'after', memory) ?? unknownMemory,
     changes: undefined,
@@ -78,6 +83,16 @@ function callOf(record: TraceRecord, setting: Setting): ObservedCall {
   };
 }
 
+/** A call whose op 26 or 27 has the profile that its bytes tell, where nobody said it. */
+function withProfile(call: ObservedCall, said: boolean): ObservedCall {
+  const op = judgedOp(call.cmd, call.profile);
+  if (said || call.arg === undefined || (op !== 'get_dma_buf' && op !== 'put_dma_buf')) return call;
+  const bytes = readPrefix(call.before, call.arg, layoutOf(argumentOf.get_dma_buf, call.arch).size);
+  const profile = profileOf(call.cmd, call.arch, bytes);
+  if (profile === undefined || profile === call.profile) return call;
+  return { ...call, profile: 'upstream', ...(profile === 'unsure' && { profileUnsure: true }) };
+}
+
 function settingOf(record: TraceRecord): Partial<Setting> {
   const own: { -readonly [K in keyof Setting]?: Setting[K] } = {};
   const arch = read(record, 'arch', (value, where) => oneOf(value, where, archNames));
@@ -85,7 +100,7 @@ function settingOf(record: TraceRecord): Partial<Setting> {
   const space = read(record, 'space', (value, where) => oneOf(value, where, spaces));
   const translated = read(record, 'translated', flag);
   if (arch !== undefined) own.arch = arch;
-  if (profile !== undefined) own.profile = profile;
+  if (profile !== undefined) [own.profile, own.profileSaid] = [profile, true];
   if (space !== undefined) own.space = space;
   if (translated !== undefined) own.translated = translated;
   if (record['privileged'] !== undefined) own.privileged = read(record, 'privileged', flag);
@@ -97,7 +112,13 @@ function read<T>(record: TraceRecord, key: string, field: (value: unknown, where
   return value === undefined || value === null ? undefined : field(value, key);
 }
 
-function command(value: unknown, where: string): number {
+/** A number, or an op by its name in the profile (`exchange`, `XENMEM_exchange`). */
+function command(value: unknown, where: string, profile: Profile): number {
+  if (typeof value === 'string' && /^[a-z]/i.test(value)) {
+    const nr = opNamed(value, profile);
+    if (nr === undefined) throw new RecordError(where, `${shown(value)} is no op of profile ${profile}`);
+    return nr;
+  }
   return count(value, where, 0xffffffff, '2^32 - 1');
 }
 

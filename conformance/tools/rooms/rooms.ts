@@ -42,7 +42,7 @@ export const rooms: { readonly [room: string]: Room } = {
     imports: ['src/abi', 'src/codec', 'src/trace', 'src/rules'],
   },
   'src/export': {
-    says: 'It writes the tables for others: C, Rust, Lua, gdb, JSON.',
+    says: 'It writes for other tools: the tables as C, Rust, Lua, gdb and JSON, and scripts that capture calls.',
     imports: ['src/abi', 'src/rules', 'src/text'],
   },
   'src/export/btf': {

@@ -1,0 +1,166 @@
+import { arches } from '../../abi/arch.ts';
+import { opName, opNumber } from '../../abi/ops.ts';
+import { type Piece, sparseMemory } from '../../guest/memory.ts';
+import type { BufferItem } from '../buffers.ts';
+import { type ObservedCall, observedCall, type Setting } from '../call.ts';
+import type { CallItem, NoteItem, UnreadableItem } from '../items.ts';
+import { recordOf } from '../write.ts';
+import { type LogLine, logLine, printedByBpftrace, type SeenCall } from './call-line.ts';
+import { type Tool, tools } from './tools.ts';
+
+/** What a line of a log may turn out to be. */
+export type LogItem = CallItem | UnreadableItem | BufferItem | NoteItem;
+
+/** The lines of logs among those of a trace: what they hold becomes calls, what they lack is said once. */
+export interface CallLog {
+  /** What is to be yielded for a line, which may be of an earlier one; `undefined` if no tool is known to print it. */
+  take(text: string, line: number, setting: Setting): readonly LogItem[] | undefined;
+  /** The same for a message of `bpftrace -f json`; `undefined` if the object is none. */
+  message(json: unknown, line: number, setting: Setting): readonly LogItem[] | undefined;
+  /** What is left at the end. */
+  end(): readonly LogItem[];
+  /** Why there was no call in the lines that were read, if one of them says so. */
+  readonly excuse: string | undefined;
+  /** A header was read; one of a capture by a recipe says that lines of its tool follow. */
+  header(source: unknown): void;
+  /** Has a line of a tool been read? Then others may be of it too, and are passed over. */
+  readonly begun: boolean;
+}
+
+interface Open {
+  readonly line: number;
+  readonly setting: Setting;
+  readonly seen: SeenCall;
+  readonly before: Piece[];
+  readonly after: Piece[];
+}
+
+/** Most calls that may be under way at once; a thread that never comes back must not cost memory for ever. */
+const mostOpen = 256;
+/** Most pieces of memory in one call, as a recipe writes a few. */
+const mostPieces = 64;
+
+/** A log of calls, from its first line on. */
+export function callLog(): CallLog {
+  const open = new Map<string, Open>();
+  const said = new Set<Tool>();
+  let begunBy: Tool | undefined;
+  let excuse: string | undefined;
+  let offset = 0;
+
+  /** Once for each tool. */
+  const note = (line: number, seen: SeenCall, setting: Setting): LogItem[] => {
+    if (said.has(seen.tool)) return [];
+    said.add(seen.tool);
+    return [{ kind: 'note', line, message: wayOut(seen, setting) }];
+  };
+  const finished = ({ seen, before, after, line, setting }: Open): LogItem[] => {
+    const call = callOf(seen, before, after, setting);
+    const item: CallItem = {
+      kind: 'call',
+      line,
+      call,
+      record: recordOf(call, setting),
+      ...(seen.note !== undefined && { notes: [seen.note] }),
+    };
+    const holdsMemory = before.length + after.length > 0 || call.argument !== undefined;
+    return holdsMemory ? [item] : [...note(line, seen, setting), item];
+  };
+  const part = (seen: SeenCall, { stage, thread }: NonNullable<SeenCall['part']>, line: number, setting: Setting): LogItem[] => {
+    const under = open.get(thread);
+    const piece: Piece[] = seen.bytes && seen.arg !== undefined ? [{ address: seen.arg, bytes: seen.bytes }] : [];
+    if (stage === 'in') {
+      open.delete(thread);
+      const oldest = open.size >= mostOpen ? [...open.keys()][0] : undefined;
+      const dropped = oldest === undefined ? undefined : open.get(oldest);
+      if (oldest !== undefined) open.delete(oldest);
+      open.set(thread, { line, setting, seen, before: [...(seen.pieces ?? []), ...piece], after: [] });
+      return [under, dropped].flatMap((call) => (call ? finished(call) : []));
+    }
+    // What belongs to a call that began before the capture did is no call.
+    if (!under) return [];
+    if (stage === 'list') {
+      if (under.before.length < mostPieces) under.before.push(...piece);
+      return [];
+    }
+    const address = seen.arg ?? under.seen.arg;
+    const own = seen.bytes && address !== undefined ? [{ address, bytes: seen.bytes }] : [];
+    if (under.after.length < mostPieces) under.after.push(...own);
+    if (stage === 'after') return [];
+    open.delete(thread);
+    const rc = seen.rc ?? under.seen.rc;
+    return finished({ ...under, seen: rc === undefined ? under.seen : { ...under.seen, rc } });
+  };
+  const items = (read: LogLine, line: number, setting: Setting): LogItem[] => {
+    begunBy ??= read.tool;
+    if (read.kind === 'problem') return [{ kind: 'unreadable', line, message: read.message }];
+    if (read.kind === 'other') {
+      excuse ??= read.says;
+      return [];
+    }
+    if (read.part) return part(read, read.part, line, setting);
+    if (read.cmd !== undefined) {
+      const piece = read.bytes && read.arg !== undefined ? [{ address: read.arg, bytes: read.bytes }] : [];
+      return finished({ line, setting, seen: read, before: piece, after: [] });
+    }
+    if (!read.bytes) return [];
+    offset += read.bytes.length;
+    return [{ kind: 'buffer', bytes: read.bytes, offset: offset - read.bytes.length, line, whole: true }];
+  };
+  const take = (text: string, line: number, setting: Setting): LogItem[] | undefined => {
+    // At its end bpftrace prints its maps.
+    if (begunBy === 'bpftrace' && /^@\w*(?:\[.*\])?: /.test(text)) return [];
+    const read = logLine(text, setting) ?? (begunBy === 'bpftrace' ? printedByBpftrace(text, setting) : undefined);
+    return read && items(read, line, setting);
+  };
+  return {
+    take,
+    message(json, line, setting) {
+      const { type, data } = json as { readonly type?: unknown; readonly data?: unknown };
+      if (typeof type !== 'string' || data === undefined || Object.hasOwn(json as object, 'cmd')) return undefined;
+      begunBy ??= 'bpftrace';
+      if (type === 'lost_events') return [{ kind: 'unreadable', line, message: 'bpftrace lost events here' }];
+      if (type !== 'printf' || typeof data !== 'string') return [];
+      return data.split('\n').flatMap((text) => take(text, line, setting) ?? []);
+    },
+    header(source) {
+      if (typeof source === 'string' && source.startsWith('xenmem recipe ')) begunBy ??= 'recipe';
+    },
+    end: () => [...open.values()].flatMap(finished),
+    get excuse() {
+      return excuse && `${excuse}; ${recipeFor('bpftrace', undefined)} captures the memory too`;
+    },
+    get begun() {
+      return begunBy !== undefined;
+    },
+  };
+}
+
+function callOf(seen: SeenCall, before: readonly Piece[], after: readonly Piece[], setting: Setting): ObservedCall {
+  const { cmd = 0, arg, rc, bytes, domid, mayBe } = seen;
+  return observedCall(cmd, {
+    ...setting,
+    arg,
+    domid,
+    rc: rc === undefined ? undefined : asSigned(rc, setting),
+    ...(mayBe && { mayBe }),
+    ...(bytes && arg === undefined && { argument: bytes }),
+    ...(before.length > 0 && { before: sparseMemory(before) }),
+    ...(after.length > 0 && { after: sparseMemory(after) }),
+  });
+}
+
+/** A 32-bit register that was printed without a sign. */
+function asSigned(rc: number, { arch }: Setting): number {
+  return arches[arch].pointer === 4 && rc >= 2 ** 31 && rc < 2 ** 32 ? rc - 2 ** 32 : rc;
+}
+
+/** The sentence for lines that hold no memory: what they are, and what captures it. */
+function wayOut({ tool, cmd }: SeenCall, { profile }: Setting): string {
+  const op = cmd === undefined ? undefined : opName(opNumber(cmd), profile);
+  return `${tools[tool].lacks}, so little can be judged; ${recipeFor('bpftrace', op)} captures it`;
+}
+
+function recipeFor(kind: string, op: string | undefined): string {
+  return `xenmem recipe ${kind}${op === undefined ? '' : ` --op ${op}`}`;
+}
