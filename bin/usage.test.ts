@@ -29,7 +29,10 @@ describe('a wrong word gets one line, a hint and exit 2', () => {
     [['layout', '--arch', 'ARM64'], 'unknown --arch "ARM64", did you mean "arm64"? (known: arm32, arm64, x86_64, x86_32)'],
     [['layout', '--compare', 'arm32', 'mips'], 'unknown arch "mips" (known: arm32, arm64, x86_64, x86_32)'],
     [['decode', '--profile', 'upsteam'], 'unknown --profile "upsteam", did you mean "upstream"? (known: dma-buf, upstream)'],
-    [['decode', '--input-format', 'xdd'], 'unknown --input-format "xdd" (known: ndjson, raw, xxd, xxd-p, hexdump, hex)'],
+    [
+      ['decode', '--input-format', 'xdd'],
+      'unknown --input-format "xdd" (known: ndjson, raw, xxd, xxd-p, hexdump, hex, dump, list, escapes, base64, ihex, srec)',
+    ],
     [['validate', '--fail-on', 'eror'], 'unknown --fail-on "eror", did you mean "error"? (known: error, warning, note, never)'],
     [['validate', '--blame', 'hyper'], 'unknown --blame "hyper", did you mean "hypervisor"? (known: anyone, hypervisor)'],
     [['validate', '--fail-on'], '--fail-on wants a value'],
@@ -71,7 +74,19 @@ describe('help and version', () => {
       expect(stdout.split('\n').filter((text) => text.length > 100)).toEqual([]);
       return [...stdout.matchAll(/^ {2}(?:-\w, | {4})--([\w-]+) /gm)].map((found) => found[1] as string);
     };
-    const capture = ['struct', 'cmd', 'arch', 'profile', 'input-format', 'space', 'privileged', 'fail-on', 'blame'];
+    const capture = [
+      'struct',
+      'cmd',
+      'arch',
+      'profile',
+      'input-format',
+      'word-order',
+      'offset-radix',
+      'space',
+      'privileged',
+      'fail-on',
+      'blame',
+    ];
     expect(options('validate')).toEqual(['help', 'version', ...capture, 'verbose', 'quiet', 'json']);
     expect(options('decode')).toEqual(['help', 'version', ...capture, 'json']);
     expect(options('encode')).toEqual(['help', 'version', 'struct', 'cmd', 'arch', 'profile', 'hex', 'out', 'force']);
