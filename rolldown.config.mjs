@@ -1,7 +1,13 @@
-// The command is bundled, because loading sixty small modules takes Node longer than what most commands do. The library is not.
-// What draws scenarios stays outside: only `conform` loads it.
+// What the package runs is bundled, because loading sixty small modules takes Node longer than what most commands do: the
+// command, the library, what a module author imports, and what serves a module. What draws scenarios stays outside: only
+// `conform` loads it.
 export default {
-  input: 'bin/xenmem.ts',
+  input: {
+    xenmem: 'bin/xenmem.ts',
+    library: 'src/index.ts',
+    conformance: 'conformance/index.ts',
+    host: 'conformance/protocol/host.ts',
+  },
   platform: 'node',
   external: ['fast-check'],
   output: { dir: 'dist/bin', format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name].js', minify: true },

@@ -205,7 +205,7 @@ function isModel(options: Options): boolean {
 
 function commandWords(iut: string): readonly string[] {
   try {
-    return commandOf(iut, fileURLToPath(new URL('../conformance/protocol/host.js', import.meta.url)));
+    return commandOf(iut, fileURLToPath(new URL('host.js', import.meta.url)));
   } catch (error) {
     throw new UsageError(`--iut ${JSON.stringify(iut)}: ${(error as Error).message}`);
   }

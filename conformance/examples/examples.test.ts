@@ -10,7 +10,7 @@ import { type CallStep, type Scenario, type Step, tokenOf } from '../scenario/sc
 
 const ops = XENMEM['dma-buf'];
 const here = join(root, 'conformance/examples');
-const host = join(root, 'dist/conformance/protocol/host.js');
+const host = join(root, 'dist/bin/host.js');
 const built = join(root, 'dist/conformance/examples/typescript/iut.js');
 
 /** The faults that every example can be given, and the requirement each must be found to break. */
