@@ -32,8 +32,8 @@ export function flagsOf({ arch, profile, space, privileged }: CaptureOptions): P
   };
 }
 
-/** Reads an input, says aloud what it was taken for, and turns what cannot be read into one clear line. */
-export async function* itemsOf(input: Input, options: CaptureOptions): AsyncGenerator<TraceItem> {
+/** Reads an input, an array of structs by the block if so wanted, says aloud what it was taken for, and turns what cannot be read into one clear line. */
+export async function* itemsOf(input: Input, options: CaptureOptions, blocks = false): AsyncGenerator<TraceItem> {
   const { struct } = asked(options);
   const structSize = struct === undefined ? undefined : layoutOf(struct, options.arch ?? 'arm64').size;
   try {
@@ -43,6 +43,7 @@ export async function* itemsOf(input: Input, options: CaptureOptions): AsyncGene
       ...(structSize !== undefined && { structSize }),
       ...(wordOrder !== undefined && { wordOrder }),
       ...(offsetRadix !== undefined && { offsetRadix }),
+      blocks,
       flags: flagsOf(options),
     })) {
       if (item.kind === 'note') note(`note: ${input.name}${item.line > 1 ? `:${item.line}` : ''}: ${item.message}`);

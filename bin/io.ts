@@ -1,4 +1,4 @@
-import { createReadStream, fstatSync, statSync, writeSync } from 'node:fs';
+import { closeSync, createReadStream, fstatSync, openSync, readSync, statSync, writeSync } from 'node:fs';
 import { coloured, plain, printable, type Style } from '../src/text/style.ts';
 import { exit, UnreadableError, UsageError, worst } from './exit.ts';
 
@@ -76,6 +76,8 @@ export function styleFor(): Style {
 export interface Input {
   readonly name: string;
   readonly chunks: AsyncIterable<Uint8Array>;
+  /** Its path, where it is a regular file and can be read anew from its start. */
+  readonly path?: string;
 }
 
 /**
@@ -104,13 +106,38 @@ export async function eachInput(names: readonly string[] = [], visit: (input: In
 
 function open(name: string): Input {
   const shown = name === '-' ? 'stdin' : name === '' ? '""' : printable(name);
+  let isFile = false;
   try {
-    if ((name === '-' ? fstatSync(0) : statSync(name)).isDirectory()) throw new UnreadableError(`${shown}: is a directory`);
+    const stat = name === '-' ? fstatSync(0) : statSync(name);
+    if (stat.isDirectory()) throw new UnreadableError(`${shown}: is a directory`);
+    isFile = name !== '-' && stat.isFile();
   } catch (error) {
     if (error instanceof UnreadableError) throw error;
     throw new UnreadableError(`${shown}: ${reason(error as NodeJS.ErrnoException)}`);
   }
-  return { name: shown, chunks: guarded(shown, name === '-' ? process.stdin : createReadStream(name)) };
+  const chunks = guarded(shown, name === '-' ? process.stdin : createReadStream(name));
+  return { name: shown, chunks, ...(isFile && { path: name }) };
+}
+
+/** Fills a buffer from a file again and again, and says with how many bytes: as many as it holds but for the last time. */
+export function* fills(path: string, into: Uint8Array): Generator<number> {
+  let file: number | undefined;
+  try {
+    file = openSync(path, 'r');
+    for (let held = 0; ; ) {
+      const read = readSync(file, into, held, into.length - held, null);
+      held += read;
+      if (read > 0 && held < into.length) continue;
+      if (held > 0) yield held;
+      if (read === 0) return;
+      held = 0;
+    }
+  } catch (error) {
+    const { syscall } = error as NodeJS.ErrnoException;
+    throw syscall === undefined ? error : new UnreadableError(`${printable(path)}: ${reason(error as NodeJS.ErrnoException)}`);
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
 }
 
 async function* guarded(name: string, stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -1,17 +1,19 @@
 import type { Argv } from 'yargs';
 import { layoutOf } from '../../src/abi/layout.ts';
 import { argumentOf, betterFit, opName, opNumber } from '../../src/abi/ops.ts';
-import type { Judgement } from '../../src/rules/judge.ts';
+import type { Finding, Judgement } from '../../src/rules/judge.ts';
 import { traceJudge } from '../../src/rules/trace.ts';
 import { callJson } from '../../src/text/call-json.ts';
 import { callText } from '../../src/text/call-text.ts';
 import { addToDigest, newDigest } from '../../src/text/digest.ts';
 import { digestJson, digestText } from '../../src/text/digest-text.ts';
 import { addJudgement, newTally, tallyJson, tallyText } from '../../src/text/tally.ts';
+import type { BufferItem } from '../../src/trace/buffers.ts';
 import { type ObservedCall, opOf } from '../../src/trace/call.ts';
+import { arrayJudge, StructArray } from '../array.ts';
 import { itemsOf, structIn } from '../captured.ts';
 import { exit } from '../exit.ts';
-import { eachInput, explainFailure, line, note, outcome, styleFor } from '../io.ts';
+import { eachInput, explainFailure, fills, line, note, outcome, styleFor } from '../io.ts';
 import { type CaptureOptions, captureOptions, fails, type GateOptions, gateOptions, structOptions } from '../options.ts';
 
 interface Options extends CaptureOptions, GateOptions {
@@ -45,6 +47,16 @@ export async function run(options: Options): Promise<Iterable<number>> {
   outcome.lastWords = summary;
   const { unreadable } = await eachInput(options.input, async (input) => {
     const judge = traceJudge();
+    const isShown = (finding: Finding): boolean => options.verbose === true || finding.severity !== 'note';
+    const isFailing = (findings: readonly Finding[]): void => {
+      if (findings.some((f) => fails(f, options))) outcome.codes.add(exit.failed);
+    };
+    const linesOf = (call: ObservedCall, judgement: Judgement | undefined, place: string, notes: readonly string[]): string[] => {
+      if (digest) return [];
+      if (options.json) return [JSON.stringify({ ...callJson(call, judgement, notes), ...(several && { input: input.name }) })];
+      if (options.quiet && !judgement?.findings.some((f) => f.severity !== 'note')) return [];
+      return [...callText(call, judgement, place, isShown, style), ...notes.map((text) => `       note ${text}`)];
+    };
     const show = async (call: ObservedCall, place: string, notes: readonly string[]): Promise<void> => {
       let judgement: Judgement | undefined;
       try {
@@ -58,30 +70,55 @@ export async function run(options: Options): Promise<Iterable<number>> {
       }
       addJudgement(tally, judgement);
       if (digest) addToDigest(digest, call, judgement, several ? `${input.name} ${place}` : place);
-      const findings = judgement?.findings ?? [];
-      if (findings.some((f) => fails(f, options))) outcome.codes.add(exit.failed);
-      if (digest) return;
-      if (options.json) return line(JSON.stringify({ ...callJson(call, judgement, notes), ...(several && { input: input.name }) }));
-      if (options.quiet && !findings.some((f) => f.severity !== 'note')) return;
-      for (const text of callText(call, judgement, place, (f) => options.verbose || f.severity !== 'note', style)) await line(text);
-      for (const text of notes) await line(`       note ${text}`);
+      isFailing(judgement?.findings ?? []);
+      for (const text of linesOf(call, judgement, place, notes)) await line(text);
+    };
+    const buffer = async (item: BufferItem): Promise<void> => {
+      const found = structIn(item, options, input.name);
+      for (const text of found.notes) note(`note: ${input.name}: ${text}`);
+      if (item.bytes.length < found.layout.size) outcome.codes.add(exit.unreadable);
+      await show(found.call, `@${item.offset}`, options.json ? found.notes : []);
+    };
+    const array = arrayJudge(options, input.name);
+    let structs: StructArray | undefined;
+    const arrayOf = ({ bulk, layout, notes }: NonNullable<typeof array>): StructArray => {
+      for (const text of notes) note(`note: ${input.name}: ${text}`);
+      return new StructArray(bulk, layout, {
+        tally,
+        digest,
+        seen: ({ findings }) => isFailing(findings),
+        linesOf: (judgement, place) => linesOf(judgement.facts.call, judgement, place, options.json ? notes : []),
+        isOwn: ({ findings }) => findings.some((f) => options.json || isShown(f)),
+        rest: buffer,
+      });
+    };
+    outcome.lastWords = () => {
+      structs?.flush();
+      return summary();
     };
     if (several && !options.json && !digest) await line(`${tally.calls > 0 ? '\n' : ''}${style.bold(input.name)}`);
-    for await (const item of itemsOf(input, options)) {
+    for await (const item of itemsOf(input, options, array !== undefined)) {
       if (item.kind === 'unreadable') {
         tally.unreadable++;
         judge.missed();
         note(`${input.name}:${item.line}: ${item.message}`);
         outcome.codes.add(exit.unreadable);
       } else if (item.kind === 'buffer') {
-        const found = structIn(item, options, input.name);
-        for (const text of found.notes) note(`note: ${input.name}: ${text}`);
-        if (item.bytes.length < found.layout.size) outcome.codes.add(exit.unreadable);
-        await show(found.call, `@${item.offset}`, options.json ? found.notes : []);
+        await buffer(item);
+      } else if (item.kind === 'block' && array) {
+        structs ??= arrayOf(array);
+        if (input.path === undefined) {
+          await structs.take(item.bytes);
+          continue;
+        }
+        // The file is read into the block itself, from its start
+        for (const length of fills(input.path, structs.block)) await structs.judge(length);
+        break;
       } else if (item.kind === 'call') {
         await show(item.call, `#${item.call.seq ?? item.line}`, [...(item.notes ?? []), ...fitNotes(item.call)]);
       }
     }
+    await structs?.end();
   });
   outcome.lastWords = undefined;
   // Where nothing could be read, it has been said why.

@@ -6,7 +6,7 @@ import { argumentOf, type JudgedOp, opsTaking, XENMEM } from '../abi/ops.ts';
 import { addJudgement, newTally, type Tally } from '../text/tally.ts';
 import { type ObservedCall, observedCall } from '../trace/call.ts';
 import { bulkJudge } from './bulk.ts';
-import { judge } from './judge.ts';
+import { type Judgement, judge } from './judge.ts';
 import { everyOp } from './rule.ts';
 
 const byte = fc.oneof(fc.constant(0), fc.nat(255));
@@ -35,13 +35,16 @@ function both(arch: Arch, op: JudgedOp, more: Partial<ObservedCall>, all: readon
   const bulk = bulkJudge(layout, callOf)!;
   all.forEach((bytes, i) => bulk.scan.input.set(bytes, i * layout.size));
   bulk.scan.run(all.length);
+  const exemplars = new Map<number, Judgement>();
   const [byKey, oneByOne] = [newTally(), newTally()];
   all.forEach((bytes, i) => {
     const key = bulk.scan.masks[i]!;
     const judgement = judge(callOf(bytes))!;
-    addJudgement(byKey, bulk.ofKey(key, bytes));
+    if (!exemplars.has(key)) exemplars.set(key, bulk.judge(bytes));
+    addJudgement(byKey, exemplars.get(key));
     addJudgement(oneByOne, judgement);
     expect(bulk.isClean(key)).toBe(judgement.findings.length === 0);
+    expect(bulk.judgeLike(exemplars.get(key)!, bytes).findings).toEqual(judgement.findings);
   });
   return [counts(byKey), counts(oneByOne)];
 }

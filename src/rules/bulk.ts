@@ -1,23 +1,33 @@
 import { DOMID } from '../abi/constants.ts';
 import type { StructLayout } from '../abi/layout.ts';
-import { startExtent } from '../abi/ops.ts';
+import { type JudgedOp, startExtent } from '../abi/ops.ts';
 import { type ObservedCall, opOf } from '../trace/call.ts';
 import { structDuties } from './duties/duties.ts';
 import { type Claim, gt, ne, withParameter } from './duties/expression.ts';
 import { type Scan, scanOf } from './duties/scan.ts';
-import { type Judgement, judge } from './judge.ts';
+import { Facts } from './facts.ts';
+import { findingOf, type Judgement, judge } from './judge.ts';
+import { rulesFor } from './table.ts';
 
 /**
  * Judges an array of structs of which nothing else was captured. A compiled scan gives each struct a key: which duties it
- * breaks, and what else of it decides an answer. All structs of one key are judged alike, up to the values in messages, so one
- * of them is judged by the rules for all.
+ * breaks, and what else of it decides an answer. Structs of one key are judged alike, up to the values in messages, so the
+ * rules need to judge one of them for all.
  */
 export interface BulkJudge {
+  /** Bytes of a struct. */
+  readonly size: number;
+  readonly op: JudgedOp;
+  /** Who called, where that is known. */
+  readonly caller: number | undefined;
+  /** Its masks are the keys. */
   readonly scan: Scan;
-  /** What the rules say of a struct: `findings` are those of this very struct only where `isClean` is true of the key. */
-  readonly ofKey: (key: number, bytes: Uint8Array) => Judgement;
   /** Does a struct of this key break no duty? */
   readonly isClean: (key: number) => boolean;
+  /** What the rules say of one struct; the bytes may be written over afterwards. */
+  readonly judge: (bytes: Uint8Array) => Judgement;
+  /** The same of a struct with the key of one that was judged: only the values in its findings are its own. */
+  readonly judgeLike: (judged: Judgement, bytes: Uint8Array) => Judgement;
 }
 
 /** A judge of structs of one layout, each passed in the call that `callOf` makes of its bytes; `undefined` if the op is not judged. */
@@ -25,31 +35,41 @@ export function bulkJudge(layout: StructLayout, callOf: (argument: Uint8Array) =
   const sample = callOf(new Uint8Array(layout.size));
   const op = opOf(sample);
   if (op === undefined) return undefined;
+  const asked = [op, ...(sample.mayBe ?? [])];
   const breaches = Object.values(structDuties)
-    .filter((duty) => [op, ...(sample.mayBe ?? [])].every((one) => duty.ops.includes(one)))
+    .filter((duty) => asked.every((one) => duty.ops.includes(one)))
     .flatMap((duty) => duty.breaches(layout).map(({ broken }) => broken));
-  const named = layout.fields.filter(({ path }) => /(^|\.)domid$/.test(path));
-  const foreign = sample.privileged === false ? named.map(({ path }) => ne(path, DOMID.SELF)) : [];
-  const broken = [...breaches, ...foreign].map((claim) => withParameter(claim, 'start_extent', startExtent(sample.cmd)));
-  const scan = scanOf(layout, [...broken, ...shapesOf(layout)]);
+  const domids = layout.fields.filter(({ path }) => /(^|\.)domid$/.test(path));
+  // Of a caller known to be unprivileged caller-self-only speaks too.
+  const foreign = sample.privileged === false ? domids.map(({ path }) => ne(path, DOMID.SELF)) : [];
+  const start = startExtent(sample.cmd);
+  const broken = [...breaches, ...foreign].map((one) => withParameter(one, 'start_extent', start));
   const dirty = 2 ** broken.length - 1;
-  const judgements = new Map<number, Judgement>();
   return {
-    scan,
+    size: layout.size,
+    op,
+    caller: sample.domid,
+    scan: scanOf(layout, [...broken, ...shapesOf(layout)]),
     isClean: (key) => (key & dirty) === 0,
-    ofKey(key, bytes) {
-      let judgement = judgements.get(key);
-      if (!judgement) {
-        // The block is written over; what is kept must not be
-        judgement = judge(callOf(bytes.slice())) as Judgement;
-        judgements.set(key, judgement);
-      }
+    judge(bytes) {
+      const judgement = judge(callOf(bytes.slice()));
+      if (!judgement) throw new TypeError(`${op} is judged for one struct and not for another`);
       return judgement;
+    },
+    judgeLike(judged, bytes) {
+      const facts = new Facts(callOf(bytes), op);
+      const ids = new Set(judged.findings.map(({ id }) => id));
+      const findings = rulesFor(op).duties.flatMap((rule) => {
+        const answer = ids.has(rule.id) ? rule.check?.(facts) : undefined;
+        return answer?.answer === 'violated' ? answer.violations.map((one) => findingOf(rule, one)) : [];
+      });
+      return { ...judged, facts, findings };
     },
   };
 }
 
 /** What decides an answer beside the duties: are there extents, and is there a limit? */
 function shapesOf({ fields }: StructLayout): Claim[] {
-  return fields.filter(({ path }) => /(^|\.)(nr_extents|address_bits)$/.test(path)).map(({ path }) => gt(path, 0));
+  const telling = fields.filter(({ path }) => /(^|\.)(nr_extents|address_bits)$/.test(path));
+  return telling.map(({ path }) => gt(path, 0));
 }

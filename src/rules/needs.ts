@@ -37,14 +37,14 @@ function isWhole(memory: GuestMemory, reservation: Reservation | undefined): boo
 /** How many answers were unknown for want of just these pieces: sets by their names, joined. */
 export type Lacks = Map<string, number>;
 
-/** Takes in what the capture of one call lacked. */
-export function addLacks(lacks: Lacks, { facts, requirements }: Judgement): void {
+/** Takes in what the capture of a call lacked, or of several that are judged alike. */
+export function addLacks(lacks: Lacks, { facts, requirements }: Judgement, calls = 1): void {
   let missing: Set<CapturePiece> | undefined;
   for (const [id, answer] of requirements) {
     if (answer.answer !== 'unknown' || answer.lacks === undefined) continue;
     missing ??= lacking(facts);
     const wanted = (ruleOf(id)?.needs ?? []).filter((piece) => missing?.has(piece));
-    if (wanted.length > 0) lacks.set(wanted.join(), (lacks.get(wanted.join()) ?? 0) + 1);
+    if (wanted.length > 0) lacks.set(wanted.join(), (lacks.get(wanted.join()) ?? 0) + calls);
   }
 }
 

@@ -59,8 +59,9 @@ export interface Digest {
   readonly takenTwice: { count: number; readonly first: Twice[] };
 }
 
-const mostRows = 64;
-const mostKinds = 24;
+/** Rows of a digest, and kinds that each tells apart. */
+export const mostRows = 64;
+export const mostKinds = 24;
 const mostStretches = 60;
 const mostFollowed = 1 << 17;
 const mostTold = 8;
@@ -146,7 +147,7 @@ function countsExtents({ op }: Judgement): boolean {
 }
 
 /** What came back, in a word: a refusal by its name, a count by what it says. */
-function resultOf({ rc }: ObservedCall, work: Work | undefined): string {
+function resultOf({ rc }: Pick<ObservedCall, 'rc'>, work: Work | undefined): string {
   if (rc === undefined) return 'not captured';
   if (rc < 0) return errnoName(rc) ?? String(rc);
   if (rc === 0 && (!work || work.asked === 0n || work.done === work.asked)) return '0';
@@ -154,9 +155,9 @@ function resultOf({ rc }: ObservedCall, work: Work | undefined): string {
   return work.done === work.asked ? 'all' : work.done === 0n ? 'none' : 'a part';
 }
 
-function counted(map: Map<string, number>, key: string): void {
+function counted(map: Map<string, number>, key: string, times = 1): void {
   const known = map.has(key) || map.size < mostKinds ? key : 'other';
-  map.set(known, (map.get(known) ?? 0) + 1);
+  map.set(known, (map.get(known) ?? 0) + times);
 }
 
 function rowOf(digest: Digest, op: string, domid: number | undefined): DigestRow | undefined {
@@ -220,6 +221,28 @@ function follow(digest: Digest, { op, facts }: Judgement, work: Work, domid: num
     });
   }
   digest.mostPins = Math.max(digest.mostPins, digest.pins);
+}
+
+/** Takes in calls of which the struct alone was captured: `order` is that of the first reservation, `undefined` for any other. */
+export function addStructs(digest: Digest, op: string, domid: number | undefined, order: number | undefined, calls: number): void {
+  const row = rowOf(digest, op, domid);
+  if (row) {
+    row.calls += calls;
+    row.not_counted += calls;
+    counted(row.orders, order === undefined ? 'other' : String(order), calls);
+    counted(row.rc, resultOf({ rc: undefined }, undefined), calls);
+  } else digest.otherRows += calls;
+}
+
+/** Moves the timeline on by calls that changed nothing that was seen. */
+export function passCalls(digest: Digest, calls: number): void {
+  for (let left = calls; left > 0; ) {
+    advance(digest, 0n, 0n);
+    const last = digest.timeline.at(-1);
+    const more = last ? Math.min(left - 1, digest.stride - last.calls) : 0;
+    if (last) last.calls += more;
+    left -= 1 + more;
+  }
 }
 
 function advance(digest: Digest, given: bigint, taken: bigint): void {

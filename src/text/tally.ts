@@ -42,33 +42,35 @@ export function newTally(): Tally {
   };
 }
 
-/** Adds one call; `undefined` is a call that xenmem does not judge. */
-export function addJudgement(tally: Tally, judgement: Judgement | undefined): void {
-  tally.calls++;
+/** Adds a call, or several that are judged alike; `undefined` is a call that xenmem does not judge. */
+export function addJudgement(tally: Tally, judgement: Judgement | undefined, calls = 1): void {
+  tally.calls += calls;
   if (judgement === undefined) {
-    tally.not_judged++;
+    tally.not_judged += calls;
     return;
   }
   for (const [id, { answer }] of judgement.requirements) {
-    tally[answer][id] = (tally[answer][id] ?? 0) + 1;
+    tally[answer][id] = (tally[answer][id] ?? 0) + calls;
     tally.evaluated ||= answer !== 'unknown';
   }
   tally.evaluated ||= judgement.dutiesJudged;
-  addLacks(tally.lacks, judgement);
-  addFindings(tally, judgement.findings);
+  addLacks(tally.lacks, judgement, calls);
+  addFindings(tally, judgement.findings, calls);
 }
 
 /** Adds findings that belong to no single call's judgement. */
-export function addFindings(tally: Tally, findings: readonly Finding[]): void {
+export function addFindings(tally: Tally, findings: readonly Finding[], calls = 1): void {
   for (const { id, blame, severity } of findings) {
-    tally.findings[id] = (tally.findings[id] ?? 0) + 1;
-    tally.weights[isRequirement({ blame, severity }) ? 'hypervisor' : severity]++;
+    tally.findings[id] = (tally.findings[id] ?? 0) + calls;
+    tally.weights[isRequirement({ blame, severity }) ? 'hypervisor' : severity] += calls;
   }
 }
 
 /** The summary line of `xenmem validate --json`. */
 export function tallyJson({ calls, not_judged, unreadable, failed, holds, violated, unknown, findings }: Tally): object {
-  return { summary: { calls, not_judged, unreadable, ...(failed > 0 && { failed }), holds, violated, unknown, findings } };
+  const byId = (counts: Counts): Counts => Object.fromEntries(Object.entries(counts).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const counted = { holds: byId(holds), violated: byId(violated), unknown: byId(unknown), findings: byId(findings) };
+  return { summary: { calls, not_judged, unreadable, ...(failed > 0 && { failed }), ...counted } };
 }
 
 /** The same for a person: what was judged, what holds, who erred. */

@@ -23,8 +23,14 @@ export interface FormatItem {
   readonly name: string;
 }
 
+/** Bytes of an array of structs, cut anywhere. */
+export interface BlockItem {
+  readonly kind: 'block';
+  readonly bytes: Uint8Array;
+}
+
 /** What an input holds, in its order; the format comes first. */
-export type TraceItem = FormatItem | CallItem | UnreadableItem | NoteItem | BufferItem;
+export type TraceItem = FormatItem | CallItem | UnreadableItem | NoteItem | BufferItem | BlockItem;
 
 /**
  * Reads a trace, a raw buffer or a dump as it comes, in memory that does not grow with it. A line of a trace that cannot be
@@ -54,7 +60,15 @@ async function* itemsOf(iterator: AsyncIterator<Uint8Array>, options: ReadOption
   const opened = await reader.open(all, options);
   yield { kind: 'format', format: reader.format, detected: given === undefined, name: covers + opened.name };
   if (opened.calls) yield* opened.calls;
-  else yield* buffersOf(given === 'raw' ? opened.parts : withoutFiles(opened.parts), options.structSize);
+  else {
+    const parts = given === 'raw' ? opened.parts : withoutFiles(opened.parts);
+    const inBlocks = options.blocks && options.structSize !== undefined && reader.format === 'raw';
+    yield* inBlocks ? blocksOf(parts) : buffersOf(parts, options.structSize);
+  }
+}
+
+async function* blocksOf(parts: AsyncIterable<Part>): AsyncGenerator<BlockItem> {
+  for await (const { bytes } of parts) yield { kind: 'block', bytes };
 }
 
 async function readerFor(

@@ -16,6 +16,8 @@ export interface ReadOptions {
   readonly flags?: Partial<Setting>;
   /** Bytes of each struct in a raw or hex input. Without it such an input, or each dump in it, is one buffer. */
   readonly structSize?: number;
+  /** Give an array of such structs in raw bytes by the block, as it comes, and not struct by struct. */
+  readonly blocks?: boolean;
   /** How to read groups of digits that may be words, where the text does not tell. */
   readonly wordOrder?: (typeof wordOrders)[number];
   /** How to read offsets, where the text does not tell. */

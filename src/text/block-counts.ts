@@ -1,0 +1,170 @@
+import { DOMID } from '../abi/constants.ts';
+import { fieldOf, type StructLayout } from '../abi/layout.ts';
+import type { BulkJudge } from '../rules/bulk.ts';
+import type { Judgement } from '../rules/judge.ts';
+import { addStructs, type Digest, mostKinds, mostRows, passCalls } from './digest.ts';
+import { addJudgement, type Tally } from './tally.ts';
+
+/** Where counts go, and who is told of each way in which structs are judged. */
+export interface CountsInto {
+  readonly tally: Tally;
+  readonly digest: Digest | undefined;
+  readonly seen: (judgement: Judgement) => void;
+}
+
+/** Slots of the table of keys; it is emptied into the tally when half of them are taken. */
+const slots = 1 << 12;
+
+/** Counts the structs of a scan by their keys, in memory that does not grow: for a tally and, where one is wanted, a digest. */
+export class BlockCounts {
+  readonly #bulk: BulkJudge;
+  readonly #tally: Tally;
+  readonly #keys = new Int32Array(slots);
+  readonly #counts = new Float64Array(slots);
+  readonly #judgements: (Judgement | undefined)[] = new Array(slots);
+  readonly #seen: CountsInto['seen'];
+  #taken = 0;
+  readonly #story: StructStory | undefined;
+
+  constructor(bulk: BulkJudge, layout: StructLayout, { tally, digest, seen }: CountsInto) {
+    this.#bulk = bulk;
+    this.#tally = tally;
+    this.#seen = seen;
+    this.#story = digest && new StructStory(bulk, layout, digest);
+  }
+
+  /** What is said of structs with this key, of which these bytes are one. */
+  judged(key: number, bytes: Uint8Array): Judgement {
+    const slot = this.#slotOf(key | 0, bytes);
+    return this.#judgements[slot] ?? this.#bulk.judge(bytes);
+  }
+
+  /** Counts structs `from` up to `to` of the block. */
+  add(from: number, to: number): void {
+    const { masks } = this.#bulk.scan;
+    const counts = this.#counts;
+    let last = -1;
+    let slot = -1;
+    for (let i = from; i < to; i++) {
+      const key = masks[i] as number;
+      if (key !== last || slot < 0) {
+        slot = this.#find(key | 0);
+        if (slot < 0) slot = this.#slotOf(key | 0, this.#bytesOf(i));
+        last = key;
+      }
+      counts[slot] = (counts[slot] as number) + 1;
+    }
+    this.#story?.add(from, to);
+  }
+
+  /** Puts what was counted into the tally and the digest. */
+  flush(): void {
+    for (let slot = 0; slot < slots; slot++) {
+      const judgement = this.#judgements[slot];
+      const calls = this.#counts[slot] as number;
+      if (judgement && calls > 0) addJudgement(this.#tally, judgement, calls);
+    }
+    this.#judgements.fill(undefined);
+    this.#counts.fill(0);
+    this.#taken = 0;
+    this.#story?.flush();
+  }
+
+  #bytesOf(i: number): Uint8Array {
+    const { scan, size } = this.#bulk;
+    return scan.input.subarray(i * size, (i + 1) * size);
+  }
+
+  /** The slot of a key that is known, or -1. */
+  #find(key: number): number {
+    for (let slot = hashOf(key); this.#judgements[slot] !== undefined; slot = (slot + 1) & (slots - 1)) {
+      if (this.#keys[slot] === key) return slot;
+    }
+    return -1;
+  }
+
+  #slotOf(key: number, bytes: Uint8Array): number {
+    const known = this.#find(key);
+    if (known >= 0) return known;
+    if (2 * this.#taken >= slots) this.flush();
+    let slot = hashOf(key);
+    while (this.#judgements[slot] !== undefined) slot = (slot + 1) & (slots - 1);
+    this.#keys[slot] = key;
+    const judgement = this.#bulk.judge(bytes);
+    this.#judgements[slot] = judgement;
+    this.#seen(judgement);
+    this.#taken++;
+    return slot;
+  }
+}
+
+function hashOf(key: number): number {
+  return (Math.imul(key, 0x9e3779b1) >>> 20) & (slots - 1);
+}
+
+/** What a digest tells of structs alone: how many of each domain and order, in the order of their coming. */
+class StructStory {
+  readonly #bulk: BulkJudge;
+  readonly #digest: Digest;
+  readonly #domid: number;
+  readonly #order: number;
+  readonly #view: DataView;
+  /** The row of each domid: its index, -1 where there is none yet, -2 where there is no room. */
+  readonly #rowOf = new Int16Array(1 << 16).fill(-1);
+  readonly #rows: { readonly domid: number; readonly orders: Map<number | undefined, number> }[] = [];
+  #others = 0;
+  #calls = 0;
+
+  constructor(bulk: BulkJudge, layout: StructLayout, digest: Digest) {
+    this.#bulk = bulk;
+    this.#digest = digest;
+    const path = layout.members.some(({ name }) => name === 'in') ? 'in.' : '';
+    this.#domid = fieldOf(layout, `${path}domid`).offset;
+    this.#order = fieldOf(layout, `${path}extent_order`).offset;
+    const { input } = bulk.scan;
+    this.#view = new DataView(input.buffer, input.byteOffset, input.byteLength);
+  }
+
+  add(from: number, to: number): void {
+    const { size } = this.#bulk;
+    let [lastDomid, lastOrder, run] = [-1, -1, 0];
+    for (let at = from * size; at < to * size; at += size) {
+      const domid = this.#view.getUint16(at + this.#domid, true);
+      const order = this.#view.getUint32(at + this.#order, true);
+      if (domid !== lastDomid || order !== lastOrder) {
+        if (run > 0) this.#count(lastDomid, lastOrder, run);
+        [lastDomid, lastOrder, run] = [domid, order, 0];
+      }
+      run++;
+    }
+    if (run > 0) this.#count(lastDomid, lastOrder, run);
+    this.#calls += to - from;
+  }
+
+  #count(domid: number, order: number, calls: number): void {
+    let row = this.#rowOf[domid] as number;
+    if (row === -1) {
+      row = this.#rows.length < mostRows ? this.#rows.push({ domid, orders: new Map() }) - 1 : -2;
+      this.#rowOf[domid] = row;
+    }
+    const orders = this.#rows[row]?.orders;
+    if (!orders) {
+      this.#others += calls;
+      return;
+    }
+    const known = orders.has(order) || orders.size < mostKinds ? order : undefined;
+    orders.set(known, (orders.get(known) ?? 0) + calls);
+  }
+
+  flush(): void {
+    for (const { domid, orders } of this.#rows) {
+      const owner = domid === DOMID.SELF ? this.#bulk.caller : domid;
+      for (const [order, calls] of orders) addStructs(this.#digest, this.#bulk.op, owner, order, calls);
+    }
+    this.#digest.otherRows += this.#others;
+    passCalls(this.#digest, this.#calls);
+    this.#rows.length = 0;
+    this.#rowOf.fill(-1);
+    [this.#others, this.#calls] = [0, 0];
+  }
+}
