@@ -138,7 +138,8 @@ export function arrayJudge(
   const { struct } = asked(options);
   if (struct === undefined) return undefined;
   const layout = layoutOf(struct, options.arch ?? 'arm64');
-  const captured = (bytes: Uint8Array) => structIn({ kind: 'buffer', bytes, offset: 0, whole: true }, options, name);
-  const bulk = bulkJudge(layout, (bytes) => captured(bytes).call);
-  return bulk && { bulk, layout, notes: captured(new Uint8Array(layout.size)).notes };
+  const bytes = new Uint8Array(layout.size);
+  const { call, notes } = structIn({ kind: 'buffer', bytes, offset: 0, whole: true }, options, name);
+  const bulk = bulkJudge(layout, call);
+  return bulk && { bulk, layout, notes };
 }

@@ -32,7 +32,7 @@ const counts = ({ lacks, ...rest }: Tally) => ({ ...rest, lacks: [...lacks].sort
 function both(arch: Arch, op: JudgedOp, more: Partial<ObservedCall>, all: readonly Uint8Array[]): [unknown, unknown] {
   const layout = layoutOf(argumentOf[op], arch);
   const callOf = (argument: Uint8Array) => observedCall(XENMEM['dma-buf'][op] | ((more.seq ?? 0) << 6), { arch, argument, ...more });
-  const bulk = bulkJudge(layout, callOf)!;
+  const bulk = bulkJudge(layout, callOf(new Uint8Array(layout.size)))!;
   all.forEach((bytes, i) => bulk.scan.input.set(bytes, i * layout.size));
   bulk.scan.run(all.length);
   const exemplars = new Map<number, Judgement>();

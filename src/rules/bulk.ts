@@ -30,9 +30,9 @@ export interface BulkJudge {
   readonly judgeLike: (judged: Judgement, bytes: Uint8Array) => Judgement;
 }
 
-/** A judge of structs of one layout, each passed in the call that `callOf` makes of its bytes; `undefined` if the op is not judged. */
-export function bulkJudge(layout: StructLayout, callOf: (argument: Uint8Array) => ObservedCall): BulkJudge | undefined {
-  const sample = callOf(new Uint8Array(layout.size));
+/** A judge of structs of one layout, each the argument of a call that is `sample` else; `undefined` if its op is not judged. */
+export function bulkJudge(layout: StructLayout, sample: ObservedCall): BulkJudge | undefined {
+  const callOf = (argument: Uint8Array): ObservedCall => ({ ...sample, argument });
   const op = opOf(sample);
   if (op === undefined) return undefined;
   const asked = [op, ...(sample.mayBe ?? [])];

@@ -24,7 +24,7 @@ function bothWays(op: JudgedOp, all: readonly Uint8Array[]): [unknown, unknown] 
     { tally: ReturnType<typeof newTally>; digest: ReturnType<typeof newDigest> },
     { tally: ReturnType<typeof newTally>; digest: ReturnType<typeof newDigest> },
   ];
-  const bulk = bulkJudge(layout, callOf)!;
+  const bulk = bulkJudge(layout, callOf(new Uint8Array(layout.size)))!;
   const counts = new BlockCounts(bulk, layout, { ...together, seen: () => {} });
   all.forEach((bytes, i) => bulk.scan.input.set(bytes, i * layout.size));
   bulk.scan.run(all.length);
