@@ -15,7 +15,7 @@ describe('the view for people', () => {
     const { code, stdout, stderr } = xenmem(['decode', '-'], shell(`cat '${sample}'`).stdout);
     expect(stderr).toBe('xenmem: note: stdin: read as plain hex\n');
     expect(stdout).toBe(`\
-xen_get_dma_buf  72 bytes  arm64  op 26
+xen_memory_exchange (op 11), and xen_get_dma_buf (op 26)  72 bytes  arm64
 0x00│00 00 34 12 00 80 ff ff│ in.extent_start   0xffff800012340000
 0x08│04 00 00 00 00 00 00 00│ in.nr_extents     4
 0x10│00 00 00 00            │ in.extent_order   0  (4 KiB each)
@@ -88,7 +88,7 @@ describe('a struct that is cut', () => {
         'xenmem: note: cut64: xen_get_dma_buf is cut: 64 of 72 bytes, as bpftrace (BPFTRACE_STRLEN) and %*ph cut it\n',
     );
     const rows = stdout.split('\n');
-    expect(rows[0]).toBe('xen_get_dma_buf  64 of 72 bytes  arm64  op 26');
+    expect(rows[0]).toBe('xen_memory_exchange (op 11), and xen_get_dma_buf (op 26)  64 of 72 bytes  arm64');
     expect(rows[10]).toBe('0x38│f0 7f                  │ out.domid         DOMID_SELF (0x7ff0)');
     expect(rows[11]).toBe('0x40│                       │ nr_exchanged      not captured');
     expect(code).toBe(1);

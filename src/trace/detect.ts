@@ -1,4 +1,3 @@
-import { inputFormats } from './formats.ts';
 import { InputError } from './input-error.ts';
 import { needsMore, wideText } from './opened.ts';
 import { headSize } from './peeked.ts';
@@ -52,8 +51,8 @@ export function readerOf(text: string): Reader | undefined {
 
 /** The error for a text of which no line is claimed. */
 export function unknownText(line: string): InputError {
-  const known = Object.values(inputFormats).join(', ');
-  return new InputError(`${quoted(line.trim())} begins none of the formats that are understood: ${known}`);
+  const dumps = 'xxd FILE, gdb x/72xb ADDR, crash rd -64 ADDR 9';
+  return new InputError(`${quoted(line.trim())} begins no trace and no dump of memory: give the bytes, a dump (${dumps}) or a trace`);
 }
 
 /** The error for an input in which there is nothing to read. */

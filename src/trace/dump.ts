@@ -126,6 +126,7 @@ async function* dumpParts(source: AsyncIterable<Uint8Array>, kinds: Kinds, optio
   let full = 0;
   let mark = '';
   let prefix = '';
+  let wasCounted = false;
   // Words at the end of od and hexdump may be filled up with zeros, beyond the offset that follows.
   let held: Part | undefined;
   for await (const { number: line, bytes: raw } of linesOf(source)) {
@@ -136,6 +137,7 @@ async function* dumpParts(source: AsyncIterable<Uint8Array>, kinds: Kinds, optio
       place.last = fast.bytes;
       if (held) yield held;
       held = undefined;
+      place.separated = false;
       yield { bytes: fast.bytes, line, restart: false };
       continue;
     }
@@ -171,18 +173,21 @@ async function* dumpParts(source: AsyncIterable<Uint8Array>, kinds: Kinds, optio
       held = undefined;
     }
     let restart = kind.apart || (row.offset === undefined && (place.prompted || shapeOfPrefix(row.prefix) !== shapeOfPrefix(prefix)));
-    if (row.offset !== undefined && kind.counted) {
+    const counted = row.offset !== undefined && kind.counted;
+    if (counted) {
       const repeated = place.squeezed(row, line);
       if (repeated) yield* repeated;
       restart = place.go(row, bytes.length, line);
     }
     if (before && before !== kind && !restart && !place.separated)
       throw new InputError(`not a line of ${before.name}: ${quoted(text.trim())}`, line);
+    if (full > 0 && counted !== wasCounted) restart = true;
+    wasCounted = counted;
     place.separated = place.prompted = false;
     if (bytes.length === 0) continue;
     prefix = row.prefix;
     const part = { bytes, line, restart };
-    if (kind.width > 1 && kind.counted && row.offset !== undefined && row.mark === '') held = part;
+    if (kind.width > 1 && counted && row.mark === '') held = part;
     else yield part;
     place.last = bytes;
     if (bytes.length >= full) full = bytes.length;
@@ -197,7 +202,7 @@ async function* dumpParts(source: AsyncIterable<Uint8Array>, kinds: Kinds, optio
 function isDamaged(text: string, { counted, apart }: Kind, place: Place, prefix: string): boolean {
   const expected = place.expectedText();
   if (expected === undefined) return !counted || apart ? false : prefix.length < 2 && !isAround(text);
-  return text.includes(expected);
+  return text.toLowerCase().includes(expected);
 }
 
 /** The characters of a later row may say that the words are in the other order than those of the first rows. */

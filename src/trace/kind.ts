@@ -36,7 +36,7 @@ const patterns: readonly Pattern[] = [
   { name: 'radare2 px', is: (r) => r.debugger && r.mark === '' && r.wide && r.digits === 4, words: undefined },
   { name: 'objdump -s or readelf -x', is: (r) => r.mark === '' && !r.wide && r.digits === 8 && /^ +[^ |>]/.test(r.tail), words: undefined },
   { name: "a debugger's dump", is: (row) => row.debugger, words: true },
-  { name: 'a log of words', is: (row) => row.offset === undefined && !prefixedBySpaces(row), words: true },
+  { name: 'a log of words', is: (row) => row.offset === undefined && !prefixedBySpaces(row) && row.digits !== 4, words: true },
   { name: 'plain hex', is: ({ offset }) => offset === undefined, words: undefined },
   { name: 'print_hex_dump', is: ({ prefix, digits }) => prefix !== '' && digits !== 4, words: true },
   { name: 'crash rd', is: ({ mark, wide }) => mark === ':' && wide, words: true },
@@ -86,8 +86,8 @@ export function kindOf(rows: readonly Row[], options: ReadOptions, atEnd: boolea
   const padded =
     base === 16 ? first.digits / 2 : base === 8 ? ({ 3: 1, 6: 2, 11: 4, 22: 8 }[first.digits] ?? 0) : base === 2 ? first.digits / 8 : 0;
   if (base !== 16 || (first.prefixed && ![1, 2, 4, 8].includes(padded))) {
-    if (padded > 0 && base !== 16) return { ...made, base, width: padded };
     if (!atEnd) return undefined;
+    if (padded > 0 && base !== 16) return { ...made, base, width: padded };
     const width = base === 10 && first.digits === 5 && first.cells.every((text) => text.length === 5) ? 2 : widthByOffsets(rows);
     if (width !== undefined) return { ...made, base, width };
     throw new InputError('the text does not tell how many bytes each number stands for: print it in hex (gdb: x/9gx ADDR, od -t x1)');
@@ -119,7 +119,7 @@ function baseOf(rows: readonly Row[], first: Row): Kind['base'] {
   const every = (pattern: RegExp): boolean => rows.every(({ cells }) => cells.every((text) => pattern.test(text)));
   if (first.tab && first.debugger) return every(/^(?:[01]{8}){1,8}$/) ? 2 : every(/^0[0-7]*$/) && !every(/^0$/) ? 8 : 10;
   if (first.mark === '' && !first.debugger && first.offset !== undefined) {
-    if (every(/^(?:[0-7]{3}|[0-7]{6}|[0-7]{11}|[0-7]{22})$/)) return 8;
+    if ([3, 6, 11, 22].includes(first.digits) && every(new RegExp(`^[0-7]{${first.digits}}$`))) return 8;
     const columns = rows.every(
       ({ lastGap, cells }) => lastGap > 1 && cells.length > 1 && [4, 5, 6, 7, 11, 12, 21].includes(lastGap + (cells.at(-1)?.length ?? 0)),
     );
@@ -136,7 +136,9 @@ function widthByOffsets(rows: readonly Row[]): number | undefined {
     rows.forEach((row, i) => {
       const next = rows[i + 1];
       const [from, to] = [row, next].map((r) => (r?.offset === undefined ? undefined : offsetIn(r.offset, radix)));
-      if (from !== undefined && to !== undefined && to > from) widths.add(Number(to - from) / row.cells.length);
+      // The last word may be filled up, beyond the last offset.
+      const ends = next?.cells.length === 0 && widths.size > 0;
+      if (from !== undefined && to !== undefined && to > from && !ends) widths.add(Number(to - from) / row.cells.length);
     });
     const [width = 0] = widths;
     if (widths.size === 1 && [1, 2, 4, 8].includes(width)) return width;

@@ -154,9 +154,16 @@ function isEscaped(text: string): boolean {
   return /(?:\\x[0-9a-f]{2}[^\\]{0,8}){4}|(?:\\[0-7]{3}[^\\]{0,8}){4}|(?:\\0){4}|(?:\\u00[0-9a-f]{2}[^\\]{0,8}){4}/i.test(text);
 }
 
+/** Does a string begin before the first escape, at the line's start or with its other quote near the line's end? */
+function isQuotedLine(text: string): boolean {
+  const before = text.slice(0, text.indexOf('\\'));
+  const quote = /(^\s*|[\s=(:,[&])(?:b|rb|br|u|\$)?(["'])[^\\]{0,8}$/i.exec(before);
+  return /^\s*(?:b|rb|br|u|\$)?["']/i.test(text) || (quote !== null && text.slice(-40).includes(quote[2] as string));
+}
+
 function* strings(lines: readonly Text[]): Generator<Part> {
   const escaped = lines.filter(({ text }) => isEscaped(text));
-  const isQuoted = escaped.some(({ text }) => /(?:^|[\s=(:,[&])(?:b|rb|br|u|\$)?["'][^"'\\]{0,8}\\/i.test(text));
+  const isQuoted = escaped.some(({ text }) => isQuotedLine(text));
   if (!isQuoted) {
     for (const { text, line } of escaped) {
       const content = text.replace(/^[^\\]*[:=]\s*(?=\\)/, '');

@@ -35,7 +35,7 @@ export const readers: readonly Reader[] = [
   {
     name: 'floating point numbers of od or gdb',
     line: (text) =>
-      /^(?:0x)?[0-9a-f]{6,16}(?: <[^<>]*>)?:?\s.*\d(?:\.\d+(?:e[-+]\d+)?|e[-+]\d+)(?:\s|$)/i.test(text) && !/[:|>]\s*\S*[.]{2}/.test(text),
+      /^(?:[0-9a-f]{6,8} |0x[0-9a-f]+(?: <[^<>]*>)?:\t)\s*(?:-?\d+(?:e[-+]\d+)?\s+)*-?\d+\.\d+(?:e[-+]\d+)?(?:\s|$)/i.test(text),
     refusal: () => 'they do not show every bit: print the bytes, with od -t x1 or x/72xb',
   },
   {

@@ -64,7 +64,7 @@ export function offsetRow(text: string): Row | undefined {
     const wide = spaces.length > 1 || spaces === '\t';
     const isDebugger = found[1] !== undefined || found[3] !== undefined;
     const made = { prefix, offset: digits, debugger: isDebugger, tab: spaces.startsWith('\t'), mark, wide } as const;
-    if (prefix !== '' && mark === '') break;
+    if (prefix !== '' && mark === '') continue;
     if (digits.length < 4 && !isDebugger) continue;
     if (rest.trim() === '') {
       if (prefix === '' && mark === '' && digits.length > 5) return { ...made, ...noCells };
