@@ -44,14 +44,13 @@ class Kinds {
 
   /** How a row is read; `undefined` where more rows may tell, with `atEnd` an `InputError`. */
   of(row: Row, atEnd: boolean): Kind | undefined {
+    const known = this.#known.get(shapeOf(row, true)) ?? this.#known.get(shapeOf(row));
+    if (known) return known;
     const group = this.#groups.get(shapeOf(row, true)) ?? [row];
     const numbers = areNumbers(group);
-    const key = shapeOf(row, numbers);
-    const known = this.#known.get(key);
-    if (known) return known;
     const alike = numbers ? group : group.filter(({ digits, cells }) => digits === row.digits || cells.length === 0);
     const found = kindOf(alike.length > 0 ? alike : [row], this.#options, atEnd);
-    if (found) this.#known.set(key, found);
+    if (found) this.#known.set(shapeOf(row, numbers), found);
     return found;
   }
 }
