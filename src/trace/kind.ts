@@ -224,7 +224,8 @@ export function rowBytes(row: Row, { base, width, little, column }: Kind, line: 
   if (row.cells.length === 0) return new Uint8Array(0);
   if (base === 16 && !(row.prefixed && row.digits !== 2 * width)) {
     const last = row.cells.at(-1) ?? '';
-    if (row.digits === 0) throw new InputError('the groups of digits are not of one width', line);
+    const uneven = row.digits === 0 || row.digits % 2 === 1 || (width > 0 && row.digits !== 2 * width);
+    if (uneven && row.cells.length > 1) throw new InputError('the groups of digits are not of one width', line);
     if (last.length % 2 === 1) throw new InputError(`half a hex digit at ${last}: two make a byte`, line);
     if (little && last.length < 2 * width && row.lastGap !== 1 + 2 * width - last.length)
       throw new InputError(`half a word: ${last}`, line);
