@@ -326,3 +326,37 @@ describe('as it comes', () => {
     );
   });
 });
+
+describe('ops 26 and 27 of a trace that does not say its profile', () => {
+  const judged = (cmd: number, bytes: string, more: object = {}): Record<string, unknown> => {
+    const record = { cmd, arg: '0x1000', before: [['0x1000', bytes]], rc: 0, ...more };
+    return JSON.parse(xenmem(['validate', '--json'], JSON.stringify(record)).stdout.split('\n')[0] as string);
+  };
+  const put = '0000000000800000' + '0300000000000000' + '0000000000000000' + 'f07f000000000000';
+
+  it('are the proposal where the bytes fit only that', () => {
+    expect(judged(27, '0080000000000000' + put.slice(16))).toMatchObject({ op: 'put_dma_buf' });
+  });
+
+  it('are what Xen has there by the length that only its argument has', () => {
+    expect(judged(26, '0100000001000000020000000100000000000000'.padEnd(80, '0'))).toMatchObject({ op: 'get_vnumainfo', findings: [] });
+  });
+
+  it('are what Xen has there where the bytes fit only that (a probe of a fixed length)', () => {
+    const probe = '010000000400000000400000007f000000000000000000001111111111111111';
+    expect(judged(27, probe, { arch: 'x86_64' })).toMatchObject({ op: 'reserved_device_memory_map', findings: [], requirements: {} });
+  });
+
+  it('are not judged where the bytes fit both, and a note says how to decide', () => {
+    const both = judged(27, put);
+    expect(both).toMatchObject({ op: 'reserved_device_memory_map', findings: [] });
+    expect(both['notes']).toEqual([
+      'op 27 is reserved_device_memory_map (--profile upstream) or put_dma_buf (--profile dma-buf): the capture does not tell',
+    ]);
+  });
+
+  it('are what a flag, a header or the record says', () => {
+    expect(judged(27, put, { profile: 'dma-buf' })).toMatchObject({ op: 'put_dma_buf' });
+    expect(judged(27, '0080000000000000' + put.slice(16), { profile: 'upstream' })).toMatchObject({ op: 'reserved_device_memory_map' });
+  });
+});
