@@ -10,6 +10,7 @@ const long = [
   'conformance/{search,faults,golden,twin}/*.test.ts',
   'conformance/protocol/mutated.test.ts',
   'src/trace/printed.test.ts',
+  'src/trace/calls/calls.test.ts',
 ];
 // The command line and the implementations that it drives run as they were built.
 const built = { globalSetup: ['vitest.global.ts'] };

@@ -218,3 +218,46 @@ describe('dumps', () => {
     });
   }
 });
+
+describe('what is not guessed', () => {
+  const small = '004023c1040000000000000000000000f07f0000';
+
+  it.each([
+    ['20 bytes', [], small, '20 bytes: xen_memory_reservation of x86_32: --arch x86_32'],
+    ['44 bytes', [], `${small}${small}00000000`, '44 bytes: xen_memory_exchange of x86_32: --arch x86_32'],
+    ['44 bytes with --cmd', ['--cmd', '11'], `${small}${small}00000000`, '44 bytes: xen_memory_exchange of x86_32: --arch x86_32'],
+    ['20 bytes with --struct', ['--struct', 'memory_reservation'], small, '20 bytes: xen_memory_reservation of x86_32: --arch x86_32'],
+  ])('%s name the architecture whose struct they are', (_, args, bytes, message) => {
+    const { code, stdout, stderr } = xenmem(['decode', ...args], hex(bytes));
+    expect([code, stdout, stderr.split('\n')[1]]).toEqual([3, '', `xenmem: stdin: ${message}`]);
+    expect(xenmem(['decode', '--fail-on', 'never', '--arch', 'x86_32', ...args], hex(bytes)).code).toBe(0);
+  });
+
+  it('two names are given to 72 bytes, one where the op is said', () => {
+    const bytes = hex(`${clean}${reservation('0000005000000000', '0100000000000000', '00000000', '00000000', self)}0000000000000000`);
+    expect(JSON.parse(xenmem(['decode', '--json'], bytes).stdout)).toMatchObject({
+      struct: 'xen_get_dma_buf',
+      structs: ['xen_memory_exchange', 'xen_get_dma_buf'],
+    });
+    expect(xenmem(['decode', '--cmd', '11'], bytes).stdout.split('\n')[0]).toBe('xen_memory_exchange  72 bytes  arm64  op 11');
+    expect(xenmem(['validate'], bytes).stdout.split('\n')[0]).toMatch(/^@0 +exchange or get_dma_buf /);
+  });
+
+  it('a word order is asked for, and its answer is taken', () => {
+    const dump = '00000000: 00800000 00000000 00000000 00000000\n00000010: 00000000 00000000 00000000 00000000\n';
+    const { code, stdout, stderr } = xenmem(['decode'], dump);
+    expect([code, stdout]).toEqual([3, '']);
+    expect(stderr).toMatch(/--word-order big.*--word-order little/);
+    expect(xenmem(['decode', '--word-order', 'little'], dump).stdout).toContain('extent_start      0x800000\n');
+    expect(xenmem(['decode', '--word-order', 'big'], dump).stdout).toContain('extent_start      0x8000\n');
+  });
+
+  it('a file of another kind is named, with --struct too', () => {
+    const elf = hex('7f454c460201010000000000000000000400b7000100000000000000000000'.padEnd(64, '0'));
+    for (const args of [[], ['--struct', 'memory_reservation'], ['--cmd', '6']]) {
+      const { code, stdout, stderr } = xenmem(['decode', ...args], elf);
+      expect([code, stdout]).toEqual([3, '']);
+      expect(stderr).toMatch(/^xenmem: stdin: this is an ELF file: /);
+    }
+  });
+});

@@ -6,7 +6,7 @@ import { captures, file, root, xenmem } from './shell.ts';
 
 function schema(name: string): ValidateFunction {
   return new Ajv({ allErrors: true, strict: true, allowUnionTypes: true }).compile(
-    JSON.parse(readFileSync(join(root, `docs/schemas/${name}.schema.json`), 'utf8')),
+    JSON.parse(readFileSync(join(root, `fixtures/schemas/${name}.schema.json`), 'utf8')),
   );
 }
 

@@ -275,6 +275,29 @@ describe('as it comes', () => {
     expect(seen).toContain('\n9 calls: 9 judged\n');
   });
 
+  it('answers the lines of bpftrace one by one, its own lines before them', { timeout: 20_000 }, async () => {
+    const child = spawn(process.execPath, [command, 'validate', '-'], { stdio: 'pipe' });
+    const struct = '\\x00\\x20\\x00\\x00\\x00\\x00\\x00\\x00\\x03'.padEnd(24 * 4, '\\x00') + '\\xf0\\x7f'.padEnd(8 * 4, '\\x00');
+    const call = (rc: number): string => `xenmem_in: tid=7 cmd=6 arg=0x1000 mem=${struct}\nxenmem_out: tid=7 rc=${rc} mem=${struct}\n`;
+    // As bpftrace 0.17 printed it: what it attaches to, the header of the recipe, calls, and its maps at the end.
+    child.stdin.write(`Attaching 6 probes...\n{"xenmem":1,"arch":"arm64","source":"xenmem recipe bpftrace"}\n${call(3)}`);
+    let seen = '';
+    for await (const chunk of child.stdout) {
+      seen += chunk;
+      if (seen.includes('rc 3') && !child.stdin.writableEnded) child.stdin.end(`${call(2)}\n\n@count[7]: 1\n`);
+    }
+    expect(
+      seen
+        .split('\n')
+        .slice(0, 2)
+        .map((line) => line.split(/ {2,}/).slice(0, 3)),
+    ).toEqual([
+      ['#3', 'populate_physmap', 'rc 3'],
+      ['#5', 'populate_physmap', 'rc 2'],
+    ]);
+    expect(seen).toContain('\n2 calls: 2 judged\n');
+  });
+
   it('interrupted, says what it has found, and exits 130', { timeout: 20_000 }, async () => {
     const child = spawn(process.execPath, [command, 'validate', '-'], { stdio: 'pipe' });
     let [out, err] = ['', ''];
@@ -301,5 +324,39 @@ describe('as it comes', () => {
     expect(shell(`(head -4 '${balloon}'; sleep 0.5; tail -n +5 '${balloon}') | xenmem validate -q - | tail -1`).stdout).toBe(
       '✓ nothing wrong in what was captured (27 of 45 answers; 0 warnings, 9 notes)\n',
     );
+  });
+});
+
+describe('ops 26 and 27 of a trace that does not say its profile', () => {
+  const judged = (cmd: number, bytes: string, more: object = {}): Record<string, unknown> => {
+    const record = { cmd, arg: '0x1000', before: [['0x1000', bytes]], rc: 0, ...more };
+    return JSON.parse(xenmem(['validate', '--json'], JSON.stringify(record)).stdout.split('\n')[0] as string);
+  };
+  const put = '0000000000800000' + '0300000000000000' + '0000000000000000' + 'f07f000000000000';
+
+  it('are the proposal where the bytes fit only that', () => {
+    expect(judged(27, '0080000000000000' + put.slice(16))).toMatchObject({ op: 'put_dma_buf' });
+  });
+
+  it('are what Xen has there by the length that only its argument has', () => {
+    expect(judged(26, '0100000001000000020000000100000000000000'.padEnd(80, '0'))).toMatchObject({ op: 'get_vnumainfo', findings: [] });
+  });
+
+  it('are what Xen has there where the bytes fit only that (a probe of a fixed length)', () => {
+    const probe = '010000000400000000400000007f000000000000000000001111111111111111';
+    expect(judged(27, probe, { arch: 'x86_64' })).toMatchObject({ op: 'reserved_device_memory_map', findings: [], requirements: {} });
+  });
+
+  it('are not judged where the bytes fit both, and a note says how to decide', () => {
+    const both = judged(27, put);
+    expect(both).toMatchObject({ op: 'reserved_device_memory_map', findings: [] });
+    expect(both['notes']).toEqual([
+      'op 27 is reserved_device_memory_map (--profile upstream) or put_dma_buf (--profile dma-buf): the capture does not tell',
+    ]);
+  });
+
+  it('are what a flag, a header or the record says', () => {
+    expect(judged(27, put, { profile: 'dma-buf' })).toMatchObject({ op: 'put_dma_buf' });
+    expect(judged(27, '0080000000000000' + put.slice(16), { profile: 'upstream' })).toMatchObject({ op: 'reserved_device_memory_map' });
   });
 });

@@ -44,14 +44,13 @@ class Kinds {
 
   /** How a row is read; `undefined` where more rows may tell, with `atEnd` an `InputError`. */
   of(row: Row, atEnd: boolean): Kind | undefined {
+    const known = this.#known.get(shapeOf(row, true)) ?? this.#known.get(shapeOf(row));
+    if (known) return known;
     const group = this.#groups.get(shapeOf(row, true)) ?? [row];
     const numbers = areNumbers(group);
-    const key = shapeOf(row, numbers);
-    const known = this.#known.get(key);
-    if (known) return known;
     const alike = numbers ? group : group.filter(({ digits, cells }) => digits === row.digits || cells.length === 0);
     const found = kindOf(alike.length > 0 ? alike : [row], this.#options, atEnd);
-    if (found) this.#known.set(key, found);
+    if (found) this.#known.set(shapeOf(row, numbers), found);
     return found;
   }
 }
@@ -172,14 +171,17 @@ async function* dumpParts(source: AsyncIterable<Uint8Array>, kinds: Kinds, optio
       yield { ...held, bytes: held.bytes.subarray(0, length) };
       held = undefined;
     }
-    let restart = kind.apart || (row.offset === undefined && (place.prompted || shapeOfPrefix(row.prefix) !== shapeOfPrefix(prefix)));
+    // A kernel prints the bytes of a last row that is not whole words.
+    const rest = before?.little === true && !row.prefixed && row.digits === 2 && bytes.length < full && bytes.length % before.width !== 0;
+    let restart =
+      (kind.apart && !rest) || (row.offset === undefined && (place.prompted || shapeOfPrefix(row.prefix) !== shapeOfPrefix(prefix)));
     const counted = row.offset !== undefined && kind.counted;
     if (counted) {
       const repeated = place.squeezed(row, line);
       if (repeated) yield* repeated;
       restart = place.go(row, bytes.length, line);
     }
-    if (before && before !== kind && !restart && !place.separated)
+    if (before && before !== kind && !restart && !rest && !place.separated)
       throw new InputError(`not a line of ${before.name}: ${quoted(text.trim())}`, line);
     if (full > 0 && counted !== wasCounted) restart = true;
     wasCounted = counted;

@@ -34,7 +34,7 @@ export function parseJson(line: number, bytes: Uint8Array): JsonLine {
 }
 
 /** True for a line with nothing on it, or with a comment. */
-export function isComment(line: Uint8Array): boolean {
+function isComment(line: Uint8Array): boolean {
   const first = line.find((byte) => byte !== 0x20 && (byte < 0x09 || byte > 0x0d));
   return first === undefined || first === 0x23;
 }

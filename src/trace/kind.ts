@@ -114,6 +114,9 @@ function columnOf({ lastGap, cells }: Row): number {
   return lastGap + (cells.at(-1)?.length ?? 0);
 }
 
+/** A decimal number as it is printed: no zeros before it. */
+const decimal = /^-?(?:0|[1-9]\d*)$/;
+
 function baseOf(rows: readonly Row[], first: Row): Kind['base'] {
   if (first.prefixed) return 16;
   const every = (pattern: RegExp): boolean => rows.every(({ cells }) => cells.every((text) => pattern.test(text)));
@@ -123,9 +126,10 @@ function baseOf(rows: readonly Row[], first: Row): Kind['base'] {
     const columns = rows.every(
       ({ lastGap, cells }) => lastGap > 1 && cells.length > 1 && [4, 5, 6, 7, 11, 12, 21].includes(lastGap + (cells.at(-1)?.length ?? 0)),
     );
-    if (columns && every(/^-?\d+$/)) return 10;
+    if (columns && (every(decimal) || every(/^\d{5}$/))) return 10;
   }
-  return rows.some(({ digits }) => digits % 2 === 1 || digits === 0) && every(/^-?\d+$/) ? 10 : 16;
+  const uneven = rows.some(({ digits }) => digits % 2 === 1 || digits === 0);
+  return uneven && (every(decimal) || (every(/^\d{5}$/) && first.mark === '')) ? 10 : 16;
 }
 
 /** Bytes of a number, by how far the offsets go on from row to row. */
@@ -220,6 +224,8 @@ export function rowBytes(row: Row, { base, width, little, column }: Kind, line: 
   if (row.cells.length === 0) return new Uint8Array(0);
   if (base === 16 && !(row.prefixed && row.digits !== 2 * width)) {
     const last = row.cells.at(-1) ?? '';
+    const uneven = row.digits === 0 || row.digits % 2 === 1 || (width > 0 && row.digits !== 2 * width);
+    if (uneven && row.cells.length > 1) throw new InputError('the groups of digits are not of one width', line);
     if (last.length % 2 === 1) throw new InputError(`half a hex digit at ${last}: two make a byte`, line);
     if (little && last.length < 2 * width && row.lastGap !== 1 + 2 * width - last.length)
       throw new InputError(`half a word: ${last}`, line);

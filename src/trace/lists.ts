@@ -11,10 +11,13 @@ import { isStructSize, senseOf } from './sane.ts';
 /** Most text that is held to read a list, a string or records, in characters. */
 const mostText = 16 << 20;
 
+/** Most numbers that gdb's `<repeats N times>` may stand for. */
+const mostRepeated = 1 << 16;
+
 const number = /^(-)?(?:0x([0-9a-f]+)|0b([01]+)|0o([0-7]+)|([0-9a-f]{1,20}))(?:(ull|llu|n|_?u64)|(?:_?u32)|(_?u8)|[ul]{1,2})?$/i;
 const one = '-?(?:0[xbo])?[0-9a-f]{1,20}(?:[ul]{1,3}|n|_?u(?:8|16|32|64))?';
 const someNumbers = new RegExp(
-  `^\\s*(?:${one}\\s*,\\s*){3}|(?:[[{(]|^)\\s*(?:${one}\\s*,\\s*){4}|^\\s*${one},\\s*$|\\[\\s*(?:\\d{1,20}\\s+){7}|^\\s*0x[0-9a-f]+(?:[ \\t]0x[0-9a-f]+){3}|<repeats`,
+  `^\\s*(?:${one}\\s*,\\s*){3}|[[{(]\\s*(?:${one}\\s*,\\s*){3}|^\\s*${one},\\s*$|\\[\\s*(?:\\d{1,20}\\s+){7}|^\\s*0x[0-9a-f]+(?:[ \\t]0x[0-9a-f]+){3}|<repeats`,
   'i',
 );
 const declared = /^\s*(?:static|const|unsigned|u?int\d+_t|__u\d+|u\d+|let|var|pub|char|byte)\b[^=]*=\s*[^=]*[[{(]?\s*$/;
@@ -94,9 +97,12 @@ const types: readonly (readonly [RegExp, number])[] = [
 
 /** The bytes of a list of numbers, little-endian, of the width that its type, its digits or its length tells. */
 function numbersIn(body: string, before: string, line?: number): Uint8Array {
-  const repeated = body.replace(/(\S+) <repeats (\d{1,4}) times>/g, (_, value: string, times: string) =>
-    Array(Number(times)).fill(value).join(','),
-  );
+  let room = mostRepeated;
+  const repeated = body.replace(/([^\s,]{1,24}) <repeats (\d{1,7}) times>/g, (_, value: string, times: string) => {
+    room -= Number(times);
+    if (room < 0) throw new InputError(`more than ${mostRepeated} repeated numbers are no struct`, line);
+    return Array(Number(times)).fill(value).join(',');
+  });
   const words = repeated.split(/[\s,]+/).filter((word) => word !== '');
   const isHex = words.every((word) => /^[0-9a-f]{1,2}$/i.test(word)) && words.some((word) => /[a-f]|^0\d/i.test(word));
   let typed = types.find(([type]) => type.test(before))?.[1];

@@ -1,10 +1,9 @@
-import type { BufferItem } from './buffers.ts';
 import { defaultSetting, type Setting } from './call.ts';
-import { callLog } from './calls/log.ts';
+import { callLog, type LogItem } from './calls/log.ts';
 import { RecordError } from './fields.ts';
 import { InputError } from './input-error.ts';
-import type { CallItem, NoteItem, UnreadableItem } from './items.ts';
-import { isComment, type JsonLine, parseJson } from './json-lines.ts';
+import type { CallItem, UnreadableItem } from './items.ts';
+import { type JsonLine, parseJson } from './json-lines.ts';
 import { linesOf } from './lines.ts';
 import { type ReadRecord, readRecord } from './record.ts';
 import { bare } from './row.ts';
@@ -18,79 +17,74 @@ export type { CallItem, NoteItem, UnreadableItem } from './items.ts';
  * first record goes on over lines, or an array of records begins, each is read to its end. Lines of a log that hold no call are
  * passed over where it is known to be one (`isLog`), and once one of a known tool was read; `InputError` if there was no call in any of them.
  */
-export async function* readNdjson(
-  source: AsyncIterable<Uint8Array>,
-  flags: Partial<Setting> = {},
-  isLog = false,
-): AsyncGenerator<CallItem | UnreadableItem | NoteItem | BufferItem> {
+export async function* readNdjson(source: AsyncIterable<Uint8Array>, flags: Partial<Setting> = {}, isLog = false): AsyncGenerator<LogItem> {
   let setting: Setting = { ...defaultSetting, ...flags };
   /** Was there anything to read but a header? */
   let found = false;
   let headed = false;
   let broken = false;
   const log = callLog();
-  const records = function* (read: JsonLine): Generator<CallItem | UnreadableItem | NoteItem | BufferItem> {
+  const itemOf = (read: JsonLine): CallItem | UnreadableItem | undefined => {
     headed = true;
     const { line } = read;
     const got = read.problem ?? recordOrProblem(read.json, setting, flags);
     found ||= typeof got === 'string' || got.call !== undefined;
-    if (typeof got === 'string') {
-      yield { kind: 'unreadable', line, message: got };
-      return;
-    }
+    if (typeof got === 'string') return { kind: 'unreadable', line, message: got };
     setting = got.setting;
     log.header(got.record['source']);
-    if (got.call) yield { kind: 'call', line, call: got.call, record: got.record };
+    return got.call && { kind: 'call', line, call: got.call, record: got.record };
+  };
+  const told = function* (items: readonly LogItem[]): Generator<LogItem> {
+    for (const item of items) {
+      found ||= item.kind !== 'note';
+      yield item;
+    }
   };
   const lines = linesOf(source)[Symbol.asyncIterator]();
   try {
     for (let next = await lines.next(); !next.done; next = await lines.next()) {
       const { number: line, bytes } = next.value;
-      if (!bytes) {
-        yield* records({ line, problem: 'longer than 1 MiB' });
-        continue;
-      }
-      const text = decodeUtf8(bytes);
-      if (isComment(bytes)) {
-        if (text?.startsWith('# tracer: ')) log.take(text.trimEnd(), line, setting);
-        continue;
-      }
-      const begins = /^\s*(\{|\[(?=\s*(?:\{|$)))?/.exec(text ?? '')?.[1];
-      if (text !== undefined && begins === undefined) {
+      const begins = bytes && firstOf(bytes);
+      if (bytes && (begins === undefined || begins === hash)) continue;
+      if (bytes && begins !== brace) {
+        const text = decodeUtf8(bytes) ?? '';
         const items = log.take(text, line, setting) ?? (isLog ? log.take(bare(text), line, setting) : undefined);
         if (items) {
-          for (const item of items) {
-            found ||= item.kind !== 'note';
-            yield item;
-          }
+          yield* told(items);
           continue;
         }
         if (isLog || log.begun || broken) continue;
       }
-      const read = parseJson(line, bytes);
+      const read: JsonLine = bytes ? parseJson(line, bytes) : { line, problem: 'longer than 1 MiB' };
       broken = read.problem !== undefined;
-      if (!found && !headed && !log.begun && text !== undefined && (begins === '[' || read.endsEarly)) {
-        for await (const each of spreadRecords({ line, text, problem: read.problem }, rest(lines))) yield* records(each);
+      if (bytes && !found && !headed && !log.begun && (begins === bracket || read.endsEarly)) {
+        const text = decodeUtf8(bytes) ?? '';
+        for await (const each of spreadRecords({ line, text, problem: read.problem }, rest(lines))) {
+          const item = itemOf(each);
+          if (item) yield item;
+        }
         return;
       }
       const items =
         read.problem === undefined && typeof read.json === 'object' && read.json ? log.message(read.json, line, setting) : undefined;
-      if (!items) yield* records(read);
+      if (items) yield* told(items);
       else {
-        for (const item of items) {
-          found ||= item.kind !== 'note';
-          yield item;
-        }
+        const item = itemOf(read);
+        if (item) yield item;
       }
     }
-    for (const item of log.end()) {
-      found ||= item.kind !== 'note';
-      yield item;
-    }
+    yield* told(log.end());
     if (!found && log.begun) throw new InputError(log.excuse ?? 'no line holds a call of memory_op');
   } finally {
     await lines.return?.(undefined);
   }
+}
+
+const [brace, bracket, hash] = [0x7b, 0x5b, 0x23];
+
+/** The first byte of a line that is not blank. */
+function firstOf(line: Uint8Array): number | undefined {
+  return line.find((byte) => byte !== 0x20 && (byte < 0x09 || byte > 0x0d));
 }
 
 async function* rest<T>(iterator: AsyncIterator<T>): AsyncGenerator<T> {

@@ -73,7 +73,7 @@ const fromZero = /^(?:xxd|hexdump|od)/;
 const alone = /^(?:xxd -p|hex stream|bytes\.hex|od -An|JSON)/;
 
 /** Kinds of 8-byte words, which cannot show 20 or 44 bytes. */
-const eights = /x8|8z|[dou]8|, 8$|xg$|dg$|gx$|rd -64|md\.q|mdd|pxq|dq/;
+const eights = /x8|8z|[dou]8|xg$|dg$|gx$|rd -64|md\.q|mdd|pxq|dq/;
 
 describe.each(Object.entries(printers))('%s', (kind, print: Printer) => {
   it('reads back what it prints, or asks', async () => {
@@ -144,7 +144,7 @@ function damaged(text: string, { how, at, to }: { how: string; at: number; to: s
 
 /** Kinds that show their bytes as hex digits and nothing else. */
 const inHex = Object.keys(printers).filter(
-  (kind) => !/escapes|array|-[do]$|-b$|^od$|[ud]\d|o8|\/d|\/u|\/t|Rust {:\?}|Go|JSON|Python|base64|HEX|records|u64/.test(kind),
+  (kind) => !/escapes|array|-[do]$|-b$|^od$|[ud]\d|o8|\/d|\/u|\/t|Rust|Go|JSON|Python|base64|HEX|records|u64/.test(kind),
 );
 
 describe('a damaged dump', () => {
@@ -159,6 +159,7 @@ describe('a damaged dump', () => {
           const text = faults.reduce(damaged, print(bytes, fromZero.test(kind) ? 0n : at));
           const found = await read(text);
           if (typeof found === 'string' || !inHex.includes(kind) || text.includes('*')) return;
+          if (/, 8$/.test(kind) && bytes.length % 8 > 0) return;
           for (const buffer of found) expect(isIn(text, buffer)).toBe(true);
         },
       ),

@@ -105,7 +105,8 @@ function charactersIn(rest: string): Cells | undefined {
 
 type Cells = Pick<Row, 'cells' | 'digits' | 'prefixed' | 'lastGap' | 'tail'>;
 
-const cell = /([\s,]*)(0x)?(-?[0-9a-f]+(?:`[0-9a-f]+)?)(?:\s'[^']{1,8}')?(?:\s?<[^<>]{0,200}>)?(?:,|-(?=[0-9a-f]{2})|(?=[\s|>]|$))/giy;
+const cell =
+  /([\s,]*)(0x)?(-?[0-9a-f]+(?:`[0-9a-f]+)?)(?:\s'[^']{1,8}')?(?:\s?<(?![0-9a-f]{2}>)[^<>]{0,200}>)?(?:,|-(?=[0-9a-f]{2})|(?=[\s|>]|$))/giy;
 
 /** The cells that a text begins with: numbers of one width, the last possibly narrower, or decimal numbers of any. */
 function cellsIn(rest: string): Cells | undefined {

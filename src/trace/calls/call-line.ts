@@ -90,7 +90,7 @@ const forms: readonly Form[] = [
     tool: 'qemu',
     pattern: /xen_hypercall: cpu \d+ (?:cpl \d+ )?input (\d+) a0 0x([0-9a-f]+) a1 0x([0-9a-f]+) a2 0x[0-9a-f]+ ret 0x([0-9a-f]+)/i,
     read: ([, nr, cmd, arg, ret = '']) =>
-      argumentsOf('qemu', Number(nr), BigInt(`0x${cmd}`), BigInt(`0x${arg}`), register(ret.length > 16 ? BigInt(ret) : BigInt(`0x${ret}`))),
+      argumentsOf('qemu', Number(nr), BigInt(`0x${cmd}`), BigInt(`0x${arg}`), register(BigInt(/^\d{17,}$/.test(ret) ? ret : `0x${ret}`))),
   },
   // krata, crates/xen/xencall/src/lib.rs.
   {
@@ -239,6 +239,7 @@ function argumentsOf(tool: Tool, nr: number, cmd: bigint, arg: bigint, rc?: numb
 
 /** The signed value of a register; `undefined` for what is no return code. */
 function register(value: bigint): number | undefined {
+  if (value >= 1n << 64n) return undefined;
   const signed = BigInt.asIntN(64, value);
   return Number.isSafeInteger(Number(signed)) ? Number(signed) : undefined;
 }

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../../codec/hex.ts';
 import { everywhere } from '../../guest/memory.ts';
@@ -209,8 +210,8 @@ const words = (nr: number, cmd: number, arg: string): string =>
   `${`\\x${nr.toString(16).padStart(2, '0')}`}${'\\x00'.repeat(7)}\\x${cmd.toString(16).padStart(2, '0')}${'\\x00'.repeat(7)}${escaped(arg)}`;
 
 describe('tools that show arguments only', () => {
-  const lacks = (line: number, what: string, op: string): string =>
-    `note ${line}: ${what}, so little can be judged; xenmem recipe bpftrace --op ${op} captures it`;
+  const lacks = (line: number, what: string, op: string, recipe = 'bpftrace'): string =>
+    `note ${line}: ${what}, so little can be judged; xenmem recipe ${recipe} --op ${op} captures it`;
 
   // The second form is that of the test in strace's pull request 307; Debian's 6.1 printed the refused ones.
   it('strace', async () => {
@@ -238,7 +239,7 @@ describe('tools that show arguments only', () => {
     const line = (nr: number, ret: string): string =>
       `4711@1700000000.123456:kvm_xen_hypercall xen_hypercall: cpu 0 cpl 0 input ${nr} a0 0xb a1 0xffffc90040013d00 a2 0x0 ret ${ret}`;
     expect(await told([line(29, '0x0'), line(12, '0xffffffffffffffea'), line(12, '0x18446744073709551594')].join('\n'))).toEqual([
-      lacks(2, "QEMU's trace has the arguments and the result, no memory", 'exchange'),
+      lacks(2, "QEMU's trace has the arguments and the result, no memory", 'exchange', 'qemu --arch x86_64'),
       '2: cmd 11, arg ffffc90040013d00, rc -22',
       '3: cmd 11, arg ffffc90040013d00, rc -22',
     ]);
@@ -312,6 +313,39 @@ describe('records by hand', () => {
       '5: cmd 1',
     ]);
   });
+});
+
+it('throws nothing but InputError on logs that were damaged, and finds no number that is not in them', async () => {
+  const head = '     balloon-66      [001] .....  1038.286875:';
+  const logs = [
+    `Attaching 2 probes...\ncmd=1 arg=0xffff80001234a000 ${escaped(reservation)}\n@a[1]: 3\n`,
+    `${head} memop: (x+0x0/0xc) cmd=0x1 arg=0xffff80001234a000 b=${array(reservation, 8)}\n`,
+    `${head} xenmem_in1: (x) cmd=0x6 arg=0x7000 mem64=${array(reservation, 8)} at1=0x2000 mem64_1={0x40600}\n${head} xenmem_out1: (x) rc=3\n`,
+    `{"type": "printf", "data": "cmd=11 ${pairs(exchange)}\\n"}\n`,
+    'kvm_xen_hypercall xen_hypercall: cpu 0 cpl 0 input 12 a0 0xb a1 0xffffc90040013d00 a2 0x0 ret 0xffffffffffffffea\n',
+    `ioctl(3, _IOC(_IOC_NONE, 0x50, 0, 0x30), "${words(12, 6, '00a03412fd7f0000')}"...) = -1 EINVAL (Invalid argument)\n`,
+    'call fd=22 hypercall op=0xc arg=[6, 140213012345600, 0, 0, 0]\n',
+    '(XEN) common/memory.c:278:d0v2 Could not allocate order=9 extent: id=24 memflags=0xc0 (3 of 4)\n',
+    '[\n {"cmd": "exchange", "rc": "0xffffffffffffffea"},\n {"cmd":6}]\n',
+  ];
+  const edit = fc.tuple(fc.nat(2000), fc.constantFrom('', ' ', '=', '{', '}', ',', '0', 'x', '\\', '"', '[', '\n', '-', 'f'), fc.nat(3));
+  await fc.assert(
+    fc.asyncProperty(fc.constantFrom(...logs), fc.array(edit, { maxLength: 4 }), async (log, edits) => {
+      const text = edits.reduce(
+        (whole, [at, put, cut]) => whole.slice(0, at % whole.length) + put + whole.slice((at % whole.length) + cut),
+        `${log} `,
+      );
+      for (const line of await told(text)) {
+        const cmd = /cmd (\d+)/.exec(line)?.[1];
+        const named = /exchange|Could not|ioctl/.test(text);
+        if (cmd !== undefined && !named)
+          expect(
+            [cmd, `0x${Number(cmd).toString(16)}`, `x${Number(cmd).toString(16).padStart(2, '0')}`].some((way) => text.includes(way)),
+          ).toBe(true);
+      }
+    }),
+    { numRuns: process.env['XENMEM_LONG'] ? 100_000 : 2000 },
+  );
 });
 
 it('takes a time that is linear in the line', async () => {

@@ -1,8 +1,8 @@
 import { arches } from '../../abi/arch.ts';
-import { opName, opNumber } from '../../abi/ops.ts';
+import { judgedOp } from '../../abi/ops.ts';
 import { type Piece, sparseMemory } from '../../guest/memory.ts';
 import type { BufferItem } from '../buffers.ts';
-import { type ObservedCall, observedCall, type Setting } from '../call.ts';
+import { defaultSetting, type ObservedCall, observedCall, type Setting } from '../call.ts';
 import type { CallItem, NoteItem, UnreadableItem } from '../items.ts';
 import { recordOf } from '../write.ts';
 import { type LogLine, logLine, printedByBpftrace, type SeenCall } from './call-line.ts';
@@ -128,7 +128,7 @@ export function callLog(): CallLog {
     },
     end: () => [...open.values()].flatMap(finished),
     get excuse() {
-      return excuse && `${excuse}; ${recipeFor('bpftrace', undefined)} captures the memory too`;
+      return excuse && `${excuse}; ${recipeFor('bpftrace', defaultSetting.arch)} captures the memory too`;
     },
     get begun() {
       return begunBy !== undefined;
@@ -156,11 +156,14 @@ function asSigned(rc: number, { arch }: Setting): number {
 }
 
 /** The sentence for lines that hold no memory: what they are, and what captures it. */
-function wayOut({ tool, cmd }: SeenCall, { profile }: Setting): string {
-  const op = cmd === undefined ? undefined : opName(opNumber(cmd), profile);
-  return `${tools[tool].lacks}, so little can be judged; ${recipeFor('bpftrace', op)} captures it`;
+function wayOut({ tool, cmd }: SeenCall, { profile, arch }: Setting): string {
+  const { lacks, recipe } = tools[tool];
+  const op = cmd === undefined ? undefined : judgedOp(cmd, profile);
+  const words = recipeFor(arch === 'x86_32' && recipe === 'bpftrace' ? 'ftrace' : recipe, arch);
+  return `${lacks}, so little can be judged; ${words}${op === undefined ? '' : ` --op ${op}`} captures it`;
 }
 
-function recipeFor(kind: string, op: string | undefined): string {
-  return `xenmem recipe ${kind}${op === undefined ? '' : ` --op ${op}`}`;
+function recipeFor(recipe: string, arch: Setting['arch']): string {
+  const said = recipe.includes('--arch') || arch === defaultSetting.arch;
+  return `xenmem recipe ${recipe}${said ? '' : ` --arch ${arch}`}`;
 }

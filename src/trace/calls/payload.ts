@@ -4,7 +4,7 @@ import { fromHex } from '../../codec/hex.ts';
 export type Payload = { readonly start: number; readonly bytes: Uint8Array } | { readonly start: number; readonly problem: string };
 
 const escaped = /\\x[0-9a-f]{2}/i;
-const list = /(?:^|[\s(])(\w+)=\{(-?(?:0x)?[0-9a-f]+(?:,-?(?:0x)?[0-9a-f]+)*)\}/i;
+const list = /(?:^|[\s(])(\w+)=\{((?:0x[0-9a-f]{1,16}|-?\d{1,20})(?:,(?:0x[0-9a-f]{1,16}|-?\d{1,20}))*)\}/i;
 /** What makes it plain that the bytes begin behind it. */
 const markBefore = /(?:^|[:=]|=\S+)\s*$/;
 const numberKey = /(?:^|[\s,(])(?:cmd|op|rc|ret|retval|domid|dom|tid|pid|cpu|len|nr)=$/i;
@@ -85,7 +85,7 @@ function unescaped(text: string): Uint8Array {
 
 /** The words of an array of ftrace, little-endian. How wide they are is not printed: their number and the struct's size tell. */
 function arrayBytes({ 1: key = '', 2: text = '', index }: RegExpExecArray, sizes: readonly number[]): Payload {
-  const words = text.split(',').map((word) => (word.startsWith('-') ? -BigInt(word.slice(1)) : BigInt(word)));
+  const words = text.split(',').map((word) => BigInt(word));
   const named = /^mem(8|16|32|64)(?:_\d+)?$/.exec(key)?.[1];
   const needed = words.reduce((most, word) => (word > most ? word : most), 0n).toString(16).length / 2;
   const widths = [1, 2, 4, 8].filter((width) => width >= needed && sizes.includes(width * words.length));
