@@ -89,6 +89,7 @@ function record(next: () => number): { readonly [key: string]: unknown } {
   const frames = (): [string, string | null][] => [0, 1, 2].map(() => [hexOf(pick(words)), next() % 3 === 0 ? null : hexOf(pick(words))]);
   return {
     arch,
+    profile: 'dma-buf',
     cmd: XENMEM['dma-buf'][op] + (next() % 5 === 0 ? (next() % 0x3ffffff) * 64 : 0),
     translated: maybe(next() % 2 === 0),
     privileged: maybe(next() % 2 === 0, 2),
