@@ -335,7 +335,7 @@ describe('ops 26 and 27 of a trace that does not say its profile', () => {
   const put = '0000000000800000' + '0300000000000000' + '0000000000000000' + 'f07f000000000000';
 
   it('are the proposal where the bytes fit only that', () => {
-    expect(judged(27, '0080000000000000' + put.slice(16))).toMatchObject({ op: 'put_dma_buf' });
+    expect(judged(27, `0080000000000000${put.slice(16)}`)).toMatchObject({ op: 'put_dma_buf' });
   });
 
   it('are what Xen has there by the length that only its argument has', () => {
@@ -357,6 +357,6 @@ describe('ops 26 and 27 of a trace that does not say its profile', () => {
 
   it('are what a flag, a header or the record says', () => {
     expect(judged(27, put, { profile: 'dma-buf' })).toMatchObject({ op: 'put_dma_buf' });
-    expect(judged(27, '0080000000000000' + put.slice(16), { profile: 'upstream' })).toMatchObject({ op: 'reserved_device_memory_map' });
+    expect(judged(27, `0080000000000000${put.slice(16)}`, { profile: 'upstream' })).toMatchObject({ op: 'reserved_device_memory_map' });
   });
 });
