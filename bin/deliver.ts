@@ -58,7 +58,8 @@ export function delivery({
   };
 }
 
-function write(file: string, text: string): void {
+/** Writes a report; what hinders it is told. */
+export function write(file: string, text: string): void {
   try {
     writeFileSync(file, text);
   } catch (error) {
@@ -76,7 +77,8 @@ function reportOf(text: string): { kind: FormName; file: string } {
   return { kind: name, file };
 }
 
-function writable(option: string, file: string): void {
+/** Fails now where a file cannot be written, and not after minutes. */
+export function writable(option: string, file: string): void {
   try {
     closeSync(openSync(file, 'a'));
   } catch (error) {

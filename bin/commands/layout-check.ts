@@ -1,3 +1,4 @@
+import type { GateCase } from '../../conformance/report/gate.ts';
 import type { Arch } from '../../src/abi/arch.ts';
 import { layoutOf } from '../../src/abi/layout.ts';
 import { type StructName, structNames } from '../../src/abi/structs.ts';
@@ -6,6 +7,7 @@ import type { Found } from '../../src/export/built/find.ts';
 import { printable } from '../../src/text/style.ts';
 import { kernelOf, typesOf } from '../built.ts';
 import { exit, UsageError } from '../exit.ts';
+import { gateReports, reportsOnStdout } from '../gate.ts';
 import { eachInput, line, note, outcome } from '../io.ts';
 import { structNamed } from '../options.ts';
 
@@ -19,16 +21,20 @@ export interface CheckOptions {
   readonly compare?: readonly string[];
   readonly checks?: boolean;
   readonly assert?: boolean;
+  readonly report?: readonly string[];
 }
 
 /** Holds the structs of built files against the table; exit 1 where one differs, 4 where none has any. */
 export async function check(options: CheckOptions, files: readonly string[]): Promise<Iterable<number>> {
-  const { arch, emit, json = false, compare, checks, assert, as = [], base } = options;
+  const { arch, emit, json = false, compare, checks, assert, as = [], base, report = [] } = options;
   const other = emit ? 'emit' : compare ? 'compare' : checks ? 'checks' : assert ? 'assert' : undefined;
   if (other) throw new UsageError(`layout check goes without --${other}`);
   const aliases = aliasesOf(as);
   const wanted: Wanted = { ...(arch && { arch }), as: aliases.structs, fields: aliases.fields };
   const kernel = base === undefined ? undefined : kernelOf(base);
+  const deliver = gateReports('layout check', report);
+  const quiet = reportsOnStdout(report);
+  const cases: GateCase[] = [];
   let compared = 0;
   const { unreadable } = await eachInput(files, async (input) => {
     const shown = await typesOf(input, namesFor(wanted), kernel, (found) =>
@@ -38,6 +44,8 @@ export async function check(options: CheckOptions, files: readonly string[]): Pr
       compared += comparison.structs.length;
       if (comparison.structs.some(({ differences }) => differences.length > 0)) outcome.codes.add(exit.failed);
       const name = one.member === undefined ? input.name : `${input.name}(${printable(one.member)})`;
+      for (const { struct, differences } of comparison.structs) cases.push({ name: struct, where: name, details: differences });
+      if (quiet) continue;
       const texts = json ? [JSON.stringify(checkJson(name, one, comparison))] : checkText(name, one, comparison);
       for (const text of texts) await line(text);
     }
@@ -46,6 +54,7 @@ export async function check(options: CheckOptions, files: readonly string[]): Pr
     if (unreadable === 0) note('none of the structs is in there');
     outcome.codes.add(exit.inconclusive);
   }
+  await deliver(cases);
   return outcome.codes;
 }
 

@@ -13,6 +13,7 @@ import { exit, UsageError } from '../exit.ts';
 import { bytes, line, outcome } from '../io.ts';
 import { structNamed } from '../options.ts';
 import { aliasesOf, check } from './layout-check.ts';
+import { diff } from './layout-diff.ts';
 
 interface Options {
   readonly struct?: readonly string[];
@@ -24,6 +25,7 @@ interface Options {
   readonly assert?: boolean;
   readonly as?: readonly string[];
   readonly base?: string;
+  readonly report?: readonly string[];
 }
 
 export function options(args: Argv): Argv {
@@ -31,7 +33,7 @@ export function options(args: Argv): Argv {
     .positional('struct', {
       type: 'string',
       array: true,
-      describe: `which: ${structNames.join(', ')}; or check FILE..`,
+      describe: `which: ${structNames.join(', ')}; or check FILE.., or diff FILE FILE|table`,
       defaultDescription: 'all',
     })
     .option('arch', { choices: archNames, describe: 'the architecture (default arm64); arm32 means EABI', requiresArg: true })
@@ -49,14 +51,19 @@ export function options(args: Argv): Argv {
       describe: 'with check or --assert: what a struct or field is called there, NAME=STRUCT',
     })
     .option('base', { type: 'string', describe: "with check: the kernel that a module's BTF goes on from", requiresArg: true })
+    .option('report', { type: 'string', array: true, nargs: 1, describe: 'with check or diff: also as KIND=FILE (junit=out.xml, …)' })
     .option('json', { type: 'boolean', describe: 'one JSON object per struct' })
     .example('$0 layout --emit lua > xenmem.lua', 'make a dissector for Wireshark')
     .example('$0 layout --emit c --assert > gate.h', "include it after <xen/memory.h>, Linux's or your own header")
+    .example('$0 layout diff old.o new.o', 'what became of each struct; table stands for the table')
     .example('$0 layout check vmlinux', 'compare the structs of what was built: BTF or DWARF, kernel, object, archive');
 }
 
 export async function run(options: Options): Promise<Iterable<number>> {
-  return options.struct?.[0] === 'check' ? check(options, options.struct.slice(1)) : show(options);
+  const [word, ...rest] = options.struct ?? [];
+  if (word === 'check') return check(options, rest);
+  if (word === 'diff') return diff(options, rest);
+  return show(options);
 }
 
 async function show(options: Options): Promise<Iterable<number>> {
@@ -67,6 +74,7 @@ async function show(options: Options): Promise<Iterable<number>> {
   if (checks && emit !== 'c') throw new UsageError('--checks goes with --emit c');
   if (options.assert) return assertions(options);
   if (as.length > 0) throw new UsageError('--as goes with check or --assert');
+  if (options.report) throw new UsageError('--report goes with check or diff');
   if (base !== undefined) throw new UsageError('--base goes with check');
   if (compare) return compareArches(wanted, compare, json ?? false);
   if (emit) {

@@ -2,7 +2,7 @@ import { type Arch, arches, archNames } from '../../abi/arch.ts';
 import { layoutOf, type Member, type StructLayout } from '../../abi/layout.ts';
 import { type StructName, structNames } from '../../abi/structs.ts';
 import type { Found } from './find.ts';
-import { type FileField, fieldsOf, isCalled, structsCalled } from './shape.ts';
+import { type FileField, fieldsOf, isCalled, structsCalled, unwrapped } from './shape.ts';
 import { type FileType, mostMembers, type Types } from './types.ts';
 
 /** One struct of the file beside the table. Sizes and offsets in bytes. */
@@ -135,20 +135,6 @@ function memberDifferences(types: Types, member: FileField, table: Member, arch:
   const size = inner.kind === 'pointer' ? inner.size || arches[arch].pointer : type.size;
   if (size !== table.size) found.push(`size of ${name}: ${size} in the file, ${table.size} in the table`);
   return found;
-}
-
-/** What a struct of one member is made of: Rust and Xen wrap a number so, to tell it from others. */
-function unwrapped(types: Types, type: FileType): FileType {
-  let inner = type;
-  for (let depth = 0; inner.kind === 'struct' && depth < 4; depth++) {
-    const { list } = types.members(inner);
-    const [only] = list;
-    if (list.length !== 1 || !only || only.bitOffset !== 0 || only.bits !== 0) break;
-    const next = types.bare(only.type);
-    if (next.size !== inner.size) break;
-    inner = next;
-  }
-  return inner;
 }
 
 function aKind(kind: string): string {
