@@ -1,6 +1,8 @@
 import type { Argv } from 'yargs';
 import { type Arch, arches, archNames, isArch } from '../../src/abi/arch.ts';
 import { compareLayouts, layoutOf } from '../../src/abi/layout.ts';
+import type { MemoryStructName } from '../../src/abi/memory-h.ts';
+import { memoryLayoutOf } from '../../src/abi/memory-layout.ts';
 import { structNames } from '../../src/abi/structs.ts';
 import type { Asserted } from '../../src/export/assertions.ts';
 import { emitCAssertions } from '../../src/export/c-assert.ts';
@@ -8,9 +10,11 @@ import { emitCChecks } from '../../src/export/c-checks.ts';
 import { type EmitterName, emitterNames, emitters } from '../../src/export/emitters.ts';
 import { emitRustAssertions } from '../../src/export/rust-assert.ts';
 import { layoutJson, layoutText } from '../../src/text/layout-text.ts';
+import { memoryLayoutText } from '../../src/text/memory-text.ts';
 import { closest } from '../closest.ts';
 import { exit, UsageError } from '../exit.ts';
 import { bytes, line, outcome } from '../io.ts';
+import { memoryStructNamed } from '../memory-structs.ts';
 import { structNamed } from '../options.ts';
 import { aliasesOf, check } from './layout-check.ts';
 import { diff } from './layout-diff.ts';
@@ -69,6 +73,8 @@ export async function run(options: Options): Promise<Iterable<number>> {
 async function show(options: Options): Promise<Iterable<number>> {
   const { struct = [], arch = 'arm64', emit, json, compare, checks, as = [], base } = options;
   if (compare && compare.length !== 2) throw new UsageError('--compare is given twice');
+  const others = struct.flatMap((name) => memoryStructNamed(name) ?? []);
+  if (others.length > 0) return showOthers(options, others);
   const wanted = struct.length > 0 ? struct.map(structNamed) : structNames;
   if (emit && (json || compare)) throw new UsageError(`--emit goes without --${json ? 'json' : 'compare'}`);
   if (checks && emit !== 'c') throw new UsageError('--checks goes with --emit c');
@@ -86,6 +92,20 @@ async function show(options: Options): Promise<Iterable<number>> {
     const layout = layoutOf(name, arch);
     if (json) await line(JSON.stringify(layoutJson(layout)));
     else for (const text of [...(i > 0 ? [''] : []), ...layoutText(layout)]) await line(text);
+  }
+  return [];
+}
+
+/** The structs of ops that are named and not judged: their layout, and no more. */
+async function showOthers({ struct = [], arch = 'arm64', json, ...more }: Options, others: readonly MemoryStructName[]): Promise<number[]> {
+  if (others.length < struct.length) throw new UsageError('structs that are judged and structs that are not go in two commands');
+  if (more.emit || more.compare || more.assert || more.checks) throw new UsageError(`${others[0]} is not judged: only its layout is shown`);
+  for (const [i, name] of others.entries()) {
+    const layout = memoryLayoutOf(name, arch);
+    if (json) {
+      const fields = layout.fields.map(({ path, type, offset, size, count }) => ({ path, type, offset, size: size * count }));
+      await line(JSON.stringify({ struct: name, arch, size: layout.size, align: layout.align, fields }));
+    } else for (const text of [...(i > 0 ? [''] : []), ...memoryLayoutText(layout)]) await line(text);
   }
   return [];
 }
