@@ -34,7 +34,7 @@ describe('the compiled scan', () => {
       fc.assert(
         fc.property(blocks, (block) => {
           for (const scan of [fast, plain]) {
-            block.forEach((bytes, i) => scan.input.set(bytes, i * layout.size));
+            for (const [i, bytes] of block.entries()) scan.input.set(bytes, i * layout.size);
             scan.run(block.length);
           }
           expect([...fast.masks.subarray(0, block.length)]).toEqual([...plain.masks.subarray(0, block.length)]);

@@ -15,7 +15,7 @@ export function moduleOf(layout: StructLayout, claims: readonly Claim[], masksAt
     return text === undefined ? [] : `${text} i32.const ${bit} i32.shl i32.or`;
   });
   const masks = bits.join(' ');
-  const used = layout.fields.filter((field) => masks.includes(`${valueOf(layout, field)} `));
+  const used = layout.fields.filter((field) => masks.includes(`${fieldText(layout, field)} `));
   const loads = used.map((field) => `${load(field)} local.set ${localOf(layout, field)}`);
   const body = `
     i32.const ${masksAt} local.set ${at.mask}
@@ -47,7 +47,7 @@ const type = { i32: 0x7f, i64: 0x7e } as const;
 const at = { count: 0, record: 1, mask: 2, end: 3, more: 4, less: 5, up: 6, firstField: 7 } as const;
 
 const localOf = ({ fields }: StructLayout, field: Field): number => at.firstField + fields.indexOf(field);
-const valueOf = (layout: StructLayout, field: Field): string => `local.get ${localOf(layout, field)}`;
+const fieldText = (layout: StructLayout, field: Field): string => `local.get ${localOf(layout, field)}`;
 
 /** Bytes of a struct as an i64. */
 function load({ offset, size }: Gap): string {
@@ -59,7 +59,7 @@ function load({ offset, size }: Gap): string {
 function dialectOf(layout: StructLayout): Dialect {
   const number = (value: bigint): string => `i64.const ${BigInt.asIntN(64, value)}`;
   return {
-    field: ({ path }) => valueOf(layout, fieldOf(layout, path)),
+    field: ({ path }) => fieldText(layout, fieldOf(layout, path)),
     number,
     parameter: () => undefined,
     low: (of, bits) => `${of} ${number((1n << BigInt(bits)) - 1n)} i64.and`,
