@@ -39,7 +39,7 @@ export function spill(view: DomainView, { step, op, rc, N }: EndedCall, before: 
   if (isOwn || BigInt(bases.length) < list.count) view.populated(-1n);
 }
 
-/** Without a p2m to look at: what the outcome of a call lets one believe of the frames it named. */
+/** At level 0 the p2m is not observable: infers from rc and nr_exchanged which of the named frames are mapped now. */
 export function believe(view: DomainView, { step, op, rc, N }: EndedCall): void {
   if (op === 'put_dma_buf') return;
   const [inputs = [], outputs = []] = step.reservations.map((r, i) => framesOf(step.lists[i] ?? [], r.extent_order));

@@ -38,7 +38,10 @@ export type Event =
 
 /** Bytes that mark a page, so that a move that loses its content shows. */
 const markBytes = 8;
-/** `canaries`: marks that are looked at after a call although `changes` says that they are as they were. */
+/**
+ * `canaries`: number of marked pages that are read again after each call even if `changes` does not list them, to catch an
+ * implementation whose `changes` lies.
+ */
 const most = { listBytes: 4096, unlisted: 16n, canaries: 4 };
 const shift = BigInt(PAGE_SHIFT);
 
