@@ -136,15 +136,19 @@ class StructStory {
 
   add(from: number, to: number): void {
     const { size } = this.#bulk;
-    const [words, halves, small] = [this.#words, this.#halves, this.#small];
+    const [words, halves, small, rowOf] = [this.#words, this.#halves, this.#small, this.#rowOf];
+    let others = 0;
     const [order4, domid2] = [this.#order >> 2, this.#domid >> 1];
     for (let at = from * size; at < to * size; at += size) {
       const domid = halves[(at >> 1) + domid2] as number;
       const order = words[(at >> 2) + order4] as number;
-      const slot = (this.#rowOf[domid] as number) * smallOrders + order;
-      if (order < smallOrders && slot >= 0 && (small[slot] as number) > 0) small[slot] = (small[slot] as number) + 1;
+      const row = rowOf[domid] as number;
+      const slot = row * smallOrders + order;
+      if (row === noRoom) others++;
+      else if (order < smallOrders && row !== none && (small[slot] as number) > 0) small[slot] = (small[slot] as number) + 1;
       else this.#count(domid, order);
     }
+    this.#others += others;
     this.#calls += to - from;
   }
 

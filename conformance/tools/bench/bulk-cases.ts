@@ -53,7 +53,7 @@ function figures(root: string, folder: string, many: number, rounds: number): st
   const [whole, tenth, random] = [join(folder, 'whole.bin'), join(folder, 'tenth.bin'), join(folder, 'random.bin')];
   writeStructs(whole, many, structs(4096, false));
   writeStructs(tenth, many / 10, structs(4096, false));
-  writeStructs(random, many / 10, structs(many / 10, true));
+  writeStructs(random, many, structs(200_000, true));
   const trace = join(folder, 'trace.ndjson');
   writeFileSync(trace, `${Array.from({ length: 50_000 }, (_, i) => record(i)).join('\n')}\n`);
   const parse = join(folder, 'parse.mjs');
