@@ -1,6 +1,5 @@
 import { DOMID, PAGE_SHIFT } from '../abi/constants.ts';
 import { hex64 } from '../codec/hex.ts';
-import { knownEntries } from '../guest/handle.ts';
 import { type ByteRange, overlaps } from '../guest/memory.ts';
 import { type Answer, holdsUnless, missing, notExercised, unknown, unless } from './answer.ts';
 import { describe, entriesRange, strayChange } from './changes.ts';
@@ -70,7 +69,7 @@ export const getRules: readonly Rule[] = [
     ...each({
       when: when(['rc'], ({ rc }) => rc === 0),
       needs: ['asked'],
-      each: (facts, { asked }) => returnedFrames(facts, asked, asked.O),
+      each: (facts, { asked }) => returnedFrames(facts, asked.O),
       shown: ['out list', 'out list after', 'p2m after'],
       ...saysReturned,
     }),
@@ -82,7 +81,7 @@ export const getRules: readonly Rule[] = [
     ...each({
       when: when(['rc'], ({ rc }) => rc !== 0),
       needs: ['done'],
-      each: (facts, { done }) => returnedFrames(facts, done, done.K),
+      each: (facts, { done }) => returnedFrames(facts, done.K),
       shown: ['out list', 'out list after', 'p2m after'],
       ...saysReturned,
     }),
@@ -241,9 +240,9 @@ function requirement(id: string, level: Rule['level'], scope: Rule['scope'], res
 }
 
 /** Output entries below K after the call. */
-function* returnedEntries(facts: Facts, { done: { K, outs } }: { readonly done: Done }): Generator<{ k: bigint; frame: bigint } | Answer> {
+function* returnedEntries(facts: Facts, { done: { K } }: { readonly done: Done }): Generator<{ k: bigint; frame: bigint } | Answer> {
   let seen = 0n;
-  for (const { index, value } of knownEntries(facts.call.after, outs)) {
+  for (const { index, value } of facts.returned) {
     if (index >= K) continue;
     seen += 1n;
     yield { k: index, frame: value };

@@ -1,5 +1,4 @@
 import { hex64 } from '../codec/hex.ts';
-import { knownEntries } from '../guest/handle.ts';
 import { type Answer, type CapturePiece, holds, holdsUnless, missing, notExercised, unknown, violated } from './answer.ts';
 import { moved } from './changes.ts';
 import { inputsPerChunk, outputsPerChunk } from './exact.ts';
@@ -19,10 +18,10 @@ interface Returned {
 }
 
 /** The output entries after the call, below `limit`, beside what is behind the guest frames they held before. */
-export function* returnedFrames(facts: Facts, { outs }: Asked, limit: bigint): Generator<Returned | Answer> {
+export function* returnedFrames(facts: Facts, limit: bigint): Generator<Returned | Answer> {
   const given = new Map(facts.extents(facts.out).map((e) => [e.index, e.base]));
   let [seen, listed] = [0n, 0n];
-  for (const { index, value } of knownEntries(facts.call.after, outs)) {
+  for (const { index, value } of facts.returned) {
     if (index >= limit) continue;
     seen += 1n;
     const gfn = given.get(index);

@@ -1,6 +1,5 @@
 import { DOMID } from '../abi/constants.ts';
 import { hex64 } from '../codec/hex.ts';
-import { knownEntries } from '../guest/handle.ts';
 import { type ObservedCall, opOf, type P2m } from '../trace/call.ts';
 import { type Answer, holds, violated } from './answer.ts';
 import { moved } from './changes.ts';
@@ -219,9 +218,8 @@ export class PinWatch {
     }
     const commit = new Set(pages);
     for (const gfn of pages) pins.commitOf.set(gfn, commit);
-    const list = facts.out.list;
-    if (list === undefined || K === undefined) return;
-    for (const { index, value } of knownEntries(facts.call.after, list)) if (index < K) pins.returned.add(value);
+    if (K === undefined) return;
+    for (const { index, value } of facts.returned) if (index < K) pins.returned.add(value);
   }
 
   #put(pins: DomainPins, { facts, callerErred }: Judgement, listed: ReadonlySet<bigint>): void {
