@@ -9,6 +9,7 @@ const long = [
   'conformance/suite.test.ts',
   'conformance/{search,faults,golden,twin}/*.test.ts',
   'conformance/protocol/mutated.test.ts',
+  'src/export/built/**/*.test.ts',
   'src/trace/printed.test.ts',
   'src/trace/calls/calls.test.ts',
 ];

@@ -115,7 +115,7 @@ function open(name: string): Input {
     if (error instanceof UnreadableError) throw error;
     throw new UnreadableError(`${shown}: ${reason(error as NodeJS.ErrnoException)}`);
   }
-  const chunks = guarded(shown, name === '-' ? process.stdin : createReadStream(name));
+  const chunks = guarded(shown, () => (name === '-' ? process.stdin : createReadStream(name)));
   return { name: shown, chunks, ...(isFile && { path: name }) };
 }
 
@@ -141,9 +141,10 @@ export function* fills(path: string, into: Uint8Array, from = 0, to = Number.POS
   }
 }
 
-async function* guarded(name: string, stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+/** A stream that is opened when it is first read: a command may read the file otherwise. */
+async function* guarded(name: string, open: () => AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   try {
-    yield* stream;
+    yield* open();
   } catch (error) {
     throw new UnreadableError(`${name}: ${reason(error as NodeJS.ErrnoException)}`);
   }

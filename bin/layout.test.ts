@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { blob, elf, kernelTypes } from '../src/export/btf/written.stage.ts';
-import { file, shell, xenmem } from './shell.ts';
+import { blob, elf, kernelTypes } from '../src/export/built/written.stage.ts';
+import { file, root, shell, xenmem } from './shell.ts';
 
 describe('layout --emit', () => {
   it.each([
@@ -87,12 +89,55 @@ right.o: ELF, 14 types, compared with arm64 (as the file says)
   it('cannot read what is no kernel: exit 3, and the others still have their turn', () => {
     const { code, stdout, stderr } = xenmem(['layout', 'check', file('noise', 'x'.repeat(100)), 'absent', '.', right]);
     expect(stderr.split('\n')).toEqual([
-      "xenmem: noise: no BTF in it: neither an ELF with .BTF, nor an uncompressed or gzip'd Image of a kernel with CONFIG_DEBUG_INFO_BTF",
+      'xenmem: noise: no types in it: neither an ELF with BTF or debug information, nor an archive of such, nor the image of a kernel with CONFIG_DEBUG_INFO_BTF',
       'xenmem: absent: no such file',
       'xenmem: .: is a directory',
       '',
     ]);
     expect([code, stdout.split('\n').length]).toEqual([3, 6]);
+  });
+
+  it('reads debug information, where the struct has another name too', () => {
+    const object = file('zephyr.o', readFileSync(join(root, 'fixtures/objects/arm32-gcc-dwarf4.o')));
+    const args = ['layout', 'check', '--as', 'xen_memory_exchange=get_dma_buf', object];
+    const { code, stdout, stderr } = xenmem(args);
+    expect(stdout).toBe(`\
+zephyr.o: ELF, 1 unit of DWARF 4, compared with arm32 (as the file says)
+  xen_memory_reservation  equal: 32 bytes, 5 fields
+  xen_memory_exchange     equal: 72 bytes, 11 fields
+  xen_get_dma_buf         equal: 72 bytes, 11 fields
+  xen_get_dma_buf         equal: 72 bytes, 11 fields, as xen_memory_exchange
+  xen_put_dma_buf         equal: 32 bytes, 5 fields
+`);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(xenmem(['layout', 'check', '--as', 'Reservation', object])).toEqual({
+      code: 2,
+      stdout: '',
+      stderr: 'xenmem: --as "Reservation": expected NAME=STRUCT, as MemoryReservation=xen_memory_reservation\n',
+    });
+  });
+
+  it("reads a module's types on from its kernel's", () => {
+    const kernel = kernelTypes().slice(0, 11);
+    const all = blob(kernelTypes());
+    const base = blob(kernel);
+    file('base.btf', base);
+    // The module's own types, numbered on, with strings whose offsets go on too.
+    const [baseTypes, baseStrings] = [new DataView(base.buffer).getUint32(12, true), new DataView(base.buffer).getUint32(20, true)];
+    const [types, strings] = [new DataView(all.buffer).getUint32(12, true), new DataView(all.buffer).getUint32(20, true)];
+    const rest = all.slice(24 + baseTypes, 24 + types);
+    const own = all.slice(24 + types + baseStrings, 24 + types + strings);
+    const head = new DataView(new ArrayBuffer(24));
+    for (const [i, word] of [0x0001eb9f, 24, 0, rest.length, rest.length, own.length].entries()) head.setUint32(4 * i, word, true);
+    const module = file('module.btf', Buffer.concat([new Uint8Array(head.buffer), rest, own]));
+    expect(xenmem(['layout', 'check', module]).stderr.split('\n')[0]).toBe(
+      "xenmem: module.btf: BTF of a module, which goes on from its kernel's: check the kernel, or say --base VMLINUX",
+    );
+    const { code, stdout } = xenmem(['layout', 'check', '--base', 'base.btf', module]);
+    expect([code, stdout.split('\n')[0]]).toEqual([
+      0,
+      'module.btf: raw BTF, 3 types, compared with arm64 (the file does not say; it fits best)',
+    ]);
   });
 
   it('of a file with none of the structs: exit 4', () => {

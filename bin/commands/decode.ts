@@ -13,7 +13,8 @@ import { type ObservedCall, opOf } from '../../src/trace/call.ts';
 import { cText, xxdText } from '../../src/trace/dump-text.ts';
 import { pcapngHead, pcapngPacket } from '../../src/trace/pcap.ts';
 import { argumentBytes, itemsOf, structIn } from '../captured.ts';
-import { exit, UsageError } from '../exit.ts';
+import { type CoreList, structInCore } from '../core.ts';
+import { exit, UnreadableError, UsageError } from '../exit.ts';
 import { eachInput, line, note, outcome, bytes as put, styleFor } from '../io.ts';
 import { type CaptureOptions, captureOptions, fails, type GateOptions, gateOptions, opFor, structOptions } from '../options.ts';
 
@@ -21,6 +22,8 @@ interface Options extends CaptureOptions, GateOptions {
   readonly input?: readonly string[];
   readonly json?: boolean;
   readonly to?: Target;
+  readonly elf?: string;
+  readonly at?: string;
 }
 
 /** What `--to` may name. */
@@ -32,6 +35,9 @@ export function options(args: Argv): Argv {
   return gateOptions(captureOptions(structOptions(described)))
     .option('json', { type: 'boolean', describe: 'one JSON object per struct' })
     .option('to', { choices: targets, describe: 'print the bytes in another form instead; pcapng is for Wireshark', requiresArg: true })
+    .option('elf', { type: 'string', describe: 'a core that holds the struct, at the address that --at says', requiresArg: true })
+    .option('at', { type: 'string', describe: 'with --elf: the address of the struct', requiresArg: true })
+    .example('$0 decode --elf core --at 0x7ffd1234a000 --cmd 11', 'a struct in a core, and its lists')
     .example('$0 decode --cmd 26 req.bin', 'the struct that op 26 takes')
     .example('xxd req.bin | $0 decode -', 'a dump, as any tool prints it');
 }
@@ -48,14 +54,32 @@ export async function run(options: Options): Promise<Iterable<number>> {
     call: ObservedCall,
     place: string,
     structs: readonly StructName[] = [],
+    lists?: readonly CoreList[],
   ): Promise<void> => {
     const findings = judge(call)?.findings.filter((f) => f.blame === 'caller') ?? [];
     if (findings.some((f) => fails(f, options))) outcome.codes.add(exit.failed);
-    if (to === 'json') await line(asJson(layout, data, findings, structs));
+    if (to === 'json') await line(asJson(layout, data, findings, structs, lists));
     else if (to) await put(printed(to, layout, data, shown));
-    else for (const text of [...(shown > 0 ? [''] : []), ...asText(layout, data, call, findings, place, structs, style)]) await line(text);
+    else
+      for (const text of [...(shown > 0 ? [''] : []), ...asText(layout, data, call, findings, place, structs, style, lists)])
+        await line(text);
     shown++;
   };
+  if ((options.elf === undefined) !== (options.at === undefined)) throw new UsageError('--elf FILE and --at ADDRESS go together');
+  if (options.elf !== undefined && options.at !== undefined) {
+    if ((options.input ?? []).length > 0) throw new UsageError('--elf goes without other inputs');
+    try {
+      const { layout, bytes, call, lists, notes } = structInCore(options.elf, options.at, options);
+      for (const text of notes) note(`note: ${options.elf}: ${text}`);
+      if (bytes.length < layout.size) outcome.codes.add(exit.unreadable);
+      await show(layout, bytes, call, `at ${options.at}`, [], lists);
+    } catch (error) {
+      if (!(error instanceof UnreadableError)) throw error;
+      note(error.message);
+      outcome.codes.add(exit.unreadable);
+    }
+    return outcome.codes;
+  }
   await eachInput(options.input, async (input) => {
     for await (const item of itemsOf(input, options)) {
       if (item.kind === 'unreadable') {
@@ -93,10 +117,16 @@ function printed(to: Exclude<Target, 'json'>, { struct, size }: StructLayout, by
   }
 }
 
-function asJson(layout: StructLayout, bytes: Uint8Array, findings: readonly Finding[], structs: readonly StructName[]): string {
+function asJson(
+  layout: StructLayout,
+  bytes: Uint8Array,
+  findings: readonly Finding[],
+  structs: readonly StructName[],
+  lists: readonly CoreList[] = [],
+): string {
   const codec = codecFor(layout.arch)[layout.struct];
   const { struct, ...shown } = structJson(layout, bytes.length, codec.decodeCut(bytes) as object, codec.padding(bytes), findings);
-  return JSON.stringify({ struct, ...(structs.length > 1 && { structs }), ...shown });
+  return JSON.stringify({ struct, ...(structs.length > 1 && { structs }), ...shown, ...listsJson(lists) });
 }
 
 function asText(
@@ -107,6 +137,7 @@ function asText(
   place: string,
   structs: readonly StructName[],
   style: Style,
+  lists: readonly CoreList[] = [],
 ): string[] {
   const size = bytes.length < layout.size ? `${bytes.length} of ${layout.size} bytes` : `${layout.size} bytes`;
   const start = startExtent(call.cmd) > 0 ? ` from ${startExtent(call.cmd)}` : '';
@@ -116,6 +147,7 @@ function asText(
     structs.length > 1 ? structs.map((struct) => `${struct} (op ${XENMEM['dma-buf'][opFor(struct)]})`).join(', and ') : layout.struct;
   const lines = [[style.bold(head), size, layout.arch, op, place].filter((part) => part !== '').join('  ')];
   lines.push(...structText(layout, bytes, findings, style));
+  for (const list of lists) lines.push(...wrapped(`  ${list.path}: `, listText(list), 4));
   for (const { id, severity, where, message } of findings) {
     if (severity !== 'note') lines.push(...wrapped(`  ${id}: `, where && !message.startsWith(where) ? `${where}: ${message}` : message, 4));
   }
@@ -126,4 +158,30 @@ function asText(
   const worst = findings.find((f) => f.severity === 'error') ?? findings.find((f) => f.severity === 'warning') ?? findings[0];
   if (worst) lines.push(`${worst.severity === 'error' ? style.bad('✗') : '·'} ${totals.join(', ')}   (xenmem explain ${worst.id})`);
   return lines;
+}
+
+/** Entries of a list that a person is shown. */
+const mostShown = 16;
+
+/** The entries of a list in a core, or how many of them it has. */
+function listText({ list, entries }: CoreList): string {
+  if (list.count === 0n) return 'no entries';
+  const where = `at 0x${list.range.address.toString(16)}`;
+  if (entries.length === 0) return `${list.count} ${list.count === 1n ? 'entry' : 'entries'} ${where}, none of them in the core`;
+  const held = BigInt(entries.length) < list.count ? `${entries.length} of ${list.count}` : `${list.count}`;
+  const shown = entries.slice(0, mostShown).map((entry) => `0x${entry.toString(16)}`);
+  return `${held} ${list.count === 1n ? 'entry' : 'entries'} ${where}: ${shown.join(' ')}${entries.length > mostShown ? ' …' : ''}`;
+}
+
+function listsJson(lists: readonly CoreList[]): object {
+  if (lists.length === 0) return {};
+  const told = lists.map(({ path, list, entries }) => [
+    path,
+    {
+      address: `0x${list.range.address.toString(16)}`,
+      count: String(list.count),
+      entries: entries.map((entry) => `0x${entry.toString(16)}`),
+    },
+  ]);
+  return { lists: Object.fromEntries(told) };
 }

@@ -1,19 +1,15 @@
-import { gunzipSync } from 'node:zlib';
 import type { Argv } from 'yargs';
 import { type Arch, arches, archNames, isArch } from '../../src/abi/arch.ts';
 import { compareLayouts, layoutOf } from '../../src/abi/layout.ts';
 import { structNames } from '../../src/abi/structs.ts';
-import { BtfError } from '../../src/export/btf/bytes.ts';
-import { type Comparison, compareBtf } from '../../src/export/btf/compare.ts';
-import { type FoundBtf, findBtf } from '../../src/export/btf/find.ts';
 import { emitCChecks } from '../../src/export/c-checks.ts';
 import { type EmitterName, emitterNames, emitters } from '../../src/export/emitters.ts';
 import { layoutJson, layoutText } from '../../src/text/layout-text.ts';
-import { printable } from '../../src/text/style.ts';
 import { closest } from '../closest.ts';
-import { exit, UnreadableError, UsageError } from '../exit.ts';
-import { bytes, eachInput, type Input, line, note, outcome } from '../io.ts';
+import { exit, UsageError } from '../exit.ts';
+import { bytes, line, outcome } from '../io.ts';
 import { structNamed } from '../options.ts';
+import { check } from './layout-check.ts';
 
 interface Options {
   readonly struct?: readonly string[];
@@ -22,6 +18,8 @@ interface Options {
   readonly json?: boolean;
   readonly compare?: readonly string[];
   readonly checks?: boolean;
+  readonly as?: readonly string[];
+  readonly base?: string;
 }
 
 export function options(args: Argv): Argv {
@@ -36,9 +34,16 @@ export function options(args: Argv): Argv {
     .option('emit', { choices: emitterNames, describe: 'the structs for another language or tool', requiresArg: true })
     .option('checks', { type: 'boolean', describe: 'with --emit c: a header that checks the duties of the caller instead' })
     .option('compare', { type: 'string', nargs: 2, describe: 'two architectures: what differs, and why (exit 1 if anything does)' })
+    .option('as', {
+      type: 'string',
+      array: true,
+      nargs: 1,
+      describe: 'with check: what the file calls a struct, NAME=STRUCT',
+    })
+    .option('base', { type: 'string', describe: "with check: the kernel that a module's BTF goes on from", requiresArg: true })
     .option('json', { type: 'boolean', describe: 'one JSON object per struct' })
     .example('$0 layout --emit lua > xenmem.lua', 'make a dissector for Wireshark')
-    .example('$0 layout check vmlinux', 'compare the structs of a built kernel (ELF, arm64 Image, raw BTF)');
+    .example('$0 layout check vmlinux', 'compare the structs of what was built: BTF or DWARF, kernel, object, archive');
 }
 
 export async function run(options: Options): Promise<Iterable<number>> {
@@ -62,70 +67,6 @@ async function show({ struct = [], arch = 'arm64', emit, json, compare, checks }
     else for (const text of [...(i > 0 ? [''] : []), ...layoutText(layout)]) await line(text);
   }
   return [];
-}
-
-/** Most bytes of a file, and of what a packed one holds: a `vmlinux` with all its debug information has some 500 MB. */
-const mostBytes = 1 << 30;
-
-async function check({ arch, emit, json = false, compare, checks }: Options, files: readonly string[]): Promise<Iterable<number>> {
-  const other = emit ? 'emit' : compare ? 'compare' : checks ? 'checks' : undefined;
-  if (other) throw new UsageError(`layout check goes without --${other}`);
-  let compared = 0;
-  const { unreadable } = await eachInput(files, async (input) => {
-    const found = await btfOf(input);
-    const comparison = comparisonOf(input, found, arch);
-    compared += comparison.structs.length;
-    if (comparison.structs.some(({ differences }) => differences.length > 0)) outcome.codes.add(exit.failed);
-    const texts = json ? [JSON.stringify(checkJson(input.name, found, comparison))] : checkText(input.name, found, comparison);
-    for (const text of texts) await line(text);
-  });
-  if (compared === 0) {
-    if (unreadable === 0) note('none of the structs is in there');
-    outcome.codes.add(exit.inconclusive);
-  }
-  return outcome.codes;
-}
-
-async function btfOf({ name, chunks }: Input): Promise<FoundBtf> {
-  const parts: Uint8Array[] = [];
-  let length = 0;
-  for await (const chunk of chunks) {
-    length += chunk.length;
-    if (length > mostBytes) throw new UnreadableError(`${name}: longer than ${mostBytes >> 20} MiB`);
-    parts.push(chunk);
-  }
-  return readable(name, () => findBtf(Buffer.concat(parts), (packed) => gunzipSync(packed, { maxOutputLength: mostBytes })));
-}
-
-function comparisonOf({ name }: Input, found: FoundBtf, arch: Arch | undefined): Comparison {
-  return readable(name, () => compareBtf(found, structNames, arch));
-}
-
-function readable<T>(name: string, read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    throw error instanceof BtfError ? new UnreadableError(`${name}: ${error.message}`) : error;
-  }
-}
-
-const whose = { asked: 'as --arch says', file: 'as the file says', guessed: 'the file does not say; it fits best' } as const;
-
-function checkText(name: string, { container, btf }: FoundBtf, { arch, archFrom, structs, absent }: Comparison): string[] {
-  return [
-    `${name}: ${container}, ${btf.count} types${structs.length === 0 ? '' : `, compared with ${arch} (${whose[archFrom]})`}`,
-    ...structs.flatMap(({ struct, size, fields, differences }) =>
-      differences.length === 0
-        ? [`  ${struct.padEnd(22)}  equal: ${size} bytes, ${fields} fields`]
-        : [`  ${struct.padEnd(22)}  differs`, ...differences.map((text) => `    ${printable(text)}`)],
-    ),
-    ...absent.map((struct) => `  ${struct.padEnd(22)}  not in the file`),
-  ];
-}
-
-function checkJson(file: string, { container, btf }: FoundBtf, { arch, archFrom, structs, absent }: Comparison): object {
-  const named = structs.map(({ differences, ...rest }) => ({ ...rest, equal: differences.length === 0, differences }));
-  return { file, container, types: btf.count, arch, arch_from: archFrom, structs: named, absent };
 }
 
 async function compareArches(

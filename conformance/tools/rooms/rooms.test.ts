@@ -36,14 +36,14 @@ describe('the rooms', () => {
   it('are all shown, with the number of imports on each arrow', () => {
     const shown = picture(
       new Map([
-        ['src/export/btf/a.ts', "import '../../abi/a.ts';\nexport * from '../../abi/a.ts';\n"],
+        ['src/export/built/a.ts', "import '../../abi/a.ts';\nexport * from '../../abi/a.ts';\n"],
         ['src/abi/a.ts', ''],
       ]),
     );
     expect(shown.filter((line) => !line.startsWith(' '))).toEqual(Object.keys(rooms));
-    expect(shown.slice(shown.indexOf('src/export/btf')).slice(0, 3)).toEqual([
-      'src/export/btf',
-      `    ${rooms['src/export/btf']?.says}`,
+    expect(shown.slice(shown.indexOf('src/export/built')).slice(0, 3)).toEqual([
+      'src/export/built',
+      `    ${rooms['src/export/built']?.says}`,
       '     -> src/abi (2)',
     ]);
   });

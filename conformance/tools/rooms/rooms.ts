@@ -45,8 +45,8 @@ export const rooms: { readonly [room: string]: Room } = {
     says: 'It writes for other tools: the tables as C, Rust, Lua, gdb and JSON, and scripts that capture calls.',
     imports: ['src/abi', 'src/rules', 'src/text'],
   },
-  'src/export/btf': {
-    says: 'It reads the types of a built kernel and compares them with `abi`, which is all it knows.',
+  'src/export/built': {
+    says: 'It reads the types of what was built (BTF, DWARF; ELF, archives, images) and compares them with `abi`, which is all it knows.',
     imports: ['src/abi'],
   },
   src: {
@@ -181,7 +181,7 @@ export const rooms: { readonly [room: string]: Room } = {
       'src/rules',
       'src/text',
       'src/export',
-      'src/export/btf',
+      'src/export/built',
       'conformance/protocol',
       'conformance/scenario',
       'conformance/observe',

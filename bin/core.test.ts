@@ -1,0 +1,131 @@
+import { describe, expect, it } from 'vitest';
+import { file, xenmem } from './shell.ts';
+
+/** A segment of a core. */
+interface Held {
+  readonly virtual: bigint;
+  readonly physical: bigint;
+  readonly bytes: Uint8Array;
+}
+
+/** A core of 64 bits (arm64) or 32 (arm32), its segments one after another. */
+function core(bits: 32 | 64, segments: readonly Held[]): Buffer {
+  const [header, entry] = bits === 64 ? [64, 56] : [52, 32];
+  const head = Buffer.alloc(header + entry * segments.length);
+  head.set([0x7f, 0x45, 0x4c, 0x46, bits === 64 ? 2 : 1, 1, 1]);
+  head.writeUInt16LE(4, 0x10);
+  head.writeUInt16LE(bits === 64 ? 183 : 40, 0x12);
+  const word = (at: number, value: bigint): void => {
+    if (bits === 64) head.writeBigUInt64LE(value, at);
+    else head.writeUInt32LE(Number(value), at);
+  };
+  word(bits === 64 ? 0x20 : 0x1c, BigInt(header));
+  head.writeUInt16LE(entry, bits === 64 ? 0x36 : 0x2a);
+  head.writeUInt16LE(segments.length, bits === 64 ? 0x38 : 0x2c);
+  let offset = head.length;
+  for (const [i, { virtual, physical, bytes }] of segments.entries()) {
+    const at = header + i * entry;
+    head.writeUInt32LE(1, at);
+    word(at + (bits === 64 ? 8 : 4), BigInt(offset));
+    word(at + (bits === 64 ? 16 : 8), virtual);
+    word(at + (bits === 64 ? 24 : 12), physical);
+    word(at + (bits === 64 ? 32 : 16), BigInt(bytes.length));
+    offset += bytes.length;
+  }
+  return Buffer.concat([head, ...segments.map(({ bytes }) => bytes)]);
+}
+
+const words = (...values: bigint[]): Buffer => {
+  const made = Buffer.alloc(8 * values.length);
+  for (const [i, value] of values.entries()) made.writeBigUInt64LE(value, 8 * i);
+  return made;
+};
+
+// populate_physmap of 3 extents of order 0, its list in the next segment.
+const reservation = words(0xffff_0000_1000_2000n, 3n, 0n, 0x7ff0n);
+const frames = words(0x40600n, 0x40601n, 0x40601n);
+
+describe('decode --elf', () => {
+  it('shows the struct and follows its list through the program headers, and judges what is listed', () => {
+    const made = file(
+      'guest.core',
+      core(64, [
+        { virtual: 0xffff_0000_1000_1000n, physical: 0x4000_1000n, bytes: Buffer.concat([Buffer.alloc(64), reservation]) },
+        { virtual: 0xffff_0000_1000_2000n, physical: 0x4000_5000n, bytes: frames },
+      ]),
+    );
+    const { code, stdout, stderr } = xenmem(['decode', '--elf', made, '--at', '0xffff000010001040', '--cmd', '6', '--fail-on', 'warning']);
+    expect(stderr).toBe('');
+    const lines = stdout.split('\n');
+    expect(lines[0]).toBe('xen_memory_reservation  32 bytes  arm64  op 6  at 0xffff000010001040');
+    expect(lines).toContain('  extent_start: 3 entries at 0xffff000010002000: 0x40600 0x40601 0x40601');
+    expect(stdout).toContain('caller-extents-distinct');
+    expect(code).toBe(1);
+    const physical = xenmem(['decode', '--elf', made, '--at', '0x40001040', '--space', 'physical', '--cmd', '6', '--json']);
+    expect(JSON.parse(physical.stdout).lists).toEqual({
+      extent_start: { address: '0xffff000010002000', count: '3', entries: [] },
+    });
+  });
+
+  it('of 32 bits, where a handle is the low half of its word, and the core ends early', () => {
+    const struct = Buffer.from(reservation);
+    struct.writeBigUInt64LE(0x4000_2000n);
+    const made = file(
+      'small.core',
+      core(32, [
+        { virtual: 0x4000_1000n, physical: 0n, bytes: struct },
+        { virtual: 0x4000_2000n, physical: 0n, bytes: frames.subarray(0, 20) },
+      ]),
+    );
+    const { code, stdout, stderr } = xenmem(['decode', '--elf', made, '--at', '0x40001000', '--struct', 'memory_reservation']);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toContain('arm32');
+    expect(stdout).toContain('  extent_start: 2 of 3 entries at 0x40002000: 0x40600 0x40601\n');
+  });
+
+  it.each([
+    [['--at', '0x10'], 'nothing at 0x10 in it: its 1 segments lie in 0x4000..0x4020', 3],
+    [['--at', '4010'], '--at "four": expected an address', 2],
+  ])('%j that is not there: one sentence', (at, message, exit) => {
+    const made = file('other.core', core(64, [{ virtual: 0x4000n, physical: 0n, bytes: reservation }]));
+    const wanted = exit === 2 ? ['--at', 'four'] : at;
+    const { code, stderr } = xenmem(['decode', '--elf', made, '--cmd', '6', ...wanted]);
+    expect(code).toBe(exit);
+    expect(stderr).toContain(message);
+  });
+
+  it.each([
+    [
+      'physical addresses only',
+      core(64, [{ virtual: 0n, physical: 0x4000n, bytes: reservation }]),
+      'it has physical addresses only: --space physical',
+    ],
+    ['no core', Buffer.from('KDUMP   and more'), 'is not an ELF file: --elf takes a core of gcore or dump-guest-memory, not packed'],
+    ['no segments', core(64, []), 'an ELF without memory in it'],
+    [
+      '2^16 segments that are not there',
+      (() => {
+        const made = core(64, []);
+        made.writeUInt16LE(0xfffe, 0x38);
+        return made;
+      })(),
+      'an ELF whose 65534 segments lie outside it',
+    ],
+  ])('%s: one sentence, exit 3', (_, data, message) => {
+    const { code, stderr } = xenmem(['decode', '--elf', file('bad.core', data), '--at', '0x40001000', '--cmd', '6']);
+    expect(stderr).toContain(`xenmem: bad.core: `);
+    expect([code, stderr.split('\n').length]).toEqual([3, 2]);
+    expect(stderr).toContain(message);
+  });
+
+  it('what goes together is said', () => {
+    expect(xenmem(['decode', '--elf', 'x']).stderr).toBe('xenmem: --elf FILE and --at ADDRESS go together\n');
+    expect(xenmem(['decode', '--elf', 'x', '--at', '0x0']).stderr).toBe('xenmem: --elf wants to know what is there: --cmd or --struct\n');
+    expect(xenmem(['decode', '--elf', 'x', '--at', '0x0', '--cmd', '6', 'y']).stderr).toBe('xenmem: --elf goes without other inputs\n');
+    expect(xenmem(['decode', '--elf', 'nowhere', '--at', '0x0', '--cmd', '6'])).toEqual({
+      code: 3,
+      stdout: '',
+      stderr: 'xenmem: nowhere: no such file\n',
+    });
+  });
+});

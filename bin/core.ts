@@ -1,0 +1,156 @@
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import type { Arch } from '../src/abi/arch.ts';
+import { fieldOf, layoutOf, type StructLayout } from '../src/abi/layout.ts';
+import { opsTaking, XENMEM } from '../src/abi/ops.ts';
+import { codecFor } from '../src/codec/codec.ts';
+import { Bytes, FileError } from '../src/export/built/bytes.ts';
+import { elfMagic, readElf, type Segment } from '../src/export/built/elf.ts';
+import { entriesIn, type GuestList, listBehind } from '../src/guest/handle.ts';
+import { type Piece, readPrefix, sparseMemory } from '../src/guest/memory.ts';
+import { printable } from '../src/text/style.ts';
+import { type ObservedCall, observedCall } from '../src/trace/call.ts';
+import { readable } from './built.ts';
+import { flagsOf } from './captured.ts';
+import { UnreadableError, UsageError } from './exit.ts';
+import { reason } from './io.ts';
+import { asked, type CaptureOptions, opFor } from './options.ts';
+
+/** A list of frames behind a handle, as far as the core has it. */
+export interface CoreList {
+  /** The path of the handle, as `in.extent_start`. */
+  readonly path: string;
+  readonly list: GuestList;
+  /** Entries from the first on; fewer than the list has where the core ends, or where it is long. */
+  readonly entries: readonly bigint[];
+}
+
+/** A struct in a core, with the lists that it names. */
+export interface CoreStruct {
+  readonly layout: StructLayout;
+  readonly bytes: Uint8Array;
+  readonly call: ObservedCall;
+  readonly lists: readonly CoreList[];
+  readonly notes: readonly string[];
+}
+
+/** Most bytes of the headers, and of one list: a million frames. */
+const mostHead = 64 << 20;
+const mostListed = 8 << 20;
+const loaded = 1;
+
+/**
+ * The struct at an address of a core (gcore, QEMU's dump-guest-memory), with the lists behind its handles: both are found
+ * through the program headers. `--space physical` takes their physical addresses.
+ */
+export function structInCore(path: string, at: string, options: CaptureOptions): CoreStruct {
+  const name = printable(path);
+  const { struct, cmd } = asked(options);
+  if (struct === undefined) throw new UsageError('--elf wants to know what is there: --cmd or --struct');
+  const address = addressNamed(at);
+  let file: number | undefined;
+  try {
+    file = openSync(path, 'r');
+    const core = file;
+    return readable(name, () => read(core, address, options, struct, cmd));
+  } catch (error) {
+    if (error instanceof UnreadableError || error instanceof UsageError || !(error instanceof Error && 'code' in error)) throw error;
+    throw new UnreadableError(`${name}: ${reason(error as NodeJS.ErrnoException)}`);
+  } finally {
+    if (file !== undefined) closeSync(file);
+  }
+}
+
+function read(file: number, address: bigint, options: CaptureOptions, struct: StructLayout['struct'], cmd: number | undefined): CoreStruct {
+  const { arch: said, segments } = headOf(file);
+  const arch: Arch = options.arch ?? said ?? 'arm64';
+  const physical = options.space === 'physical';
+  const layout = layoutOf(struct, arch);
+  const startOf = (one: Segment): bigint => (physical ? one.physical : one.virtual);
+  const piecesAt = (from: bigint, length: number): Piece[] =>
+    segments.flatMap((one) => {
+      const start = startOf(one);
+      const first = from > start ? from : start;
+      const end = from + BigInt(length) < start + BigInt(one.size) ? from + BigInt(length) : start + BigInt(one.size);
+      if (first >= end) return [];
+      return [{ address: first, bytes: bytesAt(file, one.offset + Number(first - start), Number(end - first)) }];
+    });
+
+  const own = piecesAt(address, layout.size);
+  const bytes = readPrefix(sparseMemory(own), address, layout.size);
+  if (bytes.length === 0) throw new FileError(`nothing at 0x${address.toString(16)} in it: ${placesOf(segments, physical)}`);
+  const notes = bytes.length < layout.size ? [`${struct} is cut: ${bytes.length} of ${layout.size} bytes`] : [];
+  const known = new Map<string, CoreList>();
+  const pieces = [...own];
+  if (bytes.length === layout.size) {
+    const values = codecFor(arch)[struct].decode(bytes);
+    for (const { path } of layout.fields.filter((field) => field.type.startsWith('XEN_GUEST_HANDLE'))) {
+      const count = path.replace(/extent_start$/, 'nr_extents');
+      const list = listBehind(wordAt(values, path), wordAt(values, fieldOf(layout, count).path), arch);
+      const wanted = list.range.length < BigInt(mostListed) ? Number(list.range.length) : mostListed;
+      const found = wanted === 0 ? [] : piecesAt(list.range.address, wanted);
+      pieces.push(...found);
+      const prefix = readPrefix(sparseMemory(found), list.range.address, wanted);
+      const whole = prefix.subarray(0, prefix.length - (prefix.length % list.stride));
+      known.set(path, { path, list, entries: entriesIn(whole, list.stride) });
+    }
+  }
+  const call = observedCall(cmd ?? XENMEM['dma-buf'][opFor(struct)], {
+    ...flagsOf(options),
+    arch,
+    arg: address,
+    before: sparseMemory(pieces),
+    ...(cmd === undefined && { argument: bytes, mayBe: opsTaking(struct) }),
+  });
+  return { layout, bytes, call, lists: [...known.values()], notes };
+}
+
+/** The architecture and the loaded segments; a core is as long as it likes, only its head is read. */
+function headOf(file: number): { arch?: Arch; segments: Segment[] } {
+  const { size } = fstatSync(file);
+  const first = new Bytes(bytesAt(file, 0, Math.min(size, 4096)), 'the file');
+  if (!first.begins(0, elfMagic)) throw new FileError('is not an ELF file: --elf takes a core of gcore or dump-guest-memory, not packed');
+  const { bits } = readElf(first);
+  const table = bits === 64 ? first.u64(0x20) : first.u32(0x1c);
+  const sections = bits === 64 ? first.u64(0x28) : first.u32(0x20);
+  const count = first.u16(bits === 64 ? 0x38 : 0x2c);
+  // Where 16 bits cannot count the segments, the first section header does.
+  const end = count === 0xffff ? sections + 64 : table + count * first.u16(bits === 64 ? 0x36 : 0x2a);
+  if (Math.max(end, table) > Math.min(size, mostHead) && end > mostHead)
+    throw new FileError(`an ELF whose program headers lie at ${table}`);
+  const head = readElf(new Bytes(bytesAt(file, 0, Math.min(size, Math.max(end, 4096))), 'the file'));
+  const segments = head.segments().filter(({ type, size: held }) => type === loaded && held > 0);
+  if (segments.length === 0) throw new FileError('an ELF without memory in it: no segment is loaded');
+  return { segments, ...(head.arch && { arch: head.arch }) };
+}
+
+function bytesAt(file: number, at: number, length: number): Uint8Array {
+  const held = new Uint8Array(length);
+  let filled = 0;
+  for (let got = 1; got > 0 && filled < length; filled += got) got = readSync(file, held, filled, length - filled, at + filled);
+  return held.subarray(0, filled);
+}
+
+function placesOf(segments: readonly Segment[], physical: boolean): string {
+  if (!physical && segments.every(({ virtual }) => virtual === 0n)) {
+    return 'it has physical addresses only: --space physical with such a one, or make it with dump-guest-memory -p';
+  }
+  const starts = segments.map((one) => (physical ? one.physical : one.virtual));
+  const ends = segments.map((one, i) => (starts[i] ?? 0n) + BigInt(one.size));
+  const [low, high] = [starts.reduce((a, b) => (b < a ? b : a)), ends.reduce((a, b) => (b > a ? b : a))];
+  return `its ${segments.length} segments lie in 0x${low.toString(16)}..0x${high.toString(16)}`;
+}
+
+function addressNamed(text: string): bigint {
+  if (!/^(0x[0-9a-f]{1,16}|\d{1,19})$/i.test(text))
+    throw new UsageError(`--at ${JSON.stringify(text)}: expected an address, as 0xffff800012340000`);
+  return BigInt(text);
+}
+
+/** The word at a dotted path of decoded values. */
+function wordAt(values: object, path: string): bigint {
+  const [head = '', ...rest] = path.split('.');
+  const value: unknown = Object.entries(values).find(([name]) => name === head)?.[1];
+  if (rest.length > 0 && typeof value === 'object' && value !== null) return wordAt(value, rest.join('.'));
+  if (typeof value !== 'bigint') throw new TypeError(`${path} is no word`);
+  return value;
+}

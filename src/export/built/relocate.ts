@@ -1,0 +1,53 @@
+import { type Bytes, FileError } from './bytes.ts';
+import type { Elf, Section } from './elf.ts';
+
+/** How relocations of 32 and 64 bits that stand for an address are called, by machine. */
+const absolute: ReadonlyMap<number, { readonly narrow: number; readonly wide?: number }> = new Map([
+  [3, { narrow: 1 }],
+  [40, { narrow: 2 }],
+  [62, { narrow: 10, wide: 1 }],
+  [183, { narrow: 258, wide: 257 }],
+]);
+
+const SHT = { rela: 4, rel: 9 } as const;
+
+/**
+ * The content of a section of an object that is not linked yet, with its relocations done as far as
+ * debug information needs them: offsets into other such sections. Other relocations are left alone.
+ */
+export function relocated(elf: Elf, section: Section, content: Uint8Array, sections: readonly Section[]): Uint8Array {
+  const kinds = absolute.get(elf.machine);
+  const lists = sections.filter(({ type, info }) => (type === SHT.rela || type === SHT.rel) && info === section.index);
+  if (elf.type !== 1 || !kinds || lists.length === 0) return content;
+  const made = Uint8Array.from(content);
+  const view = new DataView(made.buffer);
+  for (const list of lists) {
+    const table = elf.content(list);
+    const symbolTable = sections[list.link];
+    if (!symbolTable) throw new FileError(`${list.name}: its symbols are in section ${list.link} of ${sections.length}`);
+    const symbols = elf.content(symbolTable);
+    const withAddend = list.type === SHT.rela;
+    const size = (elf.bits === 64 ? 16 : 8) + (withAddend ? elf.bits / 8 : 0);
+    for (let at = 0; at + size <= table.length; at += size) {
+      const { place, kind, symbol } = relocationAt(elf, table, at);
+      const bytes = kind === kinds.narrow ? 4 : kind === kinds.wide ? 8 : 0;
+      if (bytes === 0) continue;
+      if (place + bytes > made.length) throw new FileError(`${list.name}: byte ${place} of ${section.name}, which has ${made.length}`);
+      const value = elf.bits === 64 ? symbols.word(symbol * 24 + 8) : BigInt(symbols.u32(symbol * 16 + 4));
+      const inPlace = bytes === 4 ? BigInt(view.getUint32(place, true)) : view.getBigUint64(place, true);
+      const addend = !withAddend ? inPlace : elf.bits === 64 ? table.word(at + 16) : BigInt(table.u32(at + 8));
+      const sum = value + addend;
+      if (bytes === 4) view.setUint32(place, Number(BigInt.asUintN(32, sum)), true);
+      else view.setBigUint64(place, BigInt.asUintN(64, sum), true);
+    }
+  }
+  return made;
+}
+
+function relocationAt(elf: Elf, table: Bytes, at: number): { place: number; kind: number; symbol: number } {
+  if (elf.bits === 32) {
+    const info = table.u32(at + 4);
+    return { place: table.u32(at), kind: info & 0xff, symbol: info >>> 8 };
+  }
+  return { place: table.u64(at), kind: table.u32(at + 8), symbol: table.u32(at + 12) };
+}
