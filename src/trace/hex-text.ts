@@ -83,10 +83,10 @@ export async function openHex(source: AsyncIterable<Uint8Array>, options: ReadOp
   const { value, all } = await peeked(source, (bytes) => {
     if (!bytes) return 'end';
     const text = bareLine(bytes);
+    // A quote mark, a colour or a fence was taken off.
+    if (text.length < bytes.length && text !== latin1(bytes)) return 'dump';
     if (text.trim() === '') return undefined;
     if (text.length <= headSize && !digits.test(text)) return rows.length === 0 || !/\d/.test(text) || isAround(text) ? 'dump' : 'bytes';
-    // A quote mark or a colour was taken off.
-    if (text.length < bytes.length && text !== latin1(bytes)) return 'dump';
     const row = rowAfter(text, 0);
     if (!row || row.digits % 2 === 1 || row.tail.trim() !== '' || row.cells.slice(0, -1).some((text) => text.length !== row.digits))
       return 'bytes';

@@ -29,6 +29,11 @@ export const listReaders: readonly Reader[] = [
     line: (text) => /<Buffer .*more bytes?>/.test(text),
     refusal: () => 'print all of it: buffer.toString("hex")',
   },
+  {
+    name: "a string of gdb's print",
+    line: (text) => /^\$\d+ = ["']/.test(text),
+    refusal: () => 'it leaves out the zero at the end: print p/x req, or x/72xb &req',
+  },
   reader('ihex', (text) => /^\s*:(?:[0-9a-f]{2}){5,}\s*$/i.test(text), records),
   reader('srec', (text) => /^\s*S[0-9](?:[0-9a-f]{2}){4,}\s*$/i.test(text), records),
   reader('escapes', isEscaped, strings),
@@ -168,34 +173,23 @@ function isEscaped(text: string): boolean {
 /** Does a string begin before the first escape, at the line's start or with its other quote near the line's end? */
 function isQuotedLine(text: string): boolean {
   const before = text.slice(0, text.indexOf('\\'));
-  const quote = /(^\s*|[\s=(:,[&])(?:b|rb|br|u|\$)?(["'])[^\\]{0,80}$/i.exec(before);
+  const quote = /(^\s*|[\s=(:,[&+|-])(?:b|rb|br|u|\$)?(["'])[^\\]{0,80}$/i.exec(before);
   return /^\s*(?:b|rb|br|u|\$)?["']/i.test(text) || (quote !== null && text.slice(-40).includes(quote[2] as string));
 }
 
-/** gdb's `"ab", '\000' <repeats 15 times>, "cd"` as one string. */
-function unrepeated({ text, line }: Text): Text {
-  const whole = text.replace(
-    /(", )?'(\\[0-7]{3}|\\.|[^'\\])' <repeats (\d{1,4}) times>(, ")?/g,
-    (_, before, unit: string, times: string, after) => {
-      return `${before ? '' : '"'}${unit.repeat(Number(times))}${after ? '' : '"'}`;
-    },
-  );
-  return { text: whole, line };
-}
-
-function* strings(given: readonly Text[]): Generator<Part> {
-  const lines = given.map(unrepeated);
+function* strings(lines: readonly Text[]): Generator<Part> {
   const escaped = lines.filter(({ text }) => isEscaped(text));
   const isQuoted = escaped.some(({ text }) => isQuotedLine(text));
   if (!isQuoted) {
     for (const { text, line } of escaped) {
-      const content = text.replace(/^[^\\]*[:=]\s*(?=\\)/, '');
+      const content = text.replace(/^[^\\]*[:=]\s*(?=\\)|^\s*\S[^\\]*\s(?=[^\s\\]{0,8}\\)/, '');
       yield { bytes: unescaped(content, line), line, restart: true };
     }
     return;
   }
   let ended = true;
   for (const { text, line } of lines) {
+    if (text.trim() === '') ended = true;
     let from = 0;
     const literals = [...text.matchAll(/(["'])((?:\\.|(?!\1)[^\\])*)(\1|$)/g)];
     for (const { 0: all, 2: content = '', 3: end, index } of literals) {
