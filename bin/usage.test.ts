@@ -97,10 +97,10 @@ describe('help and version', () => {
       'blame',
     ];
     expect(options('validate')).toEqual(['help', 'version', ...capture, 'verbose', 'quiet', 'summary', 'jobs', 'json']);
-    expect(options('decode')).toEqual(['help', 'version', ...capture, 'json', 'to']);
+    expect(options('decode')).toEqual(['help', 'version', ...capture, 'json', 'to', 'elf', 'at']);
     expect(options('recipe')).toEqual(['help', 'version', 'arch', 'op', 'profile']);
     expect(options('encode')).toEqual(['help', 'version', 'struct', 'cmd', 'arch', 'profile', 'hex', 'out', 'force']);
-    expect(options('layout')).toEqual(['help', 'version', 'arch', 'emit', 'checks', 'compare', 'json']);
+    expect(options('layout')).toEqual(['help', 'version', 'arch', 'emit', 'checks', 'compare', 'as', 'base', 'json']);
     expect(options('explain')).toEqual(['help', 'version', 'reference', 'json']);
   });
 
