@@ -159,7 +159,8 @@ async function* dumpParts(source: AsyncIterable<Uint8Array>, kinds: Kinds, optio
         throw new InputError(`not a line of ${kind?.name ?? 'a dump'}: ${quoted(text.trim())}`, line);
       if (/^\s*\{\s*"/.test(text)) throw new InputError('a record stands in the dump: give the two apart', line);
       place.separated = true;
-      place.prompted ||= prompt.test(text);
+      // What stands between rows without offsets parts them.
+      place.prompted ||= !wasCounted || prompt.test(text);
       continue;
     }
     const partial = kind?.base === 16 && row.cells.length === 1 && (kind.width === 0 || row.digits < 2 * kind.width) && !row.prefixed;

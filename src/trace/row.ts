@@ -94,7 +94,11 @@ const noCells = { cells: [], digits: 0, prefixed: false, lastGap: 0, tail: '' } 
 /** Is a number without a mark an offset, not the first of the cells? */
 function standsApart(offset: string, wide: boolean, { cells, digits }: Cells): boolean {
   if (offset.length === digits && !wide) return false;
-  return wide || (offset.length > 4 && offset.length < 8) || (offset.length > 7 && digits !== 0 && digits < 8 && cells.length > 7);
+  return (
+    wide ||
+    (offset.length > 4 && offset.length < 8) ||
+    (offset.length > 7 && ((digits === 2 && cells.length > 3) || (digits !== 0 && digits < 8 && cells.length > 7)))
+  );
 }
 
 const named: { readonly [name: string]: number } = { '0': 0, a: 7, b: 8, t: 9, n: 10, v: 11, f: 12, r: 13, '\\': 92 };
