@@ -16,7 +16,7 @@ const mostSqueezed = 64n << 20n;
 /** A jump this far is no gap in a dump but another dump. */
 const farAway = 4096n;
 
-const squeeze = /^\|?\s*\*[\s|]*$/;
+const squeeze = /^\|?\s*\*[\s|]*$|^\s*\.\.\. ↓.*skipped/;
 const prompt =
   /^\s*(?:\S*[$#%>]\s|=>|\([a-z]+\)|crash>|\d*: kd>|(?:md[bwhd]|md\.[bwlq]|x\/|xp ?\/|rd|px[wq]?|d[bdqc]|xxd|hexdump|od|devmem|memory read)\s)/;
 const around = /^\s*(?:#|```|~~~|--|\/\/|\$$)/;

@@ -175,9 +175,9 @@ describe('what stands on screens', () => {
   it.each([
     ['words with blanks behind them', `${words.join(' ')}   \n`],
     ['words in quotes', `> ${words.join(' ')}\n`],
-    ['a row of a word each', words.map((word) => `0x${word}\n`).join('')],
     ['pairs, and what was said of them', `${pairs.join('\n')}\nThanks\n`],
     ['a table of markdown', pairs.map((row, i) => `| 000000${i}0: ${row} |\n`).join('')],
+    ['a dump below an address', `0xffff80001234a000\n${pairs.map((row, i) => `000000${i}0: ${row}\n`).join('')}`],
     ['/dev/kmsg', pairs.map((row, i) => `7,12${i},345678,-;get: 000000${i}0: ${row}\n`).join('')],
     ['a patch', pairs.map((row) => `+${row}\n`).join('')],
     [
@@ -243,6 +243,13 @@ describe('what stands on screens', () => {
     ['a row among others that is damaged', `${pairs[0]} zz\n${pairs[1]}\n`, /not a line of|not a hex digit/],
   ])('%s is refused', async (_, text, message) => {
     expect((await read(text))[0]).toMatch(message);
+  });
+
+  it('rows that pwndbg skips are those before them', async () => {
+    const row = (at: string, bytes: string): string => `+00${at} 0x7ffe1234a0${at}  ${bytes}  │................│\n`;
+    const skipped = '... ↓            skipped 1 identical lines (16 bytes)\n';
+    const [, ...found] = await read(row('00', pairs[1] ?? '') + skipped + row('20', pairs[0] ?? ''));
+    expect(found).toEqual([`${res.slice(32)}${res.slice(32)}${res.slice(0, 32)}`]);
   });
 
   it('two blocks of base64, and text around them, are two buffers', async () => {

@@ -17,7 +17,7 @@ const mostRepeated = 1 << 16;
 const number = /^(-)?(?:0x([0-9a-f]+)|0b([01]+)|0o([0-7]+)|([0-9a-f]{1,20}))(?:(ull|llu|n|_?u64)|(?:_?u32)|(_?u8)|[ul]{1,2})?$/i;
 const one = '-?(?:0[xbo])?[0-9a-f]{1,20}(?:[ul]{1,3}|n|_?u(?:8|16|32|64))?';
 const someNumbers = new RegExp(
-  `^\\s*(?:${one}\\s*,\\s*){3}|[[{(]\\s*(?:${one}\\s*,\\s*){3}|^\\s*${one},\\s*$|^\\s*0x(?:[0-9a-f]{8}){1,2}\\s*$|\\[\\s*(?:\\d{1,20}\\s+){7}|^\\s*0x[0-9a-f]+(?:[ \\t]0x[0-9a-f]+){3}|<repeats`,
+  `^\\s*(?:${one}\\s*,\\s*){3}|[[{(]\\s*(?:${one}\\s*,\\s*){3}|^\\s*${one},\\s*$|\\[\\s*(?:\\d{1,20}\\s+){7}|^\\s*0x[0-9a-f]+(?:[ \\t]0x[0-9a-f]+){3}|<repeats`,
   'i',
 );
 const declared = /^\s*(?:static|const|unsigned|u?int\d+_t|__u\d+|u\d+|let|var|pub|char|byte)\b[^=]*=\s*[^=]*[[{(]?\s*$/;

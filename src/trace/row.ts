@@ -31,7 +31,7 @@ const quotes =
   /^(?:\s*>)+ ?|^\s*(?:(?:-+>|=+>|→|▸)\s|\((?:gdb|lldb|qemu)\) ?|[+-])(?=(?:0x)?[0-9a-f]{4,16}\b[ :|<]|(?:[0-9a-f]{2}[ -]){4}|\d{6,8}$)|^\d{1,4},\d+,\d+,[-cf];/i;
 /** The head of a table, which counts its columns, or names them. */
 const heads =
-  /^\s*(?:- offset -|offset\(h\)|address\|_|87654321 {2}0011 )|^\W*(?:00 ?01 ?02 ?03 ?04 ?05 |0 {1,2}1 {1,2}2 {1,2}3 {1,2}4 ).*\b0123456789abcdef|^(?:\s{5,}|hex view +)00 01 02 03 04 05 06 07 |^\s*(?:\{(?:noformat|code)[^{}]*\}|<\/?(?:pre|code)>)\s*$/i;
+  /^\s*(?:- offset -|offset\(h\)|address\|_|87654321 {2}0011 )|^\W*(?:00 ?01 ?02 ?03 ?04 ?05 |0 {1,2}1 {1,2}2 {1,2}3 {1,2}4 ).*\b0123456789abcdef|^(?:\s{5,}|hex view +)00 01 02 03 04 05 06 07 [ 0-9a-f]*$|^\s*(?:\{(?:noformat|code)[^{}]*\}|<\/?(?:pre|code)>)\s*$/i;
 /** pwndbg and peda: where, and what is there; a name may be in between. */
 const telescope =
   /^\s*(?:[0-9a-f]{2,4}:)?[0-9a-f]{4}\|\S{0,8}\s+(?:[a-z]\w{1,9}\s+)?(0x[0-9a-f]+) (?:◂—|—▸|-->|<--) (?:0x)?([0-9a-f]+)(?=\s|$).*$/i;
