@@ -157,7 +157,7 @@ describe('what the tools print', () => {
   const structs = [get, res, '004023c1040000000000000000000000f07f0000'];
   for (const [i, hex] of structs.entries()) writeFileSync(join(scratch, `${i}.bin`), Buffer.from(hex, 'hex'));
   const all =
-    'xxd;xxd -g1;xxd -g4;xxd -g8;xxd -c7;xxd -d;xxd -e;xxd -e -g2;xxd -i;xxd -p;xxd -u;xxd -E;hexdump;hexdump -C;hexdump -x;hexdump -o;hexdump -d;hexdump -b;hexdump -c;od;od -c;od -x;od -t x1z;od -Ax -t x8;od -Ad -t x4;od -An -t x1;od -An -t x4;od -t u1;od -t d8;od -t o4;od -t u4 -w8;base64';
+    'xxd;xxd -g1;xxd -g4;xxd -g8;xxd -c7;xxd -g0 -c20;xxd -p -c16;xxd -d;xxd -e;xxd -e -g2;xxd -i;xxd -p;xxd -u;xxd -E;hexdump;hexdump -C;hexdump -x;hexdump -o;hexdump -d;hexdump -b;hexdump -c;od;od -c;od -x;od -t x1z;od -Ax -t x8;od -Ad -t x4;od -An -t x1;od -An -t x4;od -t u1;od -t d8;od -t o4;od -t u4 -w8;base64';
   for (const line of all.split(';')) {
     const [tool = '', ...args] = line.split(' ');
     it.skipIf(spawnSync(tool, ['--version']).error !== undefined)(line, async () => {

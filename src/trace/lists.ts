@@ -244,13 +244,14 @@ function unescaped(text: string, line: number): Uint8Array {
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 
+/** The characters of a line of base64, in the usual alphabet. */
+function bare64(text: string): string {
+  const bare = text.trim().replace(/^["']|["'],?$/g, '');
+  return /[+/]/.test(bare) ? bare : bare.replaceAll('-', '+').replaceAll('_', '/');
+}
+
 function isBase64(text: string): boolean {
-  if (/[+/]/.test(text) && /[-_]/.test(text)) return false;
-  const bare = text
-    .trim()
-    .replace(/^["']|["'],?$/g, '')
-    .replaceAll('-', '+')
-    .replaceAll('_', '/');
+  const bare = bare64(text);
   return bare.length > 23 && bare.length % 4 === 0 && /^[a-z0-9+/]+={0,2}$/i.test(bare) && /[g-z+/=]/i.test(bare) && /[A-Z]/.test(bare);
 }
 
@@ -267,11 +268,7 @@ function* base64(lines: readonly Text[]): Generator<Part> {
     count = 0;
   };
   for (const { text, line } of lines.slice(from)) {
-    const content = text
-      .trim()
-      .replace(/^["']|["'],?$/g, '')
-      .replaceAll('-', '+')
-      .replaceAll('_', '/');
+    const content = bare64(text);
     if (content === '') continue;
     if (/\s/.test(content) || isAround(content)) yield* end();
     if (/\s/.test(content) || isAround(content) || (count === 0 && bytes.length === 0 && !isBase64(text))) continue;
