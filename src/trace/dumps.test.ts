@@ -239,6 +239,7 @@ describe('what stands on screens', () => {
         .slice(0, -4),
       /the number 0x000000000000 is cut/,
     ],
+    ['a minus in a group of digits', '00000000: 08 00 00 -f 00 00 00 00\n', /a minus stands in the digits/],
     ['small numbers of no width', '[1, 0, 4, 1]', /4 numbers may be/],
     ['a row among others that is damaged', `${pairs[0]} zz\n${pairs[1]}\n`, /not a line of|not a hex digit/],
   ])('%s is refused', async (_, text, message) => {

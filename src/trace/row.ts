@@ -45,7 +45,7 @@ export function bareLine(bytes: Uint8Array): string {
 export function bare(line: string): string {
   let text = line.includes(escapeCode) ? line.replace(colours, '') : line;
   if (/[│┃┊┆]/.test(text)) text = text.replace(/ ?[┊┆] ?/g, '  ').replace(/[│┃]/g, '|');
-  text = text.replace(/^\|([0-9a-f]{8}\|.*) \| (?=[0-9a-f ]{2}.*\|)/i, '|$1  ');
+  text = text.replace(/^\|([0-9a-f]{8}\|.*) \| (?=(?:[0-9a-f]{2} | {3}){8}\|)/i, '|$1  ');
   text = text.replace(quotes, '').replace(/^\+[0-9a-f]+ (?=0x)/i, '');
   if (heads.test(text)) return '';
   return text
