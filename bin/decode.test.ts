@@ -78,7 +78,7 @@ xen_memory_exchange (op 11), and xen_get_dma_buf (op 26)  72 bytes  arm64
 });
 
 describe('a struct that is cut', () => {
-  const cut = hex(clean + clean.replace('40', '41'));
+  const cut = hex(clean + reservation('0000004100000000', '0200000000000000', '00000000', '00000000', self));
 
   it('is asked about where it is rather two reservations', () => {
     const { code, stdout, stderr } = xenmem(['decode'], hex(clean + clean));
