@@ -16,7 +16,7 @@ const mostSqueezed = 64n << 20n;
 /** A jump this far is no gap in a dump but another dump. */
 const farAway = 4096n;
 
-const squeeze = /^\|?\s*\*[\s|]*$/;
+const squeeze = /^\|?\s*\*[\s|]*$|^\s*\.\.\. ↓.*skipped/;
 const prompt =
   /^\s*(?:\S*[$#%>]\s|=>|\([a-z]+\)|crash>|\d*: kd>|(?:md[bwhd]|md\.[bwlq]|x\/|xp ?\/|rd|px[wq]?|d[bdqc]|xxd|hexdump|od|devmem|memory read)\s)/;
 const around = /^\s*(?:#|```|~~~|--|\/\/|\$$)/;
@@ -159,7 +159,8 @@ async function* dumpParts(source: AsyncIterable<Uint8Array>, kinds: Kinds, optio
         throw new InputError(`not a line of ${kind?.name ?? 'a dump'}: ${quoted(text.trim())}`, line);
       if (/^\s*\{\s*"/.test(text)) throw new InputError('a record stands in the dump: give the two apart', line);
       place.separated = true;
-      place.prompted ||= prompt.test(text);
+      // What stands between rows without offsets parts them.
+      place.prompted ||= !wasCounted || prompt.test(text);
       continue;
     }
     const partial = kind?.base === 16 && row.cells.length === 1 && (kind.width === 0 || row.digits < 2 * kind.width) && !row.prefixed;

@@ -157,7 +157,7 @@ describe('what the tools print', () => {
   const structs = [get, res, '004023c1040000000000000000000000f07f0000'];
   for (const [i, hex] of structs.entries()) writeFileSync(join(scratch, `${i}.bin`), Buffer.from(hex, 'hex'));
   const all =
-    'xxd;xxd -g1;xxd -g4;xxd -g8;xxd -c7;xxd -d;xxd -e;xxd -e -g2;xxd -i;xxd -p;xxd -u;xxd -E;hexdump;hexdump -C;hexdump -x;hexdump -o;hexdump -d;hexdump -b;hexdump -c;od;od -c;od -x;od -t x1z;od -Ax -t x8;od -Ad -t x4;od -An -t x1;od -An -t x4;od -t u1;od -t d8;od -t o4;od -t u4 -w8;base64';
+    'xxd;xxd -g1;xxd -g4;xxd -g8;xxd -c7;xxd -g0 -c20;xxd -p -c16;xxd -d;xxd -e;xxd -e -g2;xxd -i;xxd -p;xxd -u;xxd -E;hexdump;hexdump -C;hexdump -x;hexdump -o;hexdump -d;hexdump -b;hexdump -c;od;od -c;od -x;od -t x1z;od -Ax -t x8;od -Ad -t x4;od -An -t x1;od -An -t x4;od -t u1;od -t d8;od -t o4;od -t u4 -w8;base64';
   for (const line of all.split(';')) {
     const [tool = '', ...args] = line.split(' ');
     it.skipIf(spawnSync(tool, ['--version']).error !== undefined)(line, async () => {
@@ -175,9 +175,9 @@ describe('what stands on screens', () => {
   it.each([
     ['words with blanks behind them', `${words.join(' ')}   \n`],
     ['words in quotes', `> ${words.join(' ')}\n`],
-    ['a row of a word each', words.map((word) => `0x${word}\n`).join('')],
     ['pairs, and what was said of them', `${pairs.join('\n')}\nThanks\n`],
     ['a table of markdown', pairs.map((row, i) => `| 000000${i}0: ${row} |\n`).join('')],
+    ['a dump below an address', `0xffff80001234a000\n${pairs.map((row, i) => `000000${i}0: ${row}\n`).join('')}`],
     ['/dev/kmsg', pairs.map((row, i) => `7,12${i},345678,-;get: 000000${i}0: ${row}\n`).join('')],
     ['a patch', pairs.map((row) => `+${row}\n`).join('')],
     [
@@ -239,10 +239,18 @@ describe('what stands on screens', () => {
         .slice(0, -4),
       /the number 0x000000000000 is cut/,
     ],
+    ['a minus in a group of digits', '00000000: 08 00 00 -f 00 00 00 00\n', /a minus stands in the digits/],
     ['small numbers of no width', '[1, 0, 4, 1]', /4 numbers may be/],
     ['a row among others that is damaged', `${pairs[0]} zz\n${pairs[1]}\n`, /not a line of|not a hex digit/],
   ])('%s is refused', async (_, text, message) => {
     expect((await read(text))[0]).toMatch(message);
+  });
+
+  it('rows that pwndbg skips are those before them', async () => {
+    const row = (at: string, bytes: string): string => `+00${at} 0x7ffe1234a0${at}  ${bytes}  │................│\n`;
+    const skipped = '... ↓            skipped 1 identical lines (16 bytes)\n';
+    const [, ...found] = await read(row('00', pairs[1] ?? '') + skipped + row('20', pairs[0] ?? ''));
+    expect(found).toEqual([`${res.slice(32)}${res.slice(32)}${res.slice(0, 32)}`]);
   });
 
   it('two blocks of base64, and text around them, are two buffers', async () => {

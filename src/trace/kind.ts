@@ -231,6 +231,7 @@ export function rowBytes(row: Row, { base, width, little, column, filled }: Kind
     const last = row.cells.at(-1) ?? '';
     const uneven = row.digits === 0 || row.digits % 2 === 1 || (width > 0 && row.digits !== 2 * width);
     if (uneven && row.cells.length > 1) throw new InputError('the groups of digits are not of one width', line);
+    if (row.cells.some((text) => text.startsWith('-'))) throw new InputError('a minus stands in the digits', line);
     if (last.length % 2 === 1) throw new InputError(`half a hex digit at ${last}: two make a byte`, line);
     if (little && last.length < 2 * width && row.lastGap !== 1 + 2 * width - last.length)
       throw new InputError(`half a word: ${last}`, line);

@@ -17,7 +17,7 @@ const mostRepeated = 1 << 16;
 const number = /^(-)?(?:0x([0-9a-f]+)|0b([01]+)|0o([0-7]+)|([0-9a-f]{1,20}))(?:(ull|llu|n|_?u64)|(?:_?u32)|(_?u8)|[ul]{1,2})?$/i;
 const one = '-?(?:0[xbo])?[0-9a-f]{1,20}(?:[ul]{1,3}|n|_?u(?:8|16|32|64))?';
 const someNumbers = new RegExp(
-  `^\\s*(?:${one}\\s*,\\s*){3}|[[{(]\\s*(?:${one}\\s*,\\s*){3}|^\\s*${one},\\s*$|^\\s*0x(?:[0-9a-f]{8}){1,2}\\s*$|\\[\\s*(?:\\d{1,20}\\s+){7}|^\\s*0x[0-9a-f]+(?:[ \\t]0x[0-9a-f]+){3}|<repeats`,
+  `^\\s*(?:${one}\\s*,\\s*){3}|[[{(]\\s*(?:${one}\\s*,\\s*){3}|^\\s*${one},\\s*$|\\[\\s*(?:\\d{1,20}\\s+){7}|^\\s*0x[0-9a-f]+(?:[ \\t]0x[0-9a-f]+){3}|<repeats`,
   'i',
 );
 const declared = /^\s*(?:static|const|unsigned|u?int\d+_t|__u\d+|u\d+|let|var|pub|char|byte)\b[^=]*=\s*[^=]*[[{(]?\s*$/;
@@ -244,13 +244,14 @@ function unescaped(text: string, line: number): Uint8Array {
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 
+/** The characters of a line of base64, in the usual alphabet. */
+function bare64(text: string): string {
+  const bare = text.trim().replace(/^["']|["'],?$/g, '');
+  return /[+/]/.test(bare) ? bare : bare.replaceAll('-', '+').replaceAll('_', '/');
+}
+
 function isBase64(text: string): boolean {
-  if (/[+/]/.test(text) && /[-_]/.test(text)) return false;
-  const bare = text
-    .trim()
-    .replace(/^["']|["'],?$/g, '')
-    .replaceAll('-', '+')
-    .replaceAll('_', '/');
+  const bare = bare64(text);
   return bare.length > 23 && bare.length % 4 === 0 && /^[a-z0-9+/]+={0,2}$/i.test(bare) && /[g-z+/=]/i.test(bare) && /[A-Z]/.test(bare);
 }
 
@@ -267,11 +268,7 @@ function* base64(lines: readonly Text[]): Generator<Part> {
     count = 0;
   };
   for (const { text, line } of lines.slice(from)) {
-    const content = text
-      .trim()
-      .replace(/^["']|["'],?$/g, '')
-      .replaceAll('-', '+')
-      .replaceAll('_', '/');
+    const content = bare64(text);
     if (content === '') continue;
     if (/\s/.test(content) || isAround(content)) yield* end();
     if (/\s/.test(content) || isAround(content) || (count === 0 && bytes.length === 0 && !isBase64(text))) continue;

@@ -31,7 +31,7 @@ const quotes =
   /^(?:\s*>)+ ?|^\s*(?:(?:-+>|=+>|→|▸)\s|\((?:gdb|lldb|qemu)\) ?|[+-])(?=(?:0x)?[0-9a-f]{4,16}\b[ :|<]|(?:[0-9a-f]{2}[ -]){4}|\d{6,8}$)|^\d{1,4},\d+,\d+,[-cf];/i;
 /** The head of a table, which counts its columns, or names them. */
 const heads =
-  /^\s*(?:- offset -|offset\(h\)|address\|_|87654321 {2}0011 )|^\W*(?:00 ?01 ?02 ?03 ?04 ?05 |0 {1,2}1 {1,2}2 {1,2}3 {1,2}4 ).*\b0123456789abcdef|^(?:\s{5,}|hex view +)00 01 02 03 04 05 06 07 |^\s*(?:\{(?:noformat|code)[^{}]*\}|<\/?(?:pre|code)>)\s*$/i;
+  /^\s*(?:- offset -|offset\(h\)|address\|_|87654321 {2}0011 )|^\W*(?:00 ?01 ?02 ?03 ?04 ?05 |0 {1,2}1 {1,2}2 {1,2}3 {1,2}4 ).*\b0123456789abcdef|^(?:\s{5,}|hex view +)00 01 02 03 04 05 06 07 [ 0-9a-f]*$|^\s*(?:\{(?:noformat|code)[^{}]*\}|<\/?(?:pre|code)>)\s*$/i;
 /** pwndbg and peda: where, and what is there; a name may be in between. */
 const telescope =
   /^\s*(?:[0-9a-f]{2,4}:)?[0-9a-f]{4}\|\S{0,8}\s+(?:[a-z]\w{1,9}\s+)?(0x[0-9a-f]+) (?:◂—|—▸|-->|<--) (?:0x)?([0-9a-f]+)(?=\s|$).*$/i;
@@ -45,7 +45,7 @@ export function bareLine(bytes: Uint8Array): string {
 export function bare(line: string): string {
   let text = line.includes(escapeCode) ? line.replace(colours, '') : line;
   if (/[│┃┊┆]/.test(text)) text = text.replace(/ ?[┊┆] ?/g, '  ').replace(/[│┃]/g, '|');
-  text = text.replace(/^\|([0-9a-f]{8}\|.*) \| (?=[0-9a-f ]{2}.*\|)/i, '|$1  ');
+  text = text.replace(/^\|([0-9a-f]{8}\|.*) \| (?=(?:[0-9a-f]{2} | {3}){8}\|)/i, '|$1  ');
   text = text.replace(quotes, '').replace(/^\+[0-9a-f]+ (?=0x)/i, '');
   if (heads.test(text)) return '';
   return text
@@ -94,7 +94,11 @@ const noCells = { cells: [], digits: 0, prefixed: false, lastGap: 0, tail: '' } 
 /** Is a number without a mark an offset, not the first of the cells? */
 function standsApart(offset: string, wide: boolean, { cells, digits }: Cells): boolean {
   if (offset.length === digits && !wide) return false;
-  return wide || (offset.length > 4 && offset.length < 8) || (offset.length > 7 && digits !== 0 && digits < 8 && cells.length > 7);
+  return (
+    wide ||
+    (offset.length > 4 && offset.length < 8) ||
+    (offset.length > 7 && ((digits === 2 && cells.length > 3) || (digits !== 0 && digits < 8 && cells.length > 7)))
+  );
 }
 
 const named: { readonly [name: string]: number } = { '0': 0, a: 7, b: 8, t: 9, n: 10, v: 11, f: 12, r: 13, '\\': 92 };
