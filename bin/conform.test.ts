@@ -1,8 +1,10 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { referenceImplementation } from '../conformance/protocol/reference.ts';
 import { scenarioFrom } from '../conformance/scenario/generate.ts';
 import { tokenOf } from '../conformance/scenario/scenario.ts';
-import { xenmem } from './shell.ts';
+import { scratch, xenmem } from './shell.ts';
 
 describe('conform', () => {
   it('too few scenarios are inconclusive, exit 4, and say what was missed', () => {
@@ -108,5 +110,16 @@ describe('conform', () => {
   ])('refuses %j', (words, message) => {
     const { code, stdout, stderr } = xenmem(['conform', ...words]);
     expect([code, stdout, stderr]).toEqual([2, '', `xenmem: ${message}\n`]);
+  });
+});
+
+describe('the requirements for a safety case', () => {
+  it('are printed in each form, and traced to a run', () => {
+    expect(xenmem(['explain', '--all', '--emit', 'fusa']).stdout).toContain('`XenSwdgn~memory_op_get_aligned~1`');
+    expect(xenmem(['explain', '--emit', 'fusa'])).toEqual({ code: 2, stdout: '', stderr: 'xenmem: --all and --emit go together\n' });
+    const reports = ['--report', 'trace=trace.csv', '--report', 'trace=trace.xml'];
+    expect(xenmem(['conform', '--runs', '20', '--seed', '1', '--arch', 'arm64', ...reports]).code).toBe(4);
+    expect(readFileSync(join(scratch, 'trace.csv'), 'utf8')).toMatch(/^requirement,rule,/);
+    expect(readFileSync(join(scratch, 'trace.xml'), 'utf8')).toContain('<specobjects doctype="itest">');
   });
 });

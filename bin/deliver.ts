@@ -1,7 +1,9 @@
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import type { Argv } from 'yargs';
+import type { Manifest } from '../conformance/golden/manifest.ts';
 import { conformanceJson, conformanceText } from '../conformance/report/conformance.ts';
 import { type FormName, formNames, forms } from '../conformance/report/forms.ts';
+import { type Evidence, traceCsv, traceXml } from '../conformance/report/trace.ts';
 import { expecting, readExpectations, updatedExpectations } from '../conformance/verdict/expect.ts';
 import { exitOf } from '../conformance/verdict/outcome.ts';
 import type { ConformanceResult, Expectation } from '../conformance/verdict/result.ts';
@@ -44,9 +46,9 @@ export function delivery({
     // The day is the only thing a result has of the outside.
     const today = new Date().toISOString().slice(0, 10);
     const result = entries ? expecting(plain, entries, today) : plain;
-    if (onStdout[0]) await bytes(forms[onStdout[0].kind](result));
+    if (onStdout[0]) await bytes(textOf(onStdout[0].kind, '-', result));
     else for (const text of json ? [JSON.stringify(conformanceJson(result))] : conformanceText(result, styleFor())) await line(text);
-    for (const { kind, file } of reports) if (file !== '-') write(file, forms[kind](result));
+    for (const { kind, file } of reports) if (file !== '-') write(file, textOf(kind, file, result));
     const code = exitOf(result);
     if (!update || expect === undefined) {
       outcome.codes.add(code);
@@ -58,7 +60,8 @@ export function delivery({
   };
 }
 
-function write(file: string, text: string): void {
+/** Writes a report; what hinders it is told. */
+export function write(file: string, text: string): void {
   try {
     writeFileSync(file, text);
   } catch (error) {
@@ -66,17 +69,36 @@ function write(file: string, text: string): void {
   }
 }
 
-function reportOf(text: string): { kind: FormName; file: string } {
+/** A kind of `--report`: a form of the result, or its traceability, which wants more than the result. */
+type Kind = FormName | 'trace';
+const kinds: readonly Kind[] = [...formNames, 'trace'];
+
+/** The text of a report; traceability is XML for a file of that name, else a table. */
+function textOf(kind: Kind, file: string, result: ConformanceResult): string {
+  if (kind !== 'trace') return forms[kind](result);
+  return /\.(xml|oreqm|reqm2)$/i.test(file) ? traceXml(result, evidence()) : traceCsv(result, evidence());
+}
+
+/** What the package knows of each requirement: its golden cases, and the faults that only it catches. */
+function evidence(): Evidence {
+  const read = (path: string): unknown => JSON.parse(readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8'));
+  const manifest = read('fixtures/golden/manifest.json') as Pick<Manifest, 'requirements'>;
+  const onlyCatches = read('conformance/faults/only.json') as Evidence['onlyCatches'];
+  return { fixtures: manifest.requirements, onlyCatches };
+}
+
+function reportOf(text: string): { kind: Kind; file: string } {
   const [kind = '', ...rest] = text.split('=');
-  const name = formNames.find((form) => form === kind);
+  const name = kinds.find((form) => form === kind);
   const file = rest.join('=');
   if (name === undefined || file === '') {
-    throw new UsageError(`--report ${JSON.stringify(text)}: expected KIND=FILE, with KIND one of ${formNames.join(', ')}`);
+    throw new UsageError(`--report ${JSON.stringify(text)}: expected KIND=FILE, with KIND one of ${kinds.join(', ')}`);
   }
   return { kind: name, file };
 }
 
-function writable(option: string, file: string): void {
+/** Fails now where a file cannot be written, and not after minutes. */
+export function writable(option: string, file: string): void {
   try {
     closeSync(openSync(file, 'a'));
   } catch (error) {

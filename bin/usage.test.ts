@@ -100,8 +100,8 @@ describe('help and version', () => {
     expect(options('decode')).toEqual(['help', 'version', ...capture, 'json', 'to', 'elf', 'at']);
     expect(options('recipe')).toEqual(['help', 'version', 'arch', 'op', 'profile']);
     expect(options('encode')).toEqual(['help', 'version', 'struct', 'cmd', 'arch', 'profile', 'hex', 'out', 'force']);
-    expect(options('layout')).toEqual(['help', 'version', 'arch', 'emit', 'checks', 'compare', 'as', 'base', 'json']);
-    expect(options('explain')).toEqual(['help', 'version', 'reference', 'json']);
+    expect(options('layout')).toEqual(['help', 'version', 'arch', 'emit', 'checks', 'assert', 'compare', 'as', 'base', 'report', 'json']);
+    expect(options('explain')).toEqual(['help', 'version', 'reference', 'all', 'emit', 'json']);
   });
 
   it('help COMMAND is COMMAND --help', () => {

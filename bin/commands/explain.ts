@@ -1,19 +1,25 @@
 import type { Argv } from 'yargs';
 import { references } from '../../conformance/protocol/reference.ts';
+import { fusaText, requirementsCsv, requirementsJson } from '../../src/export/requirements.ts';
 import { ambiguities, ambiguityOf } from '../../src/rules/ambiguities.ts';
 import { ruleOf, rules } from '../../src/rules/table.ts';
 import { ambiguityLine, ambiguityText, explanation, ruleLine } from '../../src/text/explain-text.ts';
 import { wrapped } from '../../src/text/wrap.ts';
 import { closest } from '../closest.ts';
 import { UsageError } from '../exit.ts';
-import { line, styleFor } from '../io.ts';
+import { bytes, line, styleFor } from '../io.ts';
 import { referenceNamed } from '../options.ts';
 
 interface Options {
   readonly id?: readonly string[];
   readonly reference?: readonly string[];
   readonly json?: boolean;
+  readonly all?: boolean;
+  readonly emit?: keyof typeof emitted;
 }
+
+/** Forms of the requirements on the hypervisor for those who certify it. */
+const emitted = { fusa: fusaText, csv: requirementsCsv, json: requirementsJson } as const;
 
 export function options(args: Argv): Argv {
   return args
@@ -29,10 +35,22 @@ export function options(args: Argv): Argv {
       nargs: 1,
       describe: 'what conform --reference plays by that name, or by that reading of an open point, FREEDOM=READING',
     })
+    .option('all', { type: 'boolean', describe: 'with --emit: every requirement on the hypervisor' })
+    .option('emit', {
+      choices: Object.keys(emitted),
+      describe: "the requirements as Xen's docs/fusa has them, or as a table",
+      requiresArg: true,
+    })
     .option('json', { type: 'boolean', describe: 'one JSON object per id' });
 }
 
-export async function run({ id = [], reference = [], json }: Options): Promise<number[]> {
+export async function run({ id = [], reference = [], json, all, emit }: Options): Promise<number[]> {
+  if ((emit !== undefined) !== (all ?? false)) throw new UsageError('--all and --emit go together');
+  if (emit !== undefined) {
+    if (json || id.length + reference.length > 0) throw new UsageError('--emit goes with --all alone');
+    await bytes(emitted[emit]());
+    return [];
+  }
   for (const word of reference) {
     const { hello } = referenceNamed([word]);
     const about = references[word]?.about ?? `${hello.name}: ${JSON.stringify(word.split('=')[1])} is one reading of the point below`;

@@ -1,10 +1,13 @@
+import type { GateCase } from '../../conformance/report/gate.ts';
 import type { Arch } from '../../src/abi/arch.ts';
-import type { StructName } from '../../src/abi/structs.ts';
+import { layoutOf } from '../../src/abi/layout.ts';
+import { type StructName, structNames } from '../../src/abi/structs.ts';
 import { type Comparison, compareTypes, namesFor, type Wanted } from '../../src/export/built/compare.ts';
 import type { Found } from '../../src/export/built/find.ts';
 import { printable } from '../../src/text/style.ts';
 import { kernelOf, typesOf } from '../built.ts';
 import { exit, UsageError } from '../exit.ts';
+import { gateReports, reportsOnStdout } from '../gate.ts';
 import { eachInput, line, note, outcome } from '../io.ts';
 import { structNamed } from '../options.ts';
 
@@ -17,15 +20,21 @@ export interface CheckOptions {
   readonly emit?: string;
   readonly compare?: readonly string[];
   readonly checks?: boolean;
+  readonly assert?: boolean;
+  readonly report?: readonly string[];
 }
 
 /** Holds the structs of built files against the table; exit 1 where one differs, 4 where none has any. */
 export async function check(options: CheckOptions, files: readonly string[]): Promise<Iterable<number>> {
-  const { arch, emit, json = false, compare, checks, as = [], base } = options;
-  const other = emit ? 'emit' : compare ? 'compare' : checks ? 'checks' : undefined;
+  const { arch, emit, json = false, compare, checks, assert, as = [], base, report = [] } = options;
+  const other = emit ? 'emit' : compare ? 'compare' : checks ? 'checks' : assert ? 'assert' : undefined;
   if (other) throw new UsageError(`layout check goes without --${other}`);
-  const wanted: Wanted = { ...(arch && { arch }), as: aliasesOf(as) };
+  const aliases = aliasesOf(as);
+  const wanted: Wanted = { ...(arch && { arch }), as: aliases.structs, fields: aliases.fields };
   const kernel = base === undefined ? undefined : kernelOf(base);
+  const deliver = gateReports('layout check', report);
+  const quiet = reportsOnStdout(report);
+  const cases: GateCase[] = [];
   let compared = 0;
   const { unreadable } = await eachInput(files, async (input) => {
     const shown = await typesOf(input, namesFor(wanted), kernel, (found) =>
@@ -35,6 +44,8 @@ export async function check(options: CheckOptions, files: readonly string[]): Pr
       compared += comparison.structs.length;
       if (comparison.structs.some(({ differences }) => differences.length > 0)) outcome.codes.add(exit.failed);
       const name = one.member === undefined ? input.name : `${input.name}(${printable(one.member)})`;
+      for (const { struct, differences } of comparison.structs) cases.push({ name: struct, where: name, details: differences });
+      if (quiet) continue;
       const texts = json ? [JSON.stringify(checkJson(name, one, comparison))] : checkText(name, one, comparison);
       for (const text of texts) await line(text);
     }
@@ -43,6 +54,7 @@ export async function check(options: CheckOptions, files: readonly string[]): Pr
     if (unreadable === 0) note('none of the structs is in there');
     outcome.codes.add(exit.inconclusive);
   }
+  await deliver(cases);
   return outcome.codes;
 }
 
@@ -57,17 +69,26 @@ function ofInterest(all: readonly Shown[]): readonly Shown[] {
   return having.length > 0 ? having : all.slice(0, 1);
 }
 
-/** `NAME=STRUCT` of `--as`: what a file calls a struct of the table. */
-export function aliasesOf(texts: readonly string[]): Map<string, StructName> {
-  return new Map(
-    texts.map((text) => {
-      const [name = '', struct = '', ...rest] = text.split('=');
-      if (name === '' || struct === '' || rest.length > 0) {
-        throw new UsageError(`--as ${JSON.stringify(text)}: expected NAME=STRUCT, as MemoryReservation=xen_memory_reservation`);
-      }
-      return [name, structNamed(struct)];
-    }),
-  );
+/** What others call the structs and the fields of the table, by their names for them. */
+export interface Aliases {
+  readonly structs: ReadonlyMap<string, StructName>;
+  readonly fields: ReadonlyMap<string, string>;
+}
+
+/** `NAME=STRUCT` or `NAME=FIELD` of `--as`. */
+export function aliasesOf(texts: readonly string[]): Aliases {
+  const structs = new Map<string, StructName>();
+  const fields = new Map<string, string>();
+  const known = new Set(structNames.flatMap((name) => layoutOf(name, 'arm64').fields.flatMap(({ path }) => path.split('.'))));
+  for (const text of texts) {
+    const [name = '', of = '', ...rest] = text.split('=');
+    if (!/^[\w #:$<>]{1,200}$/.test(name) || of === '' || rest.length > 0) {
+      throw new UsageError(`--as ${JSON.stringify(text)}: expected NAME=STRUCT, as MemoryReservation=xen_memory_reservation`);
+    }
+    if (known.has(of)) fields.set(name, of);
+    else structs.set(name, structNamed(of));
+  }
+  return { structs, fields };
 }
 
 const whose = { asked: 'as --arch says', file: 'as the file says', guessed: 'the file does not say; it fits best' } as const;

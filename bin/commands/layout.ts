@@ -2,14 +2,18 @@ import type { Argv } from 'yargs';
 import { type Arch, arches, archNames, isArch } from '../../src/abi/arch.ts';
 import { compareLayouts, layoutOf } from '../../src/abi/layout.ts';
 import { structNames } from '../../src/abi/structs.ts';
+import type { Asserted } from '../../src/export/assertions.ts';
+import { emitCAssertions } from '../../src/export/c-assert.ts';
 import { emitCChecks } from '../../src/export/c-checks.ts';
 import { type EmitterName, emitterNames, emitters } from '../../src/export/emitters.ts';
+import { emitRustAssertions } from '../../src/export/rust-assert.ts';
 import { layoutJson, layoutText } from '../../src/text/layout-text.ts';
 import { closest } from '../closest.ts';
 import { exit, UsageError } from '../exit.ts';
 import { bytes, line, outcome } from '../io.ts';
 import { structNamed } from '../options.ts';
-import { check } from './layout-check.ts';
+import { aliasesOf, check } from './layout-check.ts';
+import { diff } from './layout-diff.ts';
 
 interface Options {
   readonly struct?: readonly string[];
@@ -18,8 +22,10 @@ interface Options {
   readonly json?: boolean;
   readonly compare?: readonly string[];
   readonly checks?: boolean;
+  readonly assert?: boolean;
   readonly as?: readonly string[];
   readonly base?: string;
+  readonly report?: readonly string[];
 }
 
 export function options(args: Argv): Argv {
@@ -27,34 +33,49 @@ export function options(args: Argv): Argv {
     .positional('struct', {
       type: 'string',
       array: true,
-      describe: `which: ${structNames.join(', ')}; or check FILE..`,
+      describe: `which: ${structNames.join(', ')}; or check FILE.., or diff FILE FILE|table`,
       defaultDescription: 'all',
     })
     .option('arch', { choices: archNames, describe: 'the architecture (default arm64); arm32 means EABI', requiresArg: true })
     .option('emit', { choices: emitterNames, describe: 'the structs for another language or tool', requiresArg: true })
     .option('checks', { type: 'boolean', describe: 'with --emit c: a header that checks the duties of the caller instead' })
+    .option('assert', {
+      type: 'boolean',
+      describe: "with --emit c or rust: static assertions alone, for anybody's own declarations",
+    })
     .option('compare', { type: 'string', nargs: 2, describe: 'two architectures: what differs, and why (exit 1 if anything does)' })
     .option('as', {
       type: 'string',
       array: true,
       nargs: 1,
-      describe: 'with check: what the file calls a struct, NAME=STRUCT',
+      describe: 'with check or --assert: what a struct or field is called there, NAME=STRUCT',
     })
     .option('base', { type: 'string', describe: "with check: the kernel that a module's BTF goes on from", requiresArg: true })
+    .option('report', { type: 'string', array: true, nargs: 1, describe: 'with check or diff: also as KIND=FILE (junit=out.xml, …)' })
     .option('json', { type: 'boolean', describe: 'one JSON object per struct' })
     .example('$0 layout --emit lua > xenmem.lua', 'make a dissector for Wireshark')
+    .example('$0 layout --emit c --assert > gate.h', "include it after <xen/memory.h>, Linux's or your own header")
+    .example('$0 layout diff old.o new.o', 'what became of each struct; table stands for the table')
     .example('$0 layout check vmlinux', 'compare the structs of what was built: BTF or DWARF, kernel, object, archive');
 }
 
 export async function run(options: Options): Promise<Iterable<number>> {
-  return options.struct?.[0] === 'check' ? check(options, options.struct.slice(1)) : show(options);
+  const [word, ...rest] = options.struct ?? [];
+  if (word === 'check') return check(options, rest);
+  if (word === 'diff') return diff(options, rest);
+  return show(options);
 }
 
-async function show({ struct = [], arch = 'arm64', emit, json, compare, checks }: Options): Promise<Iterable<number>> {
+async function show(options: Options): Promise<Iterable<number>> {
+  const { struct = [], arch = 'arm64', emit, json, compare, checks, as = [], base } = options;
   if (compare && compare.length !== 2) throw new UsageError('--compare is given twice');
   const wanted = struct.length > 0 ? struct.map(structNamed) : structNames;
   if (emit && (json || compare)) throw new UsageError(`--emit goes without --${json ? 'json' : 'compare'}`);
   if (checks && emit !== 'c') throw new UsageError('--checks goes with --emit c');
+  if (options.assert) return assertions(options);
+  if (as.length > 0) throw new UsageError('--as goes with check or --assert');
+  if (options.report) throw new UsageError('--report goes with check or diff');
+  if (base !== undefined) throw new UsageError('--base goes with check');
   if (compare) return compareArches(wanted, compare, json ?? false);
   if (emit) {
     const layouts = wanted.map((name) => layoutOf(name, arch));
@@ -66,6 +87,20 @@ async function show({ struct = [], arch = 'arm64', emit, json, compare, checks }
     if (json) await line(JSON.stringify(layoutJson(layout)));
     else for (const text of [...(i > 0 ? [''] : []), ...layoutText(layout)]) await line(text);
   }
+  return [];
+}
+
+async function assertions({ struct = [], arch, emit, checks, as = [] }: Options): Promise<Iterable<number>> {
+  if (emit !== 'c' && emit !== 'rust') throw new UsageError('--assert goes with --emit c or --emit rust');
+  if (checks) throw new UsageError('--assert goes without --checks');
+  const { structs, fields } = aliasesOf(as);
+  const asked: Asserted = {
+    ...(struct.length > 0 && { structs: struct.map(structNamed) }),
+    ...(arch && { arch }),
+    names: new Map([...structs].map(([name, of]) => [of, name])),
+    fields: new Map([...fields].map(([name, of]) => [of, name])),
+  };
+  await bytes(emit === 'c' ? emitCAssertions(asked) : emitRustAssertions(asked));
   return [];
 }
 

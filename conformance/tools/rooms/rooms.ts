@@ -94,8 +94,18 @@ export const rooms: { readonly [room: string]: Room } = {
     ],
   },
   'conformance/report': {
-    says: 'It shows a result and does not make it: text, JSON, JUnit, KTAP, SARIF, GitHub, Markdown, HTML.',
-    imports: ['src/abi', 'src/codec', 'src/guest', 'src/trace', 'src/rules', 'src/text', 'conformance/scenario', 'conformance/verdict'],
+    says: 'It shows a result and does not make it: text, JSON, JUnit, KTAP, SARIF, GitHub, Markdown, HTML, traceability.',
+    imports: [
+      'src/abi',
+      'src/codec',
+      'src/guest',
+      'src/trace',
+      'src/rules',
+      'src/text',
+      'src/export',
+      'conformance/scenario',
+      'conformance/verdict',
+    ],
   },
   conformance: {
     says: '`run.ts` draws, plays, counts and shrinks, `jobs.ts` does so in several processes, and `index.ts` is what a module author imports.',

@@ -2,7 +2,7 @@ import { type Arch, arches, archNames } from '../../abi/arch.ts';
 import { layoutOf, type Member, type StructLayout } from '../../abi/layout.ts';
 import { type StructName, structNames } from '../../abi/structs.ts';
 import type { Found } from './find.ts';
-import { type FileField, fieldsOf, isCalled, structsCalled } from './shape.ts';
+import { type FileField, fieldsOf, isCalled, structsCalled, unwrapped } from './shape.ts';
 import { type FileType, mostMembers, type Types } from './types.ts';
 
 /** One struct of the file beside the table. Sizes and offsets in bytes. */
@@ -33,6 +33,8 @@ export interface Wanted {
   readonly arch?: Arch;
   /** Other names, in the file, of structs of the table. */
   readonly as?: ReadonlyMap<string, StructName>;
+  /** Other names, in the file, of fields of the table. */
+  readonly fields?: ReadonlyMap<string, string>;
 }
 
 /** More members than this are not told one by one. */
@@ -62,18 +64,18 @@ function compareFor(found: Found, wanted: Wanted, arch: Arch, archFrom: Comparis
   const { structs: names = structNames, as = new Map<string, StructName>() } = wanted;
   const structs = names.flatMap((name) => {
     const aliases = [...as].filter(([, of]) => of === name).map(([alias]) => alias);
-    return [name, ...aliases].flatMap((called) => ways(found.types, name, called, arch));
+    return [name, ...aliases].flatMap((called) => ways(found.types, name, called, arch, wanted.fields));
   });
   const seen = new Set(structs.map(({ struct }) => struct));
   return { arch, archFrom, structs, absent: names.filter((name) => !seen.has(name)) };
 }
 
 /** The different ways in which a file has a struct: as a rule one, however many sources include the header. */
-function ways(types: Types, name: StructName, called: string, arch: Arch): Compared[] {
+function ways(types: Types, name: StructName, called: string, arch: Arch, others?: Wanted['fields']): Compared[] {
   const layout = layoutOf(name, arch);
   const made = new Map<string, { compared: Compared; unit: string | undefined }>();
   for (const type of structsCalled(types, called)) {
-    const found = differences(types, type, layout, '');
+    const found = differences(types, type, layout, '', others);
     const key = JSON.stringify([type.size, found]);
     if (made.has(key)) continue;
     if (made.size === mostWays) break;
@@ -85,7 +87,7 @@ function ways(types: Types, name: StructName, called: string, arch: Arch): Compa
   return [...made.values()].map(({ compared, unit }) => (several && unit !== undefined ? { ...compared, unit } : compared));
 }
 
-function differences(types: Types, type: FileType, layout: StructLayout, path: string): string[] {
+function differences(types: Types, type: FileType, layout: StructLayout, path: string, others?: Wanted['fields']): string[] {
   const found: string[] = [];
   if (type.size !== layout.size)
     found.push(`${path === '' ? 'size' : `size of ${path}`}: ${type.size} in the file, ${layout.size} in the table`);
@@ -96,10 +98,10 @@ function differences(types: Types, type: FileType, layout: StructLayout, path: s
   }
   const matched = new Set<FileField>();
   for (const member of layout.members) {
-    const other = fields.find(({ name }) => isCalled(name, member.name));
+    const other = fields.find(({ name }) => others?.get(name) === member.name || isCalled(name, member.name));
     if (other) {
       matched.add(other);
-      found.push(...memberDifferences(types, other, member, layout.arch, path));
+      found.push(...memberDifferences(types, other, member, layout.arch, path, others));
     } else {
       found.push(`${path}${path && '.'}${member.name}: not in the file (${member.offset}..${member.offset + member.size} in the table)`);
     }
@@ -113,7 +115,7 @@ function differences(types: Types, type: FileType, layout: StructLayout, path: s
   return found;
 }
 
-function memberDifferences(types: Types, member: FileField, table: Member, arch: Arch, path: string): string[] {
+function memberDifferences(types: Types, member: FileField, table: Member, arch: Arch, path: string, others?: Wanted['fields']): string[] {
   const name = `${path}${path && '.'}${table.name}`;
   const found: string[] = [];
   const offset = member.bitOffset / 8;
@@ -122,7 +124,7 @@ function memberDifferences(types: Types, member: FileField, table: Member, arch:
   if (member.bits !== 0) return [...found, `${name}: a bit-field of ${member.bits} bits in the file`];
   if (table.nested) {
     return type.kind === 'struct'
-      ? [...found, ...differences(types, type, table.nested, name)]
+      ? [...found, ...differences(types, type, table.nested, name, others)]
       : [...found, `${name}: ${aKind(type.kind)} in the file, a struct in the table`];
   }
   const handle = table.type.startsWith('XEN_GUEST_HANDLE');
@@ -133,20 +135,6 @@ function memberDifferences(types: Types, member: FileField, table: Member, arch:
   const size = inner.kind === 'pointer' ? inner.size || arches[arch].pointer : type.size;
   if (size !== table.size) found.push(`size of ${name}: ${size} in the file, ${table.size} in the table`);
   return found;
-}
-
-/** What a struct of one member is made of: Rust and Xen wrap a number so, to tell it from others. */
-function unwrapped(types: Types, type: FileType): FileType {
-  let inner = type;
-  for (let depth = 0; inner.kind === 'struct' && depth < 4; depth++) {
-    const { list } = types.members(inner);
-    const [only] = list;
-    if (list.length !== 1 || !only || only.bitOffset !== 0 || only.bits !== 0) break;
-    const next = types.bare(only.type);
-    if (next.size !== inner.size) break;
-    inner = next;
-  }
-  return inner;
 }
 
 function aKind(kind: string): string {

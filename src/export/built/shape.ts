@@ -43,3 +43,17 @@ function flattened(types: Types, member: FileMember, depth: number): FileField[]
   const inner = types.members(type).list;
   return inner.flatMap((one) => flattened(types, { ...one, bitOffset: member.bitOffset + one.bitOffset }, depth + 1));
 }
+
+/** What a struct of one member is made of: Rust and Xen wrap a number so, to tell it from others. */
+export function unwrapped(types: Types, type: FileType): FileType {
+  let inner = type;
+  for (let depth = 0; inner.kind === 'struct' && depth < 4; depth++) {
+    const { list } = types.members(inner);
+    const [only] = list;
+    if (list.length !== 1 || !only || only.bitOffset !== 0 || only.bits !== 0) break;
+    const next = types.bare(only.type);
+    if (next.size !== inner.size) break;
+    inner = next;
+  }
+  return inner;
+}
