@@ -328,6 +328,12 @@ export function placeOf({ layout }: Facts, path: string): { where: string; bytes
   return { where: path, bytes: [offset, offset + size] };
 }
 
+/** Is there anything that the call asks for: an extent, of ops 0, 1 and 6 one from `start_extent` on? */
+export function asksForAny({ reservations, exchanges, op, start }: Facts): boolean {
+  const from = exchanges || op === 'put_dma_buf' ? 0n : start;
+  return reservations.some((r) => (r.nr_extents ?? 0n) > from);
+}
+
 /** A domain by its special name, else by its number. */
 export function nameDomid(domid: number): string {
   return domidName(domid) ?? String(domid);
