@@ -7,6 +7,7 @@ export default {
     library: 'src/index.ts',
     conformance: 'conformance/index.ts',
     host: 'conformance/protocol/host.ts',
+    'array-thread': 'bin/array-thread.ts',
   },
   platform: 'node',
   external: ['fast-check'],

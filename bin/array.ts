@@ -6,13 +6,13 @@ import type { Digest } from '../src/text/digest.ts';
 import type { Tally } from '../src/text/tally.ts';
 import type { BufferItem } from '../src/trace/buffers.ts';
 import { structIn } from './captured.ts';
-import { bytes as write } from './io.ts';
 import { asked, type CaptureOptions } from './options.ts';
 
 /** What becomes of the structs of an array. */
 export interface ArrayOutput {
   readonly tally: Tally;
   readonly digest: Digest | undefined;
+  readonly write: (text: string) => Promise<void>;
   /** Is told of each way in which structs are judged. */
   readonly seen: (judgement: Judgement) => void;
   /** The lines of one struct; none where nothing is said of it. */
@@ -55,6 +55,11 @@ export class StructArray {
     return this.#bulk.scan.input;
   }
 
+  /** The array begins so many bytes behind the start of the input. */
+  skip(bytes: number): void {
+    this.#offset = bytes;
+  }
+
   /** Takes bytes that come in pieces. */
   async take(piece: Uint8Array): Promise<void> {
     for (let from = 0; from < piece.length; ) {
@@ -71,7 +76,7 @@ export class StructArray {
     const structs = Math.floor(length / this.#bulk.size);
     this.#bulk.scan.run(structs);
     this.#counts.add(0, structs);
-    if (!this.#output.digest) await write(this.#textOf(structs));
+    if (!this.#output.digest) await this.#output.write(this.#textOf(structs));
     const done = structs * this.#bulk.size;
     this.#offset += done;
     this.#held = 0;

@@ -61,7 +61,7 @@ export function structIn({ bytes, offset, struct: named }: BufferItem, options: 
   const arch: Arch = options.arch ?? 'arm64';
   const profile: Profile = options.profile ?? 'dma-buf';
   const wanted = asked(options);
-  const struct = wanted.struct ?? (named !== undefined && isStructName(named) ? named : guess(bytes.length, arch, name));
+  const struct = wanted.struct ?? (named !== undefined && isStructName(named) ? named : guess(bytes, arch, name));
   const layout = layoutOf(struct, arch);
   if (bytes.length < layout.size && options.arch === undefined) {
     const other = archNames.find((one) => layoutOf(struct, one).size === bytes.length);
@@ -96,15 +96,34 @@ function opsOf(named: StructName | undefined, { arch, size }: StructLayout): Jud
   return structNames.filter((struct) => (named === undefined ? layoutOf(struct, arch).size === size : struct === named)).flatMap(opsTaking);
 }
 
-function guess(length: number, arch: Arch, name: string): StructName {
+function guess(bytes: Uint8Array, arch: Arch, name: string): StructName {
+  const { length } = bytes;
   const exact = structNames.find((struct) => layoutOf(struct, arch).size === length && struct !== argumentOf.exchange);
   if (exact !== undefined) return exact;
-  if (length === usualCut && layoutOf('xen_get_dma_buf', arch).size > usualCut) return 'xen_get_dma_buf';
+  if (length === usualCut && layoutOf('xen_get_dma_buf', arch).size > usualCut) {
+    if (!areTwo(bytes, arch)) return 'xen_get_dma_buf';
+    const two = `two ${argumentOf.populate_physmap} (--struct ${argumentOf.populate_physmap})`;
+    throw new UnreadableError(
+      `${name}: ${length} bytes may be ${two}, or one ${argumentOf.exchange} that is cut (--cmd ${XENMEM['dma-buf'].exchange})`,
+    );
+  }
   for (const other of archNames) {
     const found = structNames.find((struct) => layoutOf(struct, other).size === length);
     if (found) throw new UnreadableError(`${name}: ${length} bytes: ${found} of ${other}: --arch ${other}`);
   }
   throw new UnreadableError(`${name}: ${length} bytes are no struct's size on ${arch}: say which with --struct or --cmd`);
+}
+
+/** Are the halves rather two arguments than the two lists of one: the same list, or lists of two domains? */
+function areTwo(bytes: Uint8Array, arch: Arch): boolean {
+  const { size, fields } = layoutOf(argumentOf.populate_physmap, arch);
+  const isSame = (name: string): boolean =>
+    fields.every(
+      (field) =>
+        field.name !== name ||
+        bytes.subarray(field.offset, field.offset + field.size).every((byte, i) => bytes[size + field.offset + i] === byte),
+    );
+  return bytes.length === 2 * size && (isSame('extent_start') || !isSame('domid'));
 }
 
 /** The struct that a call's record holds, as far as it was captured. */

@@ -78,7 +78,13 @@ xen_memory_exchange (op 11), and xen_get_dma_buf (op 26)  72 bytes  arm64
 });
 
 describe('a struct that is cut', () => {
-  const cut = hex(clean + clean);
+  const cut = hex(clean + reservation('0000004100000000', '0200000000000000', '00000000', '00000000', self));
+
+  it('is asked about where it is rather two reservations', () => {
+    const { code, stdout, stderr } = xenmem(['decode'], hex(clean + clean));
+    expect([code, stdout]).toEqual([3, '']);
+    expect(stderr).toMatch(/64 bytes may be two xen_memory_reservation \(--struct xen_memory_reservation\), or one .* cut \(--cmd 11\)/);
+  });
 
   it('is shown as far as it goes, called cut, and never filled with zeros', () => {
     file('cut64', cut);

@@ -119,14 +119,15 @@ function open(name: string): Input {
   return { name: shown, chunks, ...(isFile && { path: name }) };
 }
 
-/** Fills a buffer from a file again and again, and says with how many bytes: as many as it holds but for the last time. */
-export function* fills(path: string, into: Uint8Array): Generator<number> {
+/** Fills a buffer from a file, or a part of it, again and again; gives the bytes each time, as many as there is room for but for the last. */
+export function* fills(path: string, into: Uint8Array, from = 0, to = Number.POSITIVE_INFINITY): Generator<number> {
   let file: number | undefined;
   try {
     file = openSync(path, 'r');
-    for (let held = 0; ; ) {
-      const read = readSync(file, into, held, into.length - held, null);
+    for (let [at, held] = [from, 0]; ; ) {
+      const read = readSync(file, into, held, Math.min(into.length - held, to - at), at);
       held += read;
+      at += read;
       if (read > 0 && held < into.length) continue;
       if (held > 0) yield held;
       if (read === 0) return;

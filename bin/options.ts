@@ -121,3 +121,11 @@ export function referenceNamed(words: readonly string[] = []): Implementation {
     throw new UsageError(`--reference: ${error.message}${known}`);
   }
 }
+
+/** The whole number that an option was given, within bounds; `UsageError` for anything else. */
+export function wholeNumber(option: string, text: string, most: number, least = 0): number {
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value >= least && value <= most))
+    throw new UsageError(`${option} ${JSON.stringify(text)}: expected a whole number, ${least}..${most}`);
+  return value;
+}

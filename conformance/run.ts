@@ -21,6 +21,8 @@ import { type Counts, mostDisputed, requirementIds, summarise } from './verdict/
 const shrinkBudget = { judged: 400, disputed: 60, broken: 20, hung: 3 } as const;
 /** Scenarios that may break the implementation before the run ends, one that hangs it counting twice: more would say the same. */
 const mostBroken = 5;
+/** Scenarios that broke a requirement that are kept, in case the first does not break it again; and how often each is tried. */
+const [mostSeen, mostTries] = [3, 5];
 /** Scenarios that may fail in a row because of the surroundings. */
 const mostSetupFaults = 3;
 
@@ -101,7 +103,7 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
   }
   const counterexamples = new Map<string, Counterexample>();
   for (const [id, found] of suite.found) {
-    if (!options.stopped?.()) counterexamples.set(id, await suite.smallest(id, found));
+    if (!options.stopped?.()) counterexamples.set(id, await suite.counterexample(id, found));
   }
   await suite.shrinkDisputes(options.stopped);
   const reached = levelOf(hello);
@@ -131,7 +133,8 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
 /** Plays scenarios and counts what they show. */
 class Suite {
   readonly tally: Map<string, Counts> = new Map(requirementIds.map((id) => [id, { holds: 0, violated: 0, unknown: 0 }]));
-  readonly found: Map<string, FirstSeen> = new Map();
+  /** The first scenarios that broke each requirement. */
+  readonly found: Map<string, FirstSeen[]> = new Map();
   readonly cells: Cells = new Map();
   readonly readings: { [id: string]: { [reading: string]: number } } = {};
   readonly incidents: Incident[] = [];
@@ -200,9 +203,11 @@ class Suite {
       const counts = this.tally.get(id);
       if (!counts) continue;
       counts[answer.answer]++;
-      if (answer.answer === 'violated' && !this.found.has(id)) {
-        this.found.set(id, { drawn, message: answer.violations[0]?.message ?? '', crash: id === 'survives' ? crash : undefined });
-      }
+      if (answer.answer !== 'violated') continue;
+      const known = this.found.get(id) ?? [];
+      this.found.set(id, known);
+      if (known.length >= mostSeen || known.at(-1)?.drawn === drawn) continue;
+      known.push({ drawn, message: answer.violations[0]?.message ?? '', crash: id === 'survives' ? crash : undefined });
     }
     for (const call of calls) {
       countCell(this.cells, call);
@@ -305,6 +310,19 @@ class Suite {
     return scenarioOf(await shrunk(made.numbers, budget, size));
   }
 
+  /** What shows that a requirement is broken: one that does so again wherever there is one, else the first, as flaky. */
+  async counterexample(id: string, found: readonly FirstSeen[]): Promise<Counterexample> {
+    let first: Counterexample | undefined;
+    for (const one of found) {
+      const shown = await this.smallest(id, one);
+      if (!shown.flaky) return shown;
+      first ??= shown;
+    }
+    const [{ drawn }] = found as readonly [FirstSeen];
+    this.#incident('flaky', { message: `${id}: ${first?.message}` }, drawn);
+    return first as Counterexample;
+  }
+
   /**
    * The scenario of the smallest list of numbers that still breaks the requirement; deterministic, and bounded in what it plays.
    * One that was given is small already.
@@ -319,8 +337,13 @@ class Suite {
       return checked && { checked, given: checked.given.find((g) => g.id === id && g.answer.answer === 'violated') };
     };
     const least = await this.#least(drawn, budget, async (scenario) => (await show(scenario))?.given?.step);
-    const seen = await show(trim(least));
-    const scenario = trim(least);
+    let scenario = trim(least);
+    let seen = await show(scenario);
+    // It need not show each time it is played: as it was drawn, it may.
+    for (let tries = 0; !seen?.given && tries < mostTries && !this.#lost; tries++) {
+      scenario = trim(tries % 2 === 0 ? drawn.scenario : least);
+      seen = await show(scenario);
+    }
     const given = seen?.given;
     const step = given?.step ?? scenario.steps.length - 1;
     // What a later step names is watched from the beginning on, so without it less may be seen
@@ -335,6 +358,8 @@ class Suite {
       message:
         given?.answer.answer === 'violated' ? (given.answer.violations[0]?.message ?? '') : `${message} (not each time it is played)`,
       found: index,
+      // A broken implementation that cannot be started again cannot show anything again.
+      ...(!given && !crash && !this.#lost && { flaky: true }),
       story: storyOf(shown, seen?.checked ?? nothingSeen()),
       ...(evidence?.length && { evidence }),
     };

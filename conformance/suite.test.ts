@@ -75,7 +75,8 @@ describe('the suite on the reference model', () => {
     const xen = referenceFor(reference);
     const { requirements } = await runSuite({ player: { ...playerHere(xen), reference }, arch: ['arm64', 'arm32'], seed: 1, runs: 600 });
     const shown = requirements.flatMap(({ id, counterexample }) => (counterexample ? [{ id, ...counterexample }] : []));
-    expect(shown.map(({ id }) => id)).toEqual(['no-stray-writes']); // a 32-bit Xen drops the upper half of a list entry
+    // A 32-bit Xen drops the upper half of a list entry, and does it to the page that is left
+    expect(shown.map(({ id }) => id)).toEqual(['no-stray-writes', 'reservation-effects']);
     for (const { id, replay, reference: named } of shown) {
       expect(violated(scenarioOf(replay), xen)).toContain(id);
       expect(named).toEqual(reference);

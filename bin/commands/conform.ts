@@ -23,7 +23,7 @@ import { printable } from '../../src/text/style.ts';
 import { type Delivery, delivery, deliveryOptions } from '../deliver.ts';
 import { exit, UnreadableError, UsageError } from '../exit.ts';
 import { line, note, outcome, styleFor } from '../io.ts';
-import { referenceNamed } from '../options.ts';
+import { referenceNamed, wholeNumber } from '../options.ts';
 import { progress } from '../progress.ts';
 
 interface Options extends Delivery {
@@ -90,9 +90,9 @@ export async function run(options: Options): Promise<Iterable<number>> {
     throw new UsageError(`--timeout-scale ${JSON.stringify(options['timeout-scale'])}: expected a number above 0`);
   if (options.check) return checkImplementation(options, arch[0] as Arch, scale);
   if (options.replay !== undefined) return replay(options, options.replay, scale);
-  const seed = whole('--seed', options.seed, most.seed);
-  const runs = whole('--runs', options.runs, most.runs);
-  const jobs = whole('--jobs', options.jobs, most.jobs, 1);
+  const seed = wholeNumber('--seed', options.seed, most.seed);
+  const runs = wholeNumber('--runs', options.runs, most.runs);
+  const jobs = wholeNumber('--jobs', options.jobs, most.jobs, 1);
   const shard = options.shard === undefined ? undefined : shardOf(options.shard);
   if (options.fixtures && (jobs > 1 || shard)) throw new UsageError('--fixtures is played in one go: no --jobs, no --shard');
   const deliver = delivery(options);
@@ -292,11 +292,4 @@ function shardOf(text: string): Shard {
   const shard = { index: Number(index), of: Number(of) };
   if (index !== '' && shard.index >= 1 && shard.index <= shard.of && shard.of <= most.shards) return shard;
   throw new UsageError(`--shard ${JSON.stringify(text)}: expected I/N, part I of N, as 2/4`);
-}
-
-function whole(option: string, text: string, most: number, least = 0): number {
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value >= least && value <= most))
-    throw new UsageError(`${option} ${JSON.stringify(text)}: expected a whole number, ${least}..${most}`);
-  return value;
 }

@@ -3,18 +3,30 @@ import { layoutOf } from '../../src/abi/layout.ts';
 import { argumentOf, betterFit, opName, opNumber } from '../../src/abi/ops.ts';
 import type { Finding, Judgement } from '../../src/rules/judge.ts';
 import { traceJudge } from '../../src/rules/trace.ts';
-import { callJson } from '../../src/text/call-json.ts';
-import { callText } from '../../src/text/call-text.ts';
 import { addToDigest, newDigest } from '../../src/text/digest.ts';
 import { digestJson, digestText } from '../../src/text/digest-text.ts';
+import { plain } from '../../src/text/style.ts';
 import { addJudgement, newTally, tallyJson, tallyText } from '../../src/text/tally.ts';
 import type { BufferItem } from '../../src/trace/buffers.ts';
 import { type ObservedCall, opOf } from '../../src/trace/call.ts';
 import { arrayJudge, StructArray } from '../array.ts';
+import { inThreads } from '../array-threads.ts';
+import { callLines } from '../call-lines.ts';
 import { itemsOf, structIn } from '../captured.ts';
 import { exit } from '../exit.ts';
-import { eachInput, explainFailure, fills, line, note, outcome, styleFor } from '../io.ts';
-import { type CaptureOptions, captureOptions, fails, type GateOptions, gateOptions, structOptions } from '../options.ts';
+import { bytes, eachInput, explainFailure, fills, line, note, outcome, styleFor } from '../io.ts';
+import { type CaptureOptions, captureOptions, fails, type GateOptions, gateOptions, structOptions, wholeNumber } from '../options.ts';
+
+const mostJobs = 256;
+
+/** What a thread is told. */
+export interface ThreadWork {
+  readonly options: Options;
+  readonly name: string;
+  readonly path: string;
+  readonly several: boolean;
+  readonly isColoured: boolean;
+}
 
 interface Options extends CaptureOptions, GateOptions {
   readonly input?: readonly string[];
@@ -22,6 +34,7 @@ interface Options extends CaptureOptions, GateOptions {
   readonly verbose?: boolean;
   readonly quiet?: boolean;
   readonly summary?: boolean;
+  readonly jobs: string;
 }
 
 export function options(args: Argv): Argv {
@@ -30,6 +43,7 @@ export function options(args: Argv): Argv {
     .option('verbose', { alias: 'v', type: 'boolean', describe: 'show notes too' })
     .option('quiet', { alias: 'q', type: 'boolean', describe: 'show only calls with something wrong, and the summary' })
     .option('summary', { type: 'boolean', describe: 'the trace as a story instead of its calls' })
+    .option('jobs', { type: 'string', default: '1', describe: 'threads for a file that is an array of structs', requiresArg: true })
     .option('json', { type: 'boolean', describe: 'one JSON object per call, then a summary' })
     .example('bpftrace … | $0 validate -', 'judge calls as they are made')
     .example('$0 validate --struct put_dma_buf a.bin', 'a raw array of structs, one call each');
@@ -37,6 +51,7 @@ export function options(args: Argv): Argv {
 
 export async function run(options: Options): Promise<Iterable<number>> {
   const style = styleFor();
+  const jobs = wholeNumber('--jobs', options.jobs, mostJobs, 1);
   const tally = newTally();
   const several = (options.input?.length ?? 0) > 1;
   const digest = options.summary ? newDigest() : undefined;
@@ -47,15 +62,9 @@ export async function run(options: Options): Promise<Iterable<number>> {
   outcome.lastWords = summary;
   const { unreadable } = await eachInput(options.input, async (input) => {
     const judge = traceJudge();
-    const isShown = (finding: Finding): boolean => options.verbose === true || finding.severity !== 'note';
+    const { linesOf, isOwn } = callLines(options, several ? input.name : undefined, style);
     const isFailing = (findings: readonly Finding[]): void => {
       if (findings.some((f) => fails(f, options))) outcome.codes.add(exit.failed);
-    };
-    const linesOf = (call: ObservedCall, judgement: Judgement | undefined, place: string, notes: readonly string[]): string[] => {
-      if (digest) return [];
-      if (options.json) return [JSON.stringify({ ...callJson(call, judgement, notes), ...(several && { input: input.name }) })];
-      if (options.quiet && !judgement?.findings.some((f) => f.severity !== 'note')) return [];
-      return [...callText(call, judgement, place, isShown, style), ...notes.map((text) => `       note ${text}`)];
     };
     const show = async (call: ObservedCall, place: string, notes: readonly string[]): Promise<void> => {
       let judgement: Judgement | undefined;
@@ -86,11 +95,16 @@ export async function run(options: Options): Promise<Iterable<number>> {
       return new StructArray(bulk, layout, {
         tally,
         digest,
+        write: bytes,
         seen: ({ findings }) => isFailing(findings),
         linesOf: (judgement, place) => linesOf(judgement.facts.call, judgement, place, options.json ? notes : []),
-        isOwn: ({ findings }) => findings.some((f) => options.json || isShown(f)),
+        isOwn,
         rest: buffer,
       });
+    };
+    const divided = (path: string, name: string): Promise<number> => {
+      const work: ThreadWork = { options, name, path, several, isColoured: style !== plain };
+      return inThreads(path, array?.layout.size ?? 1, jobs, work, { tally, digest, failing: () => outcome.codes.add(exit.failed) });
     };
     outcome.lastWords = () => {
       structs?.flush();
@@ -111,8 +125,10 @@ export async function run(options: Options): Promise<Iterable<number>> {
           await structs.take(item.bytes);
           continue;
         }
-        // The file is read into the block itself, from its start
-        for (const length of fills(input.path, structs.block)) await structs.judge(length);
+        // The file is read anew: into the block itself, or by threads
+        const from = jobs > 1 ? await divided(input.path, input.name) : 0;
+        structs.skip(from);
+        for (const length of fills(input.path, structs.block, from)) await structs.judge(length);
         break;
       } else if (item.kind === 'call') {
         await show(item.call, `#${item.call.seq ?? item.line}`, [...(item.notes ?? []), ...fitNotes(item.call)]);

@@ -63,7 +63,7 @@ export const access: readonly Fault[] = family('memory access', [
   ],
   [
     'does not count a chunk whose list faults late',
-    ['get-rest-untouched', 'bad-address-fails'],
+    ['get-new-pages', 'get-rest-untouched', 'bad-address-fails'],
     [
       looksAsItGoes,
       [get, `${outputs};\n  if (!gpfns) return EFAULT;`, `${outputs} ?? [];`],

@@ -75,9 +75,17 @@ export const allocation: readonly Fault[] = family('allocation', [
   ['makes extents of two halves', ['get-contiguous', 'get-aligned'], ofBlocks('Math.max(0, extent_order - 1)')],
   ['lets extents lie one page off', ['get-aligned'], offBy('Math.min(1, outPages - 1)')],
   ['lets extents lie half their size off', ['get-aligned'], offBy('Math.floor(outPages / 2)')],
-  ['lets one frame lie at the limit', ['get-address-limit'], [[call, '2 ** (bits - PAGE_SHIFT)', '2 ** (bits - PAGE_SHIFT) + 1']]],
-  ['takes one bit too many', ['get-address-limit'], [[call, '2 ** (bits - PAGE_SHIFT)', '2 ** (bits - PAGE_SHIFT + 1)']]],
-  ['ignores the limit', ['get-address-limit'], [[call, 'return bits === 0 ?', 'return bits >= 0 ?']]],
+  [
+    'lets one frame lie at the limit',
+    ['get-address-limit', 'reservation-limit'],
+    [[call, '2 ** (bits - PAGE_SHIFT)', '2 ** (bits - PAGE_SHIFT) + 1']],
+  ],
+  [
+    'takes one bit too many',
+    ['get-address-limit', 'reservation-limit'],
+    [[call, '2 ** (bits - PAGE_SHIFT)', '2 ** (bits - PAGE_SHIFT + 1)']],
+  ],
+  ['ignores the limit', ['get-address-limit', 'reservation-limit'], [[call, 'return bits === 0 ?', 'return bits >= 0 ?']]],
   [
     'ignores the limit when memory below it is short',
     ['get-address-limit'],
@@ -145,7 +153,7 @@ export const allocation: readonly Fault[] = family('allocation', [
   ],
   [
     'frees the frames of the inputs twice',
-    ['get-new-pages', 'put-keeps-pages', 'put-in-untouched', 'no-stray-writes', 'frames-conserved'],
+    ['get-new-pages', 'put-keeps-pages', 'put-in-untouched', 'no-stray-writes', 'frames-conserved', 'reservation-effects'],
     withInputs(unmaps, dropsOwner, releases, releases),
     [
       'get-mfns-returned',
@@ -159,17 +167,19 @@ export const allocation: readonly Fault[] = family('allocation', [
       'get-refuses-foreign-domid',
       'get-works',
       'put-works',
+      'refuses-unknown-domid',
       'bad-address-fails',
     ],
   ],
   [
     'charges the guest for what a failed chunk got',
-    ['get-new-pages', 'get-works', 'frames-conserved'],
+    ['get-new-pages', 'frames-conserved'],
     [
       [get, asksFor, `{ named, ${asksFor.slice(2)}`],
       [get, givesUp, 'for (const taken of pagesOf(frames, outPages)) named?.owned.add(taken);'],
       noRelease,
     ],
+    ['get-works'],
   ],
   [
     'loses what a failed chunk got',

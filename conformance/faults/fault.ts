@@ -27,7 +27,10 @@ export interface Fault extends Edited {
   readonly family: Family;
   /** The requirements that it breaks, all of them: each shows in an ordinary run. */
   readonly breaks: readonly string[];
-  /** What may follow from that in a longer run: a later call finds a world that should not be. Nothing else ever shows. */
+  /**
+   * Further requirements that a longer run may report, because later calls start from a corrupted state. The run never
+   * reports any others.
+   */
   readonly also: readonly string[];
 }
 

@@ -59,6 +59,19 @@ const preemptedAfter = (what: string): Edit => [
 const overwritesOutputs = reads('populated-output', "'refused', 'overwritten'", "'overwritten', 'refused'");
 const resumes = reads('count-not-zero', "'refused', 'resumed'", "'resumed', 'refused'");
 
+/** A page moves to a frame on its side of 4 GiB, or not at all. */
+const movesWithinZone: readonly Edit[] = [
+  [
+    'p2m.ts',
+    'const found = take(state.free, 0, Number.POSITIVE_INFINITY);',
+    `const isLow = old < FRAMES_BELOW_4G;
+    const taken = take(state.free, 0, isLow ? FRAMES_BELOW_4G : Number.POSITIVE_INFINITY);
+    const found = taken === undefined || taken < FRAMES_BELOW_4G === isLow ? taken : undefined;
+    if (taken !== undefined && found === undefined) release(state.free, taken);`,
+  ],
+  ['p2m.ts', "import { release, take } from './allocator.ts';", "import { FRAMES_BELOW_4G, release, take } from './allocator.ts';"],
+];
+
 /** Hypervisors that do what the specification leaves open in their own way. None of them is ever to be blamed. */
 export const legal: readonly Legal[] = [
   {
@@ -303,13 +316,82 @@ function zoneOf(frame: number): number {
     edits: [reads('bad-list', "'up-front', 'part-way'", "'part-way', 'up-front'")],
   },
   {
+    name: 'moves pages whenever a call comes',
+    freedom: 'spontaneous-move',
+    edits: [reads('spontaneous-move', "'never', 'in-calls'", "'in-calls', 'never'")],
+  },
+  {
+    name: 'moves pages whenever a call comes, within their side of 4 GiB',
+    freedom: 'spontaneous-move',
+    edits: [reads('spontaneous-move', "'never', 'in-calls'", "'in-calls', 'never'"), ...movesWithinZone],
+  },
+  { name: 'moves pages within their side of 4 GiB only', freedom: 'no open point: which frame a page moves to', edits: movesWithinZone },
+  {
+    name: 'leaves a page where it is while the one beside it is pinned',
+    freedom: 'neighbour-of-pinned',
+    edits: [
+      ['hypervisor.ts', "neighbours: Freedoms['neighbour-of-pinned'] = 'moved'", "_: Freedoms['neighbour-of-pinned'] = 'moved'"],
+      ['hypervisor.ts', 'Number(gfn), pages, neighbours);', "Number(gfn), pages, 'left');"],
+    ],
+  },
+  {
+    name: 'exchanges the frames of two pages where none is free',
+    freedom: 'no open point: which frame a page moves to',
+    edits: [
+      [
+        'p2m.ts',
+        'if (found !== undefined) movePage(state, domain, page, old, found);',
+        `if (found !== undefined) movePage(state, domain, page, old, found);
+    else swapPages(state, domain, page);`,
+      ],
+      [
+        'p2m.ts',
+        '/** Puts a page on another frame,',
+        `/** Where no frame is free: two pages change places. */
+function swapPages(state: State, domain: Domain, gfn: number): void {
+  const mine = domain.p2m.get(gfn) as number;
+  for (const [other, frame] of domain.p2m) {
+    if (other === gfn || domain.pins.has(other)) continue;
+    const [a, b] = [state.content.get(mine), state.content.get(frame)];
+    domain.p2m.set(gfn, frame);
+    domain.p2m.set(other, mine);
+    state.content.delete(mine);
+    state.content.delete(frame);
+    if (a) state.content.set(frame, a);
+    if (b) state.content.set(mine, b);
+    return;
+  }
+}
+
+/** Puts a page on another frame,`,
+      ],
+    ],
+  },
+  {
+    name: 'moves a page that was put at once',
+    freedom: 'spontaneous-move',
+    edits: [
+      [
+        put,
+        'for (const pages of extents.slice(0, step)) for (const gfn of pages) pins.delete(gfn);',
+        `for (const pages of extents.slice(0, step)) {
+      for (const gfn of pages) {
+        pins.delete(gfn);
+        churn(call.state, domainNamed(call, asked.domid) as Domain, gfn, 1);
+      }
+    }`,
+      ],
+      [put, "import type { Domain } from './state.ts';", "import { churn } from './p2m.ts';\nimport type { Domain } from './state.ts';"],
+    ],
+  },
+  {
     name: 'moves no page at all',
     freedom: 'no open point: no hypervisor has to move pages',
     edits: [
       [
         'hypervisor.ts',
-        'churn(domid, gfn, pages) {\n      churn(state, domainOf(state, domid), Number(gfn), pages);',
-        'churn(domid) {\n      domainOf(state, domid);',
+        'churn(domid, gfn, pages) {\n      churn(state, domainOf(state, domid), Number(gfn), pages, neighbours);',
+        'churn(domid) {\n      domainOf(state, domid);\n      void neighbours;',
       ],
       ['hypervisor.ts', 'import { at, churn, readBytes, writeBytes }', 'import { at, readBytes, writeBytes }'],
     ],

@@ -39,7 +39,7 @@ const putsAnything: Edit = ['freedoms.ts', "'put-not-pinned': ['refused', 'accep
 
 /** What is pinned, by whom, and what takes the pin away. */
 export const pinning: readonly Fault[] = family('pinning', [
-  ['never pins', ['get-pinned'], [[door, 'getDmaBuf(call, true)', 'getDmaBuf(call, false)']], ['put-works']],
+  ['never pins', ['get-pinned'], [[door, 'getDmaBuf(call, true)', 'getDmaBuf(call, false)']], ['put-refused-prefix', 'put-works']],
   ['pins on exchange too', ['get-works'], [[door, 'getDmaBuf(call, false)', 'getDmaBuf(call, true)']], ['get-same-gfn']],
   ['pins only the first page of an extent', ['get-pinned'], [[get, pins, 'if (pins && j === 0) domain.pins.add(gfn);']], ['put-works']],
   [
@@ -48,7 +48,12 @@ export const pinning: readonly Fault[] = family('pinning', [
     [[get, pins, 'if (pins && (j < x.outPages - 1 || x.outPages === 1)) domain.pins.add(gfn);']],
     ['put-works'],
   ],
-  ['pins only the first extent', ['get-pinned'], [[get, pins, 'if (pins && index === 0 && k === 0) domain.pins.add(gfn);']], ['put-works']],
+  [
+    'pins only the first extent',
+    ['get-pinned'],
+    [[get, pins, 'if (pins && index === 0 && k === 0) domain.pins.add(gfn);']],
+    ['put-refused-prefix', 'put-works'],
+  ],
   [
     'pins the inputs',
     ['get-pinned'],
@@ -58,11 +63,17 @@ export const pinning: readonly Fault[] = family('pinning', [
     ],
     ['put-works', 'get-works'],
   ],
-  ['moves pinned pages', ['get-pinned'], [['p2m.ts', 'if (old === undefined || domain.pins.has(page))', 'if (old === undefined)']]],
+  [
+    'moves pinned pages',
+    ['get-pinned'],
+    [['p2m.ts', 'if (old === undefined || pins.has(page) || isLeft(page))', 'if (old === undefined || isLeft(page))']],
+    ['put-refused-prefix'],
+  ],
   [
     'moves unpinned pages never, pinned ones always',
     ['get-pinned'],
-    [['p2m.ts', 'old === undefined || domain.pins.has(page)', 'old === undefined || !domain.pins.has(page)']],
+    [['p2m.ts', 'old === undefined || pins.has(page) || isLeft(page)', 'old === undefined || !pins.has(page) || isLeft(page)']],
+    ['put-refused-prefix'],
   ],
   [
     'loses pins on the next get',
@@ -74,7 +85,7 @@ export const pinning: readonly Fault[] = family('pinning', [
         'call.caller.pins.clear();\n      return strayStart(call, cmd) || getDmaBuf(call, true);',
       ],
     ],
-    ['put-only-listed', 'put-works'],
+    ['put-only-listed', 'put-refused-prefix', 'put-works'],
   ],
   [
     'loses pins on an exchange',
@@ -128,7 +139,7 @@ export const pinning: readonly Fault[] = family('pinning', [
   ],
   [
     'loses the pin when the guest writes the page',
-    ['put-works'],
+    ['put-refused-prefix', 'put-works'],
     [
       [
         'hypervisor.ts',
@@ -153,7 +164,7 @@ export const pinning: readonly Fault[] = family('pinning', [
   ],
   [
     'puts the pin of every page',
-    ['put-only-listed'],
+    ['put-only-listed', 'put-refused-prefix'],
     [
       [door, "case 'put_dma_buf':", "case 'put_dma_buf': {"],
       [door, putCase, 'const rc = strayStart(call, cmd) || putDmaBuf(call);\n      call.caller.pins.clear();\n      return rc;\n    }'],
@@ -162,7 +173,7 @@ export const pinning: readonly Fault[] = family('pinning', [
   ],
   [
     'puts the page after as well',
-    ['put-only-listed'],
+    ['get-pinned', 'put-only-listed'],
     [[put, unpins, unpins.replace('pins.delete(gfn);', 'for (const page of [gfn, gfn + 1]) pins.delete(page);')]],
     ['put-works'],
   ],
@@ -170,13 +181,14 @@ export const pinning: readonly Fault[] = family('pinning', [
     'puts the page before as well',
     ['put-only-listed'],
     [[put, unpins, unpins.replace('pins.delete(gfn);', 'for (const page of [gfn - 1, gfn]) pins.delete(page);')]],
-    ['put-works'],
+    ['get-pinned', 'put-works'],
   ],
   // Over variants that let a later call through which the fault would make fail too.
   [
     'puts the page before as well, and takes a put of anything',
     ['put-only-listed'],
     [[put, unpins, unpins.replace('pins.delete(gfn);', 'for (const page of [gfn - 1, gfn]) pins.delete(page);')], putsAnything],
+    ['get-pinned'],
   ],
   [
     'puts only the first page of an extent, and exchanges pinned pages',
@@ -196,12 +208,11 @@ export const pinning: readonly Fault[] = family('pinning', [
     ['get-works'],
   ],
   ['puts nothing', ['put-unpins'], [[put, unpins, unpins.replace('pins.delete', 'pins.add')]], ['get-works']],
-  ['puts by machine frame', ['put-only-listed'], byFrame('entry'), ['put-works']],
-  ['puts by machine frame only', ['put-only-listed', 'put-works'], byFrame('2 ** 52')],
+  ['puts by machine frame', ['put-only-listed'], byFrame('entry'), ['get-pinned', 'put-works']],
+  ['puts by machine frame only', ['put-only-listed', 'put-works'], byFrame('2 ** 52'), ['get-pinned']],
   ['ends a put when preempted', ['put-unpins'], [[put, 'if (step >= left) return 0;', 'return 0;']]],
   ['unmaps what is put', ['put-keeps-pages'], puts('unmapPage(domain, gfn);\n        domain.unaddressed++;', 'unmapPage')],
   ['frees what is put', ['put-keeps-pages', 'frames-conserved'], puts('giveUp(call.state, domain, gfn);', 'giveUp')],
-  ['moves what is put', ['put-keeps-pages'], puts('domain.pins.delete(gfn);\n        churn(call.state, domain, gfn, 1);', 'churn')],
   [
     'clears what is put',
     ['put-keeps-pages', 'no-stray-writes'],
@@ -211,12 +222,21 @@ export const pinning: readonly Fault[] = family('pinning', [
   ],
   [
     'loses the content of a page that moves',
-    ['put-keeps-pages', 'put-in-untouched', 'no-stray-writes'],
+    ['put-keeps-pages', 'no-stray-writes'],
     [
       ['p2m.ts', 'const bytes = state.content.get(from);', ''],
       ['p2m.ts', 'if (bytes) state.content.set(to, bytes);', 'domain.changed.pages.add(gfn);'],
     ],
-    ['get-in-untouched', 'get-refuses-domid-mismatch', 'get-refuses-size-mismatch', 'get-refuses-foreign-domid', 'bad-address-fails'],
+    [
+      'get-rest-untouched',
+      'get-in-untouched',
+      'get-refuses-domid-mismatch',
+      'get-refuses-size-mismatch',
+      'get-refuses-foreign-domid',
+      'put-in-untouched',
+      'refuses-unknown-domid',
+      'bad-address-fails',
+    ],
   ],
   [
     'always refuses to put',
@@ -224,6 +244,20 @@ export const pinning: readonly Fault[] = family('pinning', [
     [
       [door, "import { putDmaBuf } from './put-dma-buf.ts';\n", ''],
       [door, putCase, 'return -errno.EPERM;'],
+    ],
+  ],
+  [
+    'unpins all it can of a put that it refuses',
+    ['put-refused-prefix'],
+    [
+      [
+        'put-dma-buf.ts',
+        'if (isPartly && isAllOrNothing) return -EINVAL; // put-not-pinned',
+        `if (isPartly && isAllOrNothing) {
+      for (const base of bases) for (let gfn = base; gfn < base + 2 ** asked.extent_order; gfn++) pins.delete(gfn);
+      return -EINVAL;
+    }`,
+      ],
     ],
   ],
 ]);

@@ -39,6 +39,7 @@ export const progress: readonly Fault[] = family('progress accounting', [
       'get-refuses-size-mismatch',
       'get-refuses-foreign-domid',
       'no-stray-writes',
+      'refuses-unknown-domid',
     ],
     [tells('nrExchanged && nrExchanged - 1n')],
     ['get-in-untouched', 'get-works'],
@@ -59,13 +60,22 @@ export const progress: readonly Fault[] = family('progress accounting', [
       'get-refuses-size-mismatch',
       'get-refuses-foreign-domid',
       'no-stray-writes',
+      'refuses-unknown-domid',
     ],
     [tells('nrExchanged + 1n')],
     ['get-aligned', 'get-address-limit', 'get-in-untouched', 'get-same-gfn', 'get-works', 'put-works'],
   ],
   [
     'counts pages',
-    ['get-complete-count', 'get-partial-count', 'get-partial-mfns', 'get-inputs-released', 'get-rest-untouched', 'no-stray-writes'],
+    [
+      'get-complete-count',
+      'get-partial-count',
+      'get-partial-mfns',
+      'get-inputs-released',
+      'get-rest-untouched',
+      'no-stray-writes',
+      'refuses-unknown-domid',
+    ],
     counts('BigInt(done * x.insPerChunk * x.inPages)', 'asked.nr_exchanged << BigInt(asked.in.extent_order & 31)'),
     [
       'get-new-pages',
@@ -91,6 +101,7 @@ export const progress: readonly Fault[] = family('progress accounting', [
       'get-refuses-domid-mismatch',
       'get-refuses-size-mismatch',
       'no-stray-writes',
+      'refuses-unknown-domid',
     ],
     counts(
       'BigInt(done * x.outsPerChunk)',
@@ -110,7 +121,15 @@ export const progress: readonly Fault[] = family('progress accounting', [
   ],
   [
     'counts chunks',
-    ['get-complete-count', 'get-incomplete-nonzero', 'get-partial-count', 'get-inputs-released', 'get-rest-untouched', 'no-stray-writes'],
+    [
+      'get-complete-count',
+      'get-incomplete-nonzero',
+      'get-partial-count',
+      'get-inputs-released',
+      'get-rest-untouched',
+      'no-stray-writes',
+      'refuses-unknown-domid',
+    ],
     counts('BigInt(done)', 'asked.nr_exchanged >> BigInt(Math.max(0, asked.out.extent_order - asked.in.extent_order) & 31)'),
     ['get-refuses-domid-mismatch', 'get-refuses-size-mismatch', 'get-refuses-foreign-domid', 'get-in-untouched'],
   ],
@@ -127,6 +146,7 @@ export const progress: readonly Fault[] = family('progress accounting', [
       'get-refuses-size-mismatch',
       'get-refuses-foreign-domid',
       'put-works',
+      'refuses-unknown-domid',
     ],
     [
       [file, refused, refused.replace('asked.nr_exchanged', 'asked.in.nr_extents')],
@@ -150,7 +170,14 @@ export const progress: readonly Fault[] = family('progress accounting', [
   ],
   [
     'counts nothing when it fails',
-    ['get-rest-untouched', 'get-refuses-domid-mismatch', 'get-refuses-size-mismatch', 'get-refuses-foreign-domid', 'no-stray-writes'],
+    [
+      'get-rest-untouched',
+      'get-refuses-domid-mismatch',
+      'get-refuses-size-mismatch',
+      'get-refuses-foreign-domid',
+      'no-stray-writes',
+      'refuses-unknown-domid',
+    ],
     [tells('rc === 0 ? nrExchanged : 0n')],
   ],
   [
@@ -196,7 +223,6 @@ export const progress: readonly Fault[] = family('progress accounting', [
     'works from the last chunk to the first',
     [
       'get-partial-mfns',
-      'get-new-pages',
       'get-populates-gpfns',
       'get-contiguous',
       'get-inputs-released',
@@ -209,7 +235,7 @@ export const progress: readonly Fault[] = family('progress accounting', [
       [file, 'chunkAt(call, x, done)', 'chunkAt(call, x, chunks - 1 - done)'],
       [file, 'commit(call, x, chunk, done, pins)', 'commit(call, x, chunk, chunks - 1 - done, pins)'],
     ],
-    ['get-address-limit', 'get-in-untouched', 'get-aligned'],
+    ['get-new-pages', 'get-aligned', 'get-address-limit', 'get-in-untouched', 'put-works'],
   ],
   [
     'goes on after a chunk that failed',
@@ -217,7 +243,6 @@ export const progress: readonly Fault[] = family('progress accounting', [
       'get-complete-count',
       'get-incomplete-nonzero',
       'get-mfns-returned',
-      'get-new-pages',
       'get-populates-gpfns',
       'get-contiguous',
       'get-inputs-released',
@@ -232,7 +257,7 @@ export const progress: readonly Fault[] = family('progress accounting', [
       [file, 'commit(call, x, chunk, done, pins)', 'commit(call, x, chunk, at, pins)'],
       [file, 'if (n === pause && done < chunks)', 'if (n % pause === 0 && at + 1 < chunks)'],
     ],
-    ['get-aligned', 'get-address-limit', 'get-in-untouched'],
+    ['get-new-pages', 'get-aligned', 'get-address-limit', 'get-in-untouched'],
   ],
   [
     'starts again from the first chunk when preempted',

@@ -54,7 +54,7 @@ export const validation: readonly Fault[] = family('validation', [
     'takes two domains',
     ['get-refuses-domid-mismatch'],
     [[file, 'if (given.domid !== wanted.domid) return EINVAL; // get-refuses-domid-mismatch', '']],
-    ['get-refuses-foreign-domid', 'no-stray-writes'],
+    ['get-refuses-foreign-domid', 'no-stray-writes', 'refuses-unknown-domid'],
   ],
   [
     "takes it that one's own number is DOMID_SELF",
@@ -64,23 +64,16 @@ export const validation: readonly Fault[] = family('validation', [
       [file, '  type Call,\n', '  type Call,\n  domainNamed,\n'],
     ],
   ],
-  [
-    'lets anybody name any domain',
-    ['get-refuses-foreign-domid'],
-    [
-      ['call.ts', foreign, ''],
-      ['reservation-ops.ts', 'if (domain !== caller && !caller.privileged) return true; // reservation-refuses-foreign-domid', ''],
-    ],
-  ],
+  ['lets anybody name any domain', ['get-refuses-foreign-domid'], [['call.ts', foreign, '']]],
   [
     'takes an unknown domain for the caller',
-    ['get-refuses-foreign-domid', 'no-stray-writes'],
+    ['get-refuses-foreign-domid', 'no-stray-writes', 'refuses-unknown-domid'],
     [['call.ts', 'caller : state.domains.get(domid)', 'caller : (state.domains.get(domid) ?? caller)']],
-    ['get-pinned'],
+    ['get-pinned', 'get-same-gfn', 'get-works', 'reservation-refuses-foreign-domid'],
   ],
   [
     'exchanges, then refuses',
-    ['get-refuses-domid-mismatch', 'get-refuses-size-mismatch', 'get-refuses-foreign-domid', 'no-stray-writes'],
+    ['get-refuses-domid-mismatch', 'get-refuses-size-mismatch', 'get-refuses-foreign-domid', 'no-stray-writes', 'refuses-unknown-domid'],
     [
       [
         file,
@@ -92,7 +85,7 @@ export const validation: readonly Fault[] = family('validation', [
       wholeChunks,
       [file, 'return ended(call, 0, count(done));', 'return ended(call, -refused, count(done));'],
     ],
-    ['get-in-untouched', 'bad-address-fails'],
+    ['get-in-untouched', 'get-same-gfn', 'get-works', 'bad-address-fails'],
   ],
   [
     'takes orders modulo 32',

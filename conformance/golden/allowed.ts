@@ -151,13 +151,19 @@ function sameElsewhere(facts: Facts, K: bigint): boolean {
 /** Is the p2m afterwards, and the list of frames, what these chunks make of it, up to the names of frames? */
 function p2mIs(facts: Facts, work: AllowedEffect | undefined, chunks: readonly Chunk[]): boolean {
   const { p2mBefore, p2mAfter, after } = facts.call;
+  const named = new Set(chunks.flatMap((chunk) => chunk.p2m.map(([gfn]) => BigInt(gfn))));
+  const isMovingOthers = [...p2mBefore].some(([gfn, frame]) => {
+    const now = p2mAfter.get(gfn);
+    return frame !== null && typeof now === 'bigint' && now !== frame && !named.has(gfn);
+  });
   const frames = new Map<string, bigint>();
   const list = facts.exchanges ? facts.out.list : undefined;
   const returned = new Map((list ? knownEntries(after, list) : []).map(({ index, value }) => [nameOf(index), value]));
   const expected = new Map<string, string | null>();
   for (const chunk of chunks) {
     for (const [gfn, frame] of chunk.p2m) expected.set(gfn, frame);
-    const old = new Set(chunk.not_behind.map((gfn) => p2mBefore.get(BigInt(gfn))));
+    // An input that was moved before it was exchanged has left its frame to whoever comes.
+    const old = new Set(isMovingOthers ? [] : chunk.not_behind.map((gfn) => p2mBefore.get(BigInt(gfn))));
     for (const [gfn, frame] of chunk.p2m) {
       if (frame === null) continue;
       const now = p2mAfter.get(BigInt(gfn));
@@ -178,7 +184,8 @@ function unchangedBut(before: P2m, after: P2m, expected: ReadonlyMap<string, str
     const now = after.get(gfn);
     const wanted = expected.get(hex64(gfn));
     if (now === undefined || typeof wanted === 'string') continue;
-    if (now !== (wanted === null ? null : frame)) return false;
+    // A page that the call does not exchange may be moved, and no more.
+    if (wanted === null ? now !== null : (now === null) !== (frame === null)) return false;
   }
   return true;
 }

@@ -52,6 +52,9 @@ export type Frames = readonly (readonly [gfn: string, mfn: string | null])[];
 /** Ranges of guest memory. */
 export type Ranges = readonly (readonly [address: string, length: string])[];
 
+/** Frames behind guest frames before a step, below and above 4 GiB, and owned ones that no guest frame leads to. */
+export type FramesInUse = readonly [low: number, high: number, unmapped: number];
+
 /** One step as it was seen: a call as a record of a trace, with what a trace has no place for beside it. */
 export type ObservedStep =
   | {
@@ -67,6 +70,7 @@ export type ObservedStep =
         readonly p2m_before: Frames;
         readonly p2m_after: Frames;
       }[];
+      readonly in_use?: FramesInUse;
     }
   | {
       readonly do: 'churn';
@@ -76,6 +80,7 @@ export type ObservedStep =
       /** Marked pages whose content did not survive, and those whose content did. */
       readonly lost: readonly string[];
       readonly kept: readonly string[];
+      readonly in_use?: FramesInUse;
     };
 
 /** What the rules say of one step: of a live run, or of the records as a trace. */

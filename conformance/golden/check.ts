@@ -170,8 +170,9 @@ function checkSeen({ kills: _, ...said }: CallCase, scenario: Scenario): string[
 }
 
 /** Is what was observed among what the case allows? */
-function checkAllowed({ header, observed, allowed = [], work = [] }: CallCase): string[] {
-  return eventsOf({ header, observed }).flatMap((event) => {
+function checkAllowed(golden: CallCase): string[] {
+  const { allowed = [], work = [] } = golden;
+  return eventsOf(golden).flatMap((event) => {
     const own = allowed[event.step] ?? [];
     const facts = event.kind === 'call' ? judge(event.call)?.facts : undefined;
     if (!facts || outcomeAmong(own, work[event.step] ?? undefined, facts) >= 0) return [];

@@ -4,13 +4,13 @@ import type { CallEnd } from '../../src/rules/works.ts';
 import { defaultSetting, type ObservedCall, type P2m, type Setting } from '../../src/trace/call.ts';
 import { readRecord, type TraceRecord } from '../../src/trace/record.ts';
 import { headerOf, recordOf } from '../../src/trace/write.ts';
-import type { Event } from '../observe/observe.ts';
+import type { Event, InUse } from '../observe/observe.ts';
 import type { Hello, Implementation } from '../protocol/implementation.ts';
 import { playHere } from '../protocol/play.ts';
-import type { Scenario } from '../scenario/scenario.ts';
+import { type Scenario, scenarioIn, toJson } from '../scenario/scenario.ts';
 import { type Checked, givenByPair, pairEnds } from '../verdict/check.ts';
 import { type Given, ScenarioJudge } from '../verdict/judge.ts';
-import type { CallCase, Frames, JudgedStep, ObservedStep, Ranges } from './case.ts';
+import type { CallCase, Frames, FramesInUse, JudgedStep, ObservedStep, Ranges } from './case.ts';
 
 /** How one run of a pair ended. */
 export type PairOutcome = NonNullable<CallCase['pair']>[number];
@@ -31,11 +31,20 @@ export function observedOf(scenario: Scenario, { events }: Checked): ObservedSte
   return steps.length === scenario.steps.length ? steps : undefined;
 }
 
-function churnOf({ domid, before, after, lost, kept }: Event & { kind: 'churn' }): ObservedStep {
-  return { do: 'churn', domid, p2m_before: framesOf(before), p2m_after: framesOf(after), lost: lost.map(hex64), kept: kept.map(hex64) };
+function churnOf({ domid, before, after, lost, kept, inUse }: Event & { kind: 'churn' }): ObservedStep {
+  const p2m = { p2m_before: framesOf(before), p2m_after: framesOf(after) };
+  return { do: 'churn', domid, ...p2m, lost: lost.map(hex64), kept: kept.map(hex64), ...inUseOf(inUse) };
 }
 
-function callOf({ call, inject }: Event & { kind: 'call' }, setting: Setting): ObservedStep {
+function inUseOf(inUse: InUse | undefined): { in_use?: FramesInUse } {
+  return inUse ? { in_use: [inUse.low, inUse.high, inUse.unmapped] } : {};
+}
+
+function inUseIn(frames: FramesInUse | undefined): InUse | undefined {
+  return frames && { low: frames[0], high: frames[1], unmapped: frames[2] };
+}
+
+function callOf({ call, inject, inUse }: Event & { kind: 'call' }, setting: Setting): ObservedStep {
   const { changes, others } = call;
   return {
     do: 'call',
@@ -47,39 +56,51 @@ function callOf({ call, inject }: Event & { kind: 'call' }, setting: Setting): O
         return { domid: o.domid, changed: rangesOf(o.changes), p2m_before: framesOf(o.p2mBefore), p2m_after: framesOf(o.p2mAfter) };
       }),
     }),
+    ...inUseOf(inUse),
   };
 }
 
 /** The calls and moves of a case as they were seen, read back from the data. Throws where the data is none. */
-export function eventsOf({ header, observed }: Pick<CallCase, 'header' | 'observed'>): (Event & { kind: 'call' | 'churn' })[] {
+export function eventsOf(golden: Pick<CallCase, 'header' | 'observed' | 'scenario'>): (Event & { kind: 'call' | 'churn' })[] {
+  const { header, observed } = golden;
+  const domains = scenarioIn(golden.scenario)?.world.domains;
+  const runs = domains?.flatMap(({ ram, holes }) => [...ram, ...holes]);
+  const isPlanned = (page: bigint): boolean => !runs || runs.some(({ gfn, pages }) => page >= gfn && page < gfn + BigInt(pages));
   const { setting } = readRecord(header, defaultSetting);
   return observed.map((seen, step) => {
     if (seen.do === 'churn') {
       const [lost, kept] = [seen.lost.map(BigInt), seen.kept.map(BigInt)];
-      return { kind: 'churn', step, domid: seen.domid, before: p2mOf(seen.p2m_before), after: p2mOf(seen.p2m_after), lost, kept };
+      const inUse = inUseIn(seen.in_use);
+      return { kind: 'churn', step, domid: seen.domid, before: p2mOf(seen.p2m_before), after: p2mOf(seen.p2m_after), lost, kept, inUse };
     }
     const { call } = readRecord(seen.record, setting);
     if (!call) throw new SyntaxError(`step ${step} is no call`);
     const others = seen.others?.map((o) => {
       return { domid: o.domid, changes: rangesIn(o.changed), p2mBefore: p2mOf(o.p2m_before), p2mAfter: p2mOf(o.p2m_after) };
     });
-    const whole: ObservedCall = { ...call, changes: seen.changed && rangesIn(seen.changed), others };
+    const domids = domains?.map(({ domid }) => domid);
+    const whole: ObservedCall = { ...call, changes: seen.changed && rangesIn(seen.changed), others, ...(domids && { domids }) };
     return {
       kind: 'call',
       step,
       call: whole,
       inject: seen.inject,
-      wasMapped: (gfn) => isFrame(whole.p2mBefore.get(gfn)),
+      wasMapped: (gfn) => (isPlanned(gfn) ? isFrame(whole.p2mBefore.get(gfn)) : undefined),
+      inUse: inUseIn(seen.in_use),
     };
   });
 }
 
 /** What the rules say of what was seen, as of a live run of that scenario on such an implementation. */
-export function judgeRun(scenario: Scenario, hello: Hello, golden: Pick<CallCase, 'header' | 'observed' | 'pair'>): JudgedStep[] {
+export function judgeRun(
+  scenario: Scenario,
+  hello: Hello,
+  golden: Pick<CallCase, 'header' | 'observed' | 'pair' | 'scenario'>,
+): JudgedStep[] {
   const judge = new ScenarioJudge(scenario, hello);
   const given: Given[] = [];
   const outcomes = new Map<number, CallEnd>();
-  for (const event of eventsOf(golden)) {
+  for (const event of eventsOf({ ...golden, scenario: toJson(scenario) })) {
     const taken = judge.take(event);
     given.push(...taken.given);
     if (event.kind === 'call' && taken.judgement) outcomes.set(event.step, { rc: event.call.rc, N: taken.judgement.facts.N });

@@ -13,7 +13,7 @@ const mostParts = 8;
 export class DomainView {
   readonly domid: number;
   readonly privileged: boolean;
-  /** Every guest frame that is watched: RAM and holes. */
+  /** Every guest frame that is watched: RAM, holes, and what else calls name. */
   readonly runs: readonly PageRun[];
   readonly memory: Shadow = new Shadow();
   /** Pages it owns, as last told. */
@@ -25,10 +25,15 @@ export class DomainView {
   #holes: readonly ByteRange[] | undefined;
   readonly #marks = new Set<bigint>();
 
-  constructor(plan: DomainPlan) {
+  /** RAM and holes, as the world was built. */
+  readonly #planned: readonly PageRun[];
+
+  /** `elsewhere`: frames that are watched beside RAM and holes, because calls name them. */
+  constructor(plan: DomainPlan, elsewhere: readonly bigint[] = []) {
     this.domid = plan.domid;
     this.privileged = plan.privileged;
-    this.runs = joined([...plan.ram, ...plan.holes]);
+    this.#planned = joined([...plan.ram, ...plan.holes]);
+    this.runs = joined([...plan.ram, ...plan.holes, ...elsewhere.map((gfn) => ({ gfn, pages: 1 }))]);
     this.#p2m = new SeenP2m(this.runs, []);
     eachFrame(plan.ram, (gfn) => {
       this.memory.zero(gfn);
@@ -45,6 +50,11 @@ export class DomainView {
   /** Is a frame RAM: yes, no, or `undefined` where it cannot be told, as of any frame that is not watched. */
   mapped(gfn: bigint): boolean | undefined {
     return this.#mapped.get(gfn);
+  }
+
+  /** Is a frame RAM or a hole of the world as it was built? */
+  isPlanned(page: bigint): boolean {
+    return this.#planned.some(({ gfn, pages }) => page >= gfn && page < gfn + BigInt(pages));
   }
 
   /** Frames that are RAM for all that is known. */
@@ -72,6 +82,13 @@ export class DomainView {
     this.memory.learn(address, bytes);
     const gfn = this.markedBy(address);
     if (gfn !== undefined) this.#marks.add(gfn);
+  }
+
+  /** Whole pages of RAM were filled, each with bytes that no other page has. */
+  filled(address: bigint, bytes: Uint8Array): void {
+    this.memory.learn(address, bytes);
+    const first = address >> shift;
+    for (let i = 0; i * PAGE_SIZE < bytes.length; i++) this.#marks.add(first + BigInt(i));
   }
 
   /** A call may have populated this frame: one that is not watched is not known to be a hole any more. */
@@ -104,17 +121,24 @@ export class DomainView {
     this.forget(gfn);
   }
 
-  /** Takes in a look at the p2m, run by run. A page with another frame behind it has unknown content, unless it was only moved. */
-  looked(seen: readonly Frames[], contentKept: boolean): void {
+  /**
+   * Takes in a look at the p2m, run by run. A page with another frame behind it was only moved, and has kept its content, if `keeps` says
+   * so of it; else its content is not known. Answers which pages those are that were moved.
+   */
+  looked(seen: readonly Frames[], keeps: (gfn: bigint) => boolean): bigint[] {
+    const movedPages: bigint[] = [];
     const p2m = new SeenP2m(this.runs, seen);
     const changed = p2m.since(this.#p2m);
-    if (changed.length === 0 && p2m.answersAs(this.#p2m)) return;
+    if (changed.length === 0 && p2m.answersAs(this.#p2m)) return movedPages;
     this.#p2m = p2m;
     for (const { gfn, old, frame } of changed) {
       const isOther = this.mapped(gfn) !== (frame !== null);
       if (isOther) this.#map(gfn, frame !== null);
-      if (old === undefined ? isOther : !contentKept || frame === null || old === null) this.forget(gfn);
+      const isMoved = typeof old === 'bigint' && frame !== null && keeps(gfn);
+      if (isMoved) movedPages.push(gfn);
+      if (old === undefined ? isOther : !isMoved) this.forget(gfn);
     }
+    return movedPages;
   }
 
   /** What is known not to be this domain's memory. */

@@ -39,7 +39,25 @@ export function spill(view: DomainView, { step, op, rc, N }: EndedCall, before: 
   if (isOwn || BigInt(bases.length) < list.count) view.populated(-1n);
 }
 
-/** Without a p2m to look at: what the outcome of a call lets one believe of the frames it named. */
+/**
+ * The pages that a call may have given, taken or exchanged, by what its lists really held: those hold nobody knows what afterwards. Any
+ * other page with another frame behind it was only moved.
+ */
+export function touchedBy({ step, op, rc, N }: EndedCall, before: GuestMemory, arch: World['arch']): (gfn: bigint) => boolean {
+  const exchanges = op === 'get_dma_buf' || op === 'exchange';
+  const isIdle = exchanges ? rc < 0 && N === 0n : op === 'put_dma_buf' || op === 'increase_reservation' || rc <= startExtent(step.cmd);
+  if (isIdle) return () => false;
+  const gfns = new Set<bigint>();
+  for (const { extent_start, nr_extents, extent_order } of step.reservations) {
+    const list = listBehind(extent_start, nr_extents, arch);
+    const bases = knownEntries(before, list).map((e) => e.value);
+    if (BigInt(bases.length) < list.count) return () => true;
+    for (const gfn of framesOf(bases, extent_order)) gfns.add(gfn);
+  }
+  return (gfn) => gfns.has(gfn);
+}
+
+/** At level 0 the p2m is not observable: infers from rc and nr_exchanged which of the named frames are mapped now. */
 export function believe(view: DomainView, { step, op, rc, N }: EndedCall): void {
   if (op === 'put_dma_buf') return;
   const [inputs = [], outputs = []] = step.reservations.map((r, i) => framesOf(step.lists[i] ?? [], r.extent_order));

@@ -1,10 +1,11 @@
 import type { Arch } from '../../src/abi/arch.ts';
-import { PAGE_SHIFT } from '../../src/abi/constants.ts';
+import { DOMID, PAGE_SHIFT, PAGE_SIZE } from '../../src/abi/constants.ts';
 import type { JudgedOp } from '../../src/abi/ops.ts';
 import type { StructCodec } from '../../src/codec/codec.ts';
 import { pointerOf } from '../../src/codec/handle.ts';
-import type { Piece } from '../../src/guest/memory.ts';
-import type { CallStep } from '../scenario/scenario.ts';
+import type { ByteRange, Piece } from '../../src/guest/memory.ts';
+import type { DomainPlan, PageRun } from '../protocol/implementation.ts';
+import type { CallStep, Scenario } from '../scenario/scenario.ts';
 import type { DomainView } from './domain-view.ts';
 
 // What a guest writes into its memory for a call.
@@ -17,6 +18,83 @@ const shift = BigInt(PAGE_SHIFT);
 export function newMarks(view: DomainView, names: ReadonlySet<bigint>): Piece[] {
   const unmarked = [...names].filter((gfn) => view.mapped(gfn) && !view.isMarked(gfn));
   return unmarked.slice(0, mostMarks).map((gfn) => markOf(view.domid, gfn));
+}
+
+/** Pages at the start of RAM that are left as they are: structs and lists lie there, and what is read by mistake is then zero. */
+const unfilled = 4;
+/** Most bytes of one write. */
+const mostWritten = 16 * PAGE_SIZE;
+/** Bytes without a pattern that a page is filled with a stretch of; the stretches of two pages begin at different places. */
+const noise = noiseOf(32 * PAGE_SIZE);
+
+/** RAM filled, so that a byte shows that is lost, also where it becomes zero, or goes to another page. */
+export function fillOf(domid: number, ram: readonly PageRun[]): Piece[] {
+  return ram.flatMap(({ gfn, pages }, run) => {
+    const skipped = run === 0 ? unfilled : 0;
+    const found: Piece[] = [];
+    for (let at = skipped; at < pages; at += mostWritten / PAGE_SIZE) {
+      const count = Math.min(mostWritten / PAGE_SIZE, pages - at);
+      const bytes = new Uint8Array(count * PAGE_SIZE);
+      for (let i = 0; i < count; i++) {
+        const page = gfn + BigInt(at + i);
+        const from = (Number((page * 2_654_435_761n + BigInt(domid) * 40_503n) & 0xffffn) * 8) % (noise.length - PAGE_SIZE);
+        bytes.set(noise.subarray(from, from + PAGE_SIZE), i * PAGE_SIZE);
+        bytes.set(markOf(domid, page).bytes, i * PAGE_SIZE);
+      }
+      found.push({ address: (gfn + BigInt(at)) << shift, bytes });
+    }
+    return found;
+  });
+}
+
+/** What is read of a page to see whether it holds what it held: its mark, eight bytes that another step looks for elsewhere, or all. */
+export function looksInto(gfn: bigint, step: number, whole: boolean): ByteRange[] {
+  const address = gfn << shift;
+  if (whole) return [{ address, length: BigInt(PAGE_SIZE) }];
+  const offset = 8 + ((Number(gfn & 0xffffn) * 977 + step * 1_361) % (PAGE_SIZE - 16));
+  return [
+    { address, length: 8n },
+    { address: address + BigInt(offset & ~7), length: 8n },
+  ];
+}
+
+/** So many of some pages, others with each step. */
+export function spreadOut(gfns: readonly bigint[], step: number, count: number): bigint[] {
+  const from = gfns.length > count ? (step * count) % gfns.length : 0;
+  return [...gfns.slice(from), ...gfns.slice(0, from)].slice(0, count);
+}
+
+/** Most frames that are watched beside the RAM and the holes of a domain. */
+const mostElsewhere = 4;
+/** No frame has this number or a higher one. */
+const beyondFrames = 1n << 52n;
+
+/** The first frames beside a domain's RAM and holes that calls on its pages name. */
+export function namedElsewhere({ steps, world }: Scenario, { domid, ram, holes }: DomainPlan): bigint[] {
+  const runs = [...ram, ...holes];
+  const isIn = (page: bigint): boolean => runs.some(({ gfn, pages }) => page >= gfn && page < gfn + BigInt(pages));
+  const known = world.domains.map((one) => one.domid);
+  const found = new Set<bigint>();
+  for (const step of steps) {
+    if (step.do !== 'call') continue;
+    const named = step.reservations[0]?.domid ?? DOMID.SELF;
+    const owner = known.includes(named) ? named : step.domid;
+    if (owner !== domid) continue;
+    for (const list of step.lists) for (const gfn of list ?? []) if (gfn < beyondFrames && !isIn(gfn)) found.add(gfn);
+  }
+  return [...found].slice(0, mostElsewhere);
+}
+
+function noiseOf(length: number): Uint8Array {
+  const words = new Uint32Array(length / 4);
+  let state = 0x9e37_79b9;
+  for (let i = 0; i < words.length; i++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    words[i] = state;
+  }
+  return new Uint8Array(words.buffer);
 }
 
 /** The call's lists, where they go. */

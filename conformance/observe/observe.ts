@@ -6,10 +6,10 @@ import { type ByteRange, differences, inside, type Piece, sparseMemory } from '.
 import type { ObservedCall, OtherDomain, P2m } from '../../src/trace/call.ts';
 import type { ChangedRange, Hello, Inject, Reply, Request } from '../protocol/implementation.ts';
 import type { Play } from '../protocol/play.ts';
-import type { CallStep, ChurnStep, Scenario } from '../scenario/scenario.ts';
+import { type CallStep, type ChurnStep, framesOf, type Scenario } from '../scenario/scenario.ts';
 import { DomainView } from './domain-view.ts';
-import { believe, countIn, spill } from './effects.ts';
-import { listsOf, markOf, mostMarks, newMarks, structOf } from './marks.ts';
+import { believe, countIn, spill, touchedBy } from './effects.ts';
+import { fillOf, listsOf, looksInto, mostMarks, namedElsewhere, newMarks, spreadOut, structOf } from './marks.ts';
 
 /** What was seen of one step. */
 export type Event =
@@ -19,8 +19,9 @@ export type Event =
       readonly call: ObservedCall;
       /** What was asked for beside the call, as far as the implementation can do it. */
       readonly inject: Inject | undefined;
-      /** Was a guest frame of the named domain RAM before the call? */
+      /** Was a guest frame of the named domain RAM before the call? `undefined` too of one that is no RAM or hole of the world. */
       readonly wasMapped: (gfn: bigint) => boolean | undefined;
+      readonly inUse: InUse | undefined;
     }
   | {
       readonly kind: 'churn';
@@ -32,15 +33,27 @@ export type Event =
       readonly lost: readonly bigint[];
       /** Marked pages whose content did. */
       readonly kept: readonly bigint[];
+      readonly inUse: InUse | undefined;
     }
   /** The implementation could not do the step: what depends on it is unknown. `half`: something may have been done all the same. */
   | { readonly kind: 'skipped'; readonly step: number; readonly why: string; readonly half?: boolean };
 
+/** Frames behind guest frames before a step, on either side of 4 GiB, and those that are owned and no guest frame leads to. */
+export interface InUse {
+  readonly low: number;
+  readonly high: number;
+  readonly unmapped: number;
+}
+
 /** Bytes that mark a page, so that a move that loses its content shows. */
 const markBytes = 8;
-/** `canaries`: marks that are looked at after a call although `changes` says that they are as they were. */
-const most = { listBytes: 4096, unlisted: 16n, canaries: 4 };
+/**
+ * `canaries`: number of marked pages that are read again after each call even if `changes` does not list them, to catch an
+ * implementation whose `changes` lies; `said`: ranges that are read because a move is said to have changed them.
+ */
+const most = { listBytes: 4096, unlisted: 16n, canaries: 4, moved: 4, said: 64 };
 const shift = BigInt(PAGE_SHIFT);
+const framesBelow4G = 1n << (32n - shift);
 
 /** An environment fault of the implementation under test: no verdict on the hypervisor. */
 export class SetupError extends Error {
@@ -80,25 +93,22 @@ class PlayedWorld {
   constructor(scenario: Scenario, hello: Hello) {
     this.#scenario = scenario;
     this.#hello = hello;
-    this.#views = scenario.world.domains.map((plan) => new DomainView(plan));
+    this.#views = scenario.world.domains.map((plan) => new DomainView(plan, namedElsewhere(scenario, plan)));
   }
 
   /** Builds the world, marks the pages that the scenario names and looks at it; says why if there is no such world. */
   *open(): Play<string | undefined> {
-    const named = new Set(this.#scenario.steps.flatMap((s) => (s.do === 'call' ? s.lists.flatMap((list) => list ?? []) : [])));
-    const marks = this.#views.flatMap((view) =>
-      [...named]
-        .filter((gfn) => view.mapped(gfn))
-        .slice(0, mostMarks)
-        .map((gfn) => ({ view, piece: markOf(view.domid, gfn) })),
-    );
+    const marks = this.#views.flatMap((view, i) => {
+      const { ram } = this.#scenario.world.domains[i] ?? { ram: [] };
+      return fillOf(view.domid, ram).map((piece) => ({ view, piece }));
+    });
     const [built, ...told] = yield* this.#ask([
       { op: 'reset', ...this.#scenario.world },
       ...marks.map(({ view, piece }) => writeRequest(view.domid, piece)),
       ...this.#lookRequests(this.#views),
     ]);
     if (built?.error) return built.error.message;
-    for (const [i, { view, piece }] of marks.entries()) if (isDone(told[i])) view.wrote(piece.address, piece.bytes);
+    for (const [i, { view, piece }] of marks.entries()) if (isDone(told[i])) view.filled(piece.address, piece.bytes);
     this.#look(told.slice(marks.length), this.#views);
     return undefined;
   }
@@ -127,11 +137,15 @@ class PlayedWorld {
     const marked = [...names].filter((gfn) => caller.isMarked(gfn) || marking.has(gfn)).slice(0, mostMarks);
     const reads = this.#reads(step, codec.size, caller, marked);
     const inject = this.#injectable(step.inject);
-    const p2mBefore = named?.p2m ?? new Map();
+    // Where nobody is named, it is the caller's own pages that are to stay as they are.
+    const owner = named ?? caller;
+    const inUse = this.#inUse();
+    const p2mBefore = owner.p2m;
     const othersBefore = others.map((view) => view.p2m);
-    const pagesBefore = named?.pages;
+    const pagesBefore = owner.pages;
     const unmapped = caller.holes;
-    const mappedBefore = new Map([...names].map((gfn) => [gfn, named?.mapped(gfn)]));
+    const pages = step.lists.flatMap((list, i) => framesOf(list ?? [], step.reservations[i]?.extent_order ?? 0));
+    const mappedBefore = new Map(pages.map((gfn) => [gfn, named?.isPlanned(gfn) ? named.mapped(gfn) : undefined]));
 
     const told = [
       ...(yield* this.#ask([
@@ -156,12 +170,18 @@ class PlayedWorld {
     const after = sparseMemory([...own.got]);
     const elsewhere = others.map((view) => this.#learnt(view, reported));
     yield* this.#fetch([own, ...elsewhere]);
-    const [changes, ...otherChanges] = [own, ...elsewhere].map(settle);
+    const settled = [own, ...elsewhere].map(settle);
     const outcome = { step, op, rc: called.rc, N: countIn(codec, readBack[0]?.bytes) };
     if (named) spill(named, outcome, before, arch);
     // What a call did to the content of a domain that is not the caller's is nobody's to look at.
     if (named && named !== caller && !(called.rc < 0 && outcome.N === 0n)) named.forgetAll();
-    this.#look(told, this.#views);
+    const touched = touchedBy(outcome, before, arch);
+    const moved = this.#look(told, this.#views, (view, gfn) => view !== named || !touched(gfn));
+    const lost = yield* this.#lostIn(moved, index);
+    const [changes, ...otherChanges] = settled.map((found, i) => [
+      ...found,
+      ...(lost.get([own, ...elsewhere][i]?.view as DomainView) ?? []),
+    ]);
     if (named && !named.p2m.isWhole) believe(named, outcome);
     const failed = written.find((answer) => answer.error);
     if (failed) return { kind: 'skipped', step: index, why: failed.error?.message ?? '', half: true };
@@ -188,10 +208,11 @@ class PlayedWorld {
       changes: own.whole ? changes : undefined,
       unmapped,
       p2mBefore,
-      p2mAfter: named?.p2m ?? new Map(),
+      p2mAfter: owner.p2m,
       pagesBefore,
-      pagesAfter: named?.pages,
+      pagesAfter: owner.pages,
       others: watched ? seenOthers : undefined,
+      domids: this.#views.map((view) => view.domid),
     };
     return {
       kind: 'call',
@@ -199,6 +220,7 @@ class PlayedWorld {
       call,
       inject,
       wasMapped: (gfn) => mappedBefore.get(gfn),
+      inUse,
     };
   }
 
@@ -206,27 +228,42 @@ class PlayedWorld {
     const view = this.#views.find((v) => v.domid === step.domid);
     if (!view || !this.#hello.capabilities.has('churn')) return { kind: 'skipped', step: index, why: 'the implementation cannot churn' };
     const before = view.p2m;
-    const marked = view.marked(step.gfn, step.pages).slice(0, mostMarks);
+    const inUse = this.#inUse();
+    const marked = spreadOut(view.marked(step.gfn, step.pages), index, mostMarks);
+    const looks = this.#hello.capabilities.has('changes')
+      ? marked.flatMap((gfn, i) => looksInto(gfn, index, i === 0))
+      : view.ramPages().flatMap((gfn) => looksInto(gfn, index, true));
     const [churned, ...told] = yield* this.#ask([
       { op: 'churn', domid: step.domid, gfn: step.gfn, pages: step.pages },
-      ...marked.map((gfn) => readRequest(step.domid, { address: gfn << shift, length: BigInt(markBytes) })),
+      ...looks.map((range) => readRequest(step.domid, range)),
       ...this.#lookRequests([view]),
       // Asked for so that the next call's hold nothing of this.
       ...this.#changeRequests(),
     ]);
     if (churned?.error) return { kind: 'skipped', step: index, why: churned.error.message };
-    this.#look(told.slice(marked.length), [view], true);
+    const answers = told.slice(looks.length);
+    this.#look(answers, [view], () => true);
+    // What is said to have changed is looked into at once: the next call is not to be blamed for it.
+    const ranges = this.#changeRequests().length > 0 ? (answers.slice(-this.#views.length)[this.#views.indexOf(view)]?.ranges ?? []) : [];
+    const said = view.knownParts(ranges).slice(0, most.said);
+    looks.push(...said);
+    const further = said.length > 0 ? yield* this.#ask(said.map((range) => readRequest(step.domid, range))) : [];
+    const found = [...told.slice(0, looks.length - said.length), ...further];
     const lost: bigint[] = [];
     const kept: bigint[] = [];
-    for (const [i, gfn] of marked.entries()) {
-      const held = view.memory.read(gfn << shift, markBytes);
-      const now = told[i]?.bytes;
-      if (told[i]?.error) view.forget(gfn);
-      else if (held !== undefined && (now === undefined || !sameBytes(held, now))) lost.push(gfn);
+    for (const gfn of new Set(looks.map(({ address }) => address >> shift))) {
+      const own = [...looks.entries()].filter(([, { address }]) => address >> shift === gfn);
+      const isLost = ([i, { address, length }]: (typeof own)[number]): boolean => {
+        const held = view.memory.read(address, Number(length));
+        const now = found[i]?.bytes;
+        return held !== undefined && (now === undefined || !sameBytes(held, now));
+      };
+      if (own.some(([i]) => found[i]?.error)) view.forget(gfn);
+      else if (own.some(isLost)) lost.push(gfn);
       else kept.push(gfn);
     }
     for (const gfn of lost) view.forget(gfn);
-    return { kind: 'churn', step: index, domid: step.domid, before, after: view.p2m, lost, kept };
+    return { kind: 'churn', step: index, domid: step.domid, before, after: view.p2m, lost, kept, inUse };
   }
 
   *#ask(requests: readonly Request[]): Play<readonly Reply[]> {
@@ -248,18 +285,62 @@ class PlayedWorld {
     return requests;
   }
 
-  /** Takes in a look. */
-  #look(answers: readonly Reply[], views: readonly DomainView[], contentKept = false): void {
+  /** Takes in a look: `keeps` says of a page with another frame whether it must have been moved with its content. Answers the moved pages. */
+  #look(
+    answers: readonly Reply[],
+    views: readonly DomainView[],
+    keeps: (view: DomainView, gfn: bigint) => boolean = () => false,
+  ): Map<DomainView, bigint[]> {
+    const moved = new Map<DomainView, bigint[]>();
     let at = 0;
     if (this.#hello.capabilities.has('translate')) {
       for (const view of views) {
-        view.looked(
-          view.runs.map(({ pages }) => answers[at++]?.mfns?.slice(0, pages)),
-          contentKept,
+        const frames = view.runs.map(({ pages }) => answers[at++]?.mfns?.slice(0, pages));
+        moved.set(
+          view,
+          view.looked(frames, (gfn) => keeps(view, gfn)),
         );
       }
     }
     for (const view of this.#views) view.pages = answers[at++]?.pages;
+    return moved;
+  }
+
+  /** What is in use of the machine, if all of it is seen. */
+  #inUse(): InUse | undefined {
+    let [low, high, unmapped] = [0, 0, 0];
+    for (const { p2m, pages } of this.#views) {
+      if (!p2m.isWhole || pages === undefined) return undefined;
+      let mapped = 0;
+      for (const frame of p2m.values()) {
+        if (frame === null) continue;
+        mapped++;
+        if (frame < framesBelow4G) low++;
+        else high++;
+      }
+      unmapped += pages - mapped;
+    }
+    return { low, high, unmapped };
+  }
+
+  /** Looks into pages that were moved during a call, some of them: whatever is reported, they must hold what they held. */
+  *#lostIn(moved: ReadonlyMap<DomainView, readonly bigint[]>, index: number): Play<Map<DomainView, ByteRange[]>> {
+    const looks = [...moved].flatMap(([view, gfns]) =>
+      spreadOut(gfns, index, most.moved)
+        .flatMap((gfn, i) => looksInto(gfn, index, i === 0))
+        .map((range) => ({ view, range })),
+    );
+    const lost = new Map<DomainView, ByteRange[]>();
+    if (looks.length === 0) return lost;
+    const answers = yield* this.#ask(looks.map(({ view, range }) => readRequest(view.domid, range)));
+    for (const [i, { view, range }] of looks.entries()) {
+      const held = view.memory.read(range.address, Number(range.length));
+      const now = answers[i]?.bytes;
+      if (held === undefined || answers[i]?.error || (now && sameBytes(held, now))) continue;
+      lost.set(view, [...(lost.get(view) ?? []), range]);
+      view.forget(range.address >> shift);
+    }
+    return lost;
   }
 
   /** Was the view seen as far as the implementation can show it? */

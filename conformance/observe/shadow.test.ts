@@ -46,12 +46,12 @@ describe('a domain as the harness knows it', () => {
 
   it('a page with another frame behind it has unknown content, unless it was only moved', () => {
     const seen = view();
-    seen.looked([[10n, 11n], [null]], false);
+    seen.looked([[10n, 11n], [null]], () => false);
     seen.wrote(0x4000n, bytes(1));
     seen.wrote(0x5000n, bytes(2));
-    seen.looked([[20n, 11n], [null]], false);
+    seen.looked([[20n, 11n], [null]], () => false);
     expect([seen.memory.read(0x4000n, 1), seen.memory.read(0x5000n, 1)]).toEqual([undefined, bytes(2)]);
-    seen.looked([[20n, 21n], [null]], true);
+    seen.looked([[20n, 21n], [null]], () => true);
     expect(seen.memory.read(0x5000n, 1)).toEqual(bytes(2));
   });
 

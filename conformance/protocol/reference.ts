@@ -23,7 +23,7 @@ export const referenceHello: Hello = {
 
 /** The reference hypervisor as an implementation under test, with these readings of open points, and this in its introduction. */
 export function referenceImplementation(freedoms: Partial<Freedoms> = {}, other: Partial<Hello> = {}): Implementation {
-  return implementationOf(createHypervisor(modelWith(freedoms)), other);
+  return implementationOf(createHypervisor(modelWith(freedoms), freedoms['neighbour-of-pinned']), other);
 }
 
 /** A hypervisor in this process as an implementation under test. `other`: what it says of itself that the reference model does not. */

@@ -55,7 +55,7 @@ describe('annotations of GitHub Actions', () => {
       .map(commandOf);
     const errors = said.filter(({ level }) => level === 'error');
     expect(errors).toHaveLength(10);
-    expect(errors.at(-1)?.message).toBe('…and 27 more');
+    expect(errors.at(-1)?.message).toBe('…and 33 more');
   });
 
   it('survive hostile text: one command a line, and what was said comes out', () => {

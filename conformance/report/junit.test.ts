@@ -88,11 +88,11 @@ print(json.dumps([read(text) for text in json.load(sys.stdin)]))
       return suites[0]!;
     });
     expect(read.map(({ tests, cases, failures, errors, skipped }) => [tests, cases, failures, errors, skipped])).toEqual([
-      [41, 41, 0, 0, 0],
-      [42, 42, 3, 0, 2],
-      [41, 41, 0, 3, 2],
-      [41, 41, 0, 1, 0],
-      [42, 42, 2, 2, 2],
+      [47, 47, 0, 0, 0],
+      [48, 48, 3, 0, 2],
+      [47, 47, 0, 3, 2],
+      [47, 47, 0, 1, 0],
+      [48, 48, 2, 2, 2],
     ]);
     expect(read[1]?.bad.map((found) => found.slice(0, 3))).toEqual([
       ['xenmem.get', 'get-aligned', 'Skipped'],

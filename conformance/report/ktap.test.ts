@@ -100,9 +100,9 @@ not ok 4 run
     const inner = subtests(ktapForm(hostile)).map(readBy);
     expect(inner.map(({ plan, results }) => [plan, results.length])).toEqual([
       ['1..21', 21],
+      ['1..8', 8],
       ['1..7', 7],
       ['1..6', 6],
-      ['1..2', 2],
       ['1..6', 6],
     ]);
     const skipped = subtests(ktapForm(inconclusive)).flatMap((text) => readBy(text).results.filter(([, , , skip]) => skip));

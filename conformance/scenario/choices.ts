@@ -1,6 +1,6 @@
 /**
- * Decisions read off a list of numbers, as a die that has been rolled before. Zero is always the simplest choice and the end
- * of the list is all zeros, so shrinking the numbers shrinks what is made of them, whatever that is.
+ * Each decision is the next number of a list. Zero is always the simplest choice, and behind its end the list
+ * has zeros only, so shrinking the numbers shrinks what is made of them, whatever that is.
  */
 export class Choices {
   readonly #numbers: readonly number[];

@@ -59,7 +59,7 @@ function lifeOfABuffer(choices: Choices, plan: Plan, { commands }: Hello): Step[
   if (commands.get_dma_buf === undefined || commands.put_dma_buf === undefined) return [];
   const got = finish(plan, exchangeCall(choices, plan, 'get_dma_buf'));
   const before = churns(choices, plan);
-  const put = putCall(choices, plan, ['all', 'some', 'rest', 'frames', 'all', 'pages']);
+  const put = putCall(choices, plan, ['all', 'some', 'rest', 'frames', 'all', 'pages', 'partly']);
   return [got, ...before, finish(plan, put), ...churns(choices, plan, [1, 4])];
 }
 
@@ -162,7 +162,7 @@ function outputs(choices: Choices, { chunks, perIn, perOut, oi, oo, inList, hole
   return found;
 }
 
-const putHows = ['all', 'all', 'all', 'some', 'pages', 'one', 'frames', 'none', 'rest'] as const;
+const putHows = ['all', 'all', 'all', 'some', 'pages', 'one', 'frames', 'none', 'rest', 'partly'] as const;
 type PutHow = (typeof putHows)[number];
 
 /** A put of what a get committed: all of it, some of it, in other extents, or by the list that get has overwritten. */
@@ -171,6 +171,7 @@ function putCall(choices: Choices, plan: Plan, hows: readonly PutHow[] = putHows
   const order = commit?.order ?? 0;
   const bases = commit?.bases ?? extentsOf(plan, caller, 0, 'mapped').slice(0, 1);
   const how = choices.pick(hows);
+  const [other] = extentsOf(plan, caller, order, 'mapped');
   const list = {
     all: bases,
     some: bases.slice(0, Math.max(1, bases.length - 1)),
@@ -179,6 +180,7 @@ function putCall(choices: Choices, plan: Plan, hows: readonly PutHow[] = putHows
     one: bases.slice(0, 1),
     frames: undefined,
     none: [],
+    partly: bases.length > 1 && other !== undefined ? [...bases.slice(0, -1), other, ...bases.slice(-1)] : bases,
   }[how];
   const at = how === 'frames' && commit ? commit.listAt : controlPage(plan, 3) + choices.pick([0n, 0x800n]);
   const as = commit && commit.domid !== caller ? commit.domid : choices.pick([DOMID.SELF, DOMID.SELF, DOMID.SELF, caller]);
@@ -192,6 +194,7 @@ function putCall(choices: Choices, plan: Plan, hows: readonly PutHow[] = putHows
     nrExchanged: 0n,
     padding: 0,
     ...(choices.percent(20) && { inject: { preempt: 1 + choices.below(3) } }),
+    ...(list?.length !== bases.length && how === 'partly' && { broken: how }),
   };
 }
 

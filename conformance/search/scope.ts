@@ -92,8 +92,8 @@ export type Renaming = 'buddies' | 'none';
  * gfns that lead to it, whether it is free, whether it is owned; so a broken state never has the key of a sound one.
  *
  * Renaming every frame within low (high) memory would merge more, but a free pair and two free frames apart are not the same
- * to a call of order 1. Buddies are: the allocator chooses blocks, and where it takes one frame of a pair it matters not which.
- * So whatever a state does next, any other of the same key does too, up to such a swap.
+ * to a call of order 1. Swapping two buddies changes nothing: the allocator chooses blocks, and either
+ * frame of a pair serves it alike. So whatever a state does next, any other of the same key does too, up to such a swap.
  */
 export function keyOf(scope: Scope, state: State, renaming: Renaming = 'buddies'): string {
   const first = firstFrame(scope);

@@ -47,12 +47,8 @@ export class Judge {
     this.#stage = stage;
     const judge = this;
     this.#live = {
-      // The pin bits are part of the state, and `checkPins` holds them to the rules in every transition. Which get pinned a page
-      // is not: of pinned pages in one list it is assumed that one get could have pinned them.
-      pins: {
-        isPinned: (domid, gfn) => domid === caller && isIn(judge.#sight?.pins ?? 0, gfn),
-        isExactCommit: (domid, gfns) => domid === caller && gfns.size > 0 && [...gfns].every((gfn) => isIn(judge.#sight?.pins ?? 0, gfn)),
-      },
+      // The pin bits are part of the state, and `checkPins` holds them to the rules in every transition.
+      pins: { isPinned: (domid, gfn) => domid === caller && isIn(judge.#sight?.pins ?? 0, gfn) },
       get failureInjected() {
         return judge.#failureInjected;
       },

@@ -2,7 +2,7 @@ import { PAGE_SHIFT } from '../../src/abi/constants.ts';
 import { fieldOf } from '../../src/abi/layout.ts';
 import { startExtent } from '../../src/abi/ops.ts';
 import { hex64 } from '../../src/codec/hex.ts';
-import { knownEntries, readEntry } from '../../src/guest/handle.ts';
+import { knownEntries } from '../../src/guest/handle.ts';
 import { type ByteRange, inside } from '../../src/guest/memory.ts';
 import { at, readBytes } from '../../src/model/p2m.ts';
 import { type Domain, domainOf } from '../../src/model/state.ts';
@@ -25,50 +25,80 @@ export interface Compared {
 
 /** The first difference between what a call left behind and what it left behind in the model, up to the names of new frames. */
 export function differs(compared: Compared): string | undefined {
-  return p2mDiffers(compared) ?? extentsDiffer(compared) ?? bytesDiffer(compared) ?? othersDiffer(compared) ?? pagesDiffer(compared);
+  return (
+    p2mDiffers(compared) ??
+    extentsDiffer(compared) ??
+    populatedDiffers(compared) ??
+    bytesDiffer(compared) ??
+    othersDiffer(compared) ??
+    pagesDiffer(compared)
+  );
 }
 
 /** Is a guest frame mapped where it is mapped in the model, and does it lead where it did wherever it does so there? */
-function p2mDiffers({ call, asked, before, ended, done }: Compared): string | undefined {
+function p2mDiffers({ call, asked, before, ended }: Compared): string | undefined {
   const { p2mBefore, p2mAfter } = call;
   // Of a struct that cannot be read the domain it names is not known either.
-  if (asked.reservations.length === 0) return sameP2m(p2mBefore, p2mAfter) ? undefined : 'the p2m changed, and not in the model';
+  if (asked.reservations.length === 0) return isSameBut(p2mBefore, p2mAfter) ? undefined : 'the p2m changed, and not in the model';
   const { p2m, changed } = ownerIn(ended, asked);
-  const half = new Set(isNeighbour(asked) ? pagesFailedAt(call, asked, done) : []);
-  const named = new Set(asked.gfns.flat());
+  // A put may have let them go, wherever it ended: then they may be moved like any other.
+  const put = new Set(asked.op === 'put_dma_buf' ? asked.gfns.flat() : []);
   const { pins } = before;
   for (const [gfn, frame] of p2mAfter) {
     const own = p2m.get(Number(gfn));
     // Not by its frame: the allocator may have given it back what it had.
     const same = !changed.pages.has(Number(gfn));
-    if (half.has(gfn)) continue;
     if (own === undefined && frame !== null) return `guest frame ${hex64(gfn)} is a hole in the model, and here leads to ${hex64(frame)}`;
     if (own !== undefined && frame === null) return `guest frame ${hex64(gfn)} is mapped in the model, and here is a hole`;
-    // A page that nobody named may be moved at any time, unless it is pinned.
-    if (!named.has(gfn) && !pins.has(Number(gfn))) continue;
+    // A page may be moved at any time, unless it is pinned.
+    if (!pins.has(Number(gfn)) || put.has(gfn)) continue;
     const old = p2mBefore.get(gfn);
     if (same && old !== undefined && old !== frame) return `guest frame ${hex64(gfn)} keeps its frame in the model, and here has another`;
   }
   return undefined;
 }
 
-/** The pages of the extent that ops 1 and 6 stopped at: part of them may be taken or given. */
-function pagesFailedAt({ cmd, before }: ObservedCall, { lists, reservations }: TwinCall, done: bigint): bigint[] {
-  const start = BigInt(startExtent(cmd));
-  const base = lists[0] && readEntry(before, lists[0], done > start ? done : start);
-  return base === undefined ? [] : framesOf([base], reservations[0]?.extent_order ?? 0);
+/** Are extents that op 6 populated each in one piece, aligned, and below the limit? */
+function populatedDiffers({ call, asked, done }: Compared): string | undefined {
+  const [given] = asked.reservations;
+  const [list] = asked.lists;
+  if (asked.op !== 'populate_physmap' || !given || !list) return undefined;
+  const pages = 1n << BigInt(given.extent_order);
+  const limit = limitOf(given.address_bits);
+  const named = new Map<bigint, number>();
+  for (const gfn of asked.gfns[0] ?? []) named.set(gfn, (named.get(gfn) ?? 0) + 1);
+  for (const { index, value: gfn } of knownEntries(call.before, list)) {
+    if (index < BigInt(startExtent(call.cmd)) || index >= done) continue;
+    const base = call.p2mAfter.get(gfn);
+    for (let j = 0n; j < pages; j++) {
+      const frame = call.p2mAfter.get(gfn + j);
+      // What another extent of the list was populated over is that one's.
+      if (typeof frame !== 'bigint' || typeof base !== 'bigint' || named.get(gfn + j) !== 1 || named.get(gfn) !== 1) continue;
+      if (frame !== base + j) return `guest frame ${hex64(gfn + j)} leads to ${frameName(frame)}, not to ${hex64(base + j)}`;
+      if (base % pages !== 0n) return `extent ${index} is at ${hex64(base)}, no multiple of ${pages}`;
+      if (limit !== undefined && frame >= limit) return `extent ${index} is at ${hex64(base)}, not below ${hex64(limit)}`;
+    }
+  }
+  return undefined;
+}
+
+/** The first frame that is beyond an address limit; none of those above 255 bits, which are read in more than one way. */
+function limitOf(bits: number): bigint | undefined {
+  if (bits === 0 || bits > 255) return undefined;
+  return bits >= PAGE_SHIFT ? 1n << BigInt(bits - PAGE_SHIFT) : 0n;
 }
 
 /** Can the new frames be renamed to the model's: in one piece, aligned, below the limit, each page its own, and told to the guest? */
-function extentsDiffer({ call, asked, done }: Compared): string | undefined {
+function extentsDiffer(compared: Compared): string | undefined {
+  const { call, asked, done } = compared;
   const [given, wanted] = asked.reservations;
   const list = asked.lists[1];
   if (!given || !wanted || !list || done === 0n) return undefined;
-  const bits = wanted.address_bits;
-  const limit = bits === 0 ? undefined : bits >= PAGE_SHIFT ? 1n << BigInt(bits - PAGE_SHIFT) : 0n;
+  const limit = limitOf(wanted.address_bits);
   const pages = 1n << BigInt(wanted.extent_order);
   const told = new Map(knownEntries(call.after, list).map(({ index, value }) => [index, value]));
-  const old = framesGiven(call, asked);
+  // Where other pages are moved during the call, an input may have left its frame before it was exchanged.
+  const old = isMovingOthers(compared) ? new Map<bigint, bigint>() : framesGiven(call, asked);
   const taken = new Map<bigint, bigint>();
   for (const { index, value: gfn } of knownEntries(call.before, list)) {
     if (index >= covered(given, wanted, done)) break;
@@ -96,6 +126,15 @@ function extentsDiffer({ call, asked, done }: Compared): string | undefined {
       return `frame ${hex64(frame)} is behind ${hex64(own)} and ${hex64(gfn)}`;
   }
   return undefined;
+}
+
+/** Was a page moved that the call does not name? */
+function isMovingOthers({ call: { p2mBefore, p2mAfter }, asked }: Compared): boolean {
+  const named = new Set(asked.gfns.flat());
+  return [...p2mAfter].some(([gfn, frame]) => {
+    const old = p2mBefore.get(gfn);
+    return typeof old === 'bigint' && frame !== null && old !== frame && !named.has(gfn);
+  });
 }
 
 /** The frames that were behind the inputs, each with the chunk it was given up in. */
@@ -159,17 +198,18 @@ function bytesDiffer({ call, asked, ended, done }: Compared): string | undefined
   return stray && `${stray.length} bytes at ${hex64(stray.address)} changed, which stay as they are in the model`;
 }
 
-function othersDiffer({ call }: Compared): string | undefined {
+function othersDiffer({ call, ended }: Compared): string | undefined {
   for (const { domid, changes, p2mBefore, p2mAfter } of call.others ?? []) {
     if (changes.length > 0) return `the memory of domain ${domid} changed at ${hex64(changes[0]?.address ?? 0n)}`;
-    if (!sameP2m(p2mBefore, p2mAfter)) return `the p2m of domain ${domid} changed`;
+    const pins = ended.state.domains.get(domid)?.pins;
+    if (!isSameBut(p2mBefore, p2mAfter, pins)) return `the p2m of domain ${domid} changed`;
   }
   return undefined;
 }
 
 function pagesDiffer({ call, asked, before, ended }: Compared): string | undefined {
   const { pagesBefore, pagesAfter } = call;
-  if (pagesBefore === undefined || pagesAfter === undefined || isNeighbour(asked)) return undefined;
+  if (pagesBefore === undefined || pagesAfter === undefined) return undefined;
   const gained = ownerIn(ended, asked).owned.size - before.owned.size;
   return pagesAfter - pagesBefore === gained ? undefined : `the domain owned ${pagesBefore} pages, and ${pagesAfter} afterwards`;
 }
@@ -194,11 +234,13 @@ function touches(pages: ReadonlySet<number>, address: bigint, length: number): b
   return false;
 }
 
-function sameP2m(a: P2m, b: P2m): boolean {
+/** Are two looks at a p2m the same, but for pages that were moved? Those that are pinned may not be. */
+export function isSameBut(a: P2m, b: P2m, pins: ReadonlySet<number> = new Set()): boolean {
   if (a === b) return true;
   for (const [gfn, frame] of a) {
     const other = b.get(gfn);
-    if (other !== undefined && other !== frame) return false;
+    if (other === undefined || other === frame) continue;
+    if (other === null || frame === null || pins.has(Number(gfn))) return false;
   }
   return true;
 }

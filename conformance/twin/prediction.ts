@@ -6,7 +6,7 @@ import type { ObservedCall } from '../../src/trace/call.ts';
 import type { Event } from '../observe/observe.ts';
 import type { Hello, World } from '../protocol/implementation.ts';
 import type { Scenario } from '../scenario/scenario.ts';
-import { differs, isExchange, isNeighbour } from './compare.ts';
+import { differs, isExchange, isNeighbour, isSameBut } from './compare.ts';
 import { Twin, type TwinCall } from './twin.ts';
 
 type CallEvent = Event & { readonly kind: 'call' };
@@ -85,7 +85,7 @@ export class Prediction {
   /** Where the caller erred nothing is predicted; a refusal that left everything as it was is easily followed all the same. */
   #unpredicted(twin: Twin, call: ObservedCall, asked: TwinCall, N: bigint | undefined): undefined {
     const rc = call.rc as number;
-    const changed = call.changes === undefined || call.changes.length > 0 || call.p2mBefore !== call.p2mAfter;
+    const changed = call.changes === undefined || call.changes.length > 0 || !isSameBut(call.p2mBefore, call.p2mAfter);
     if (rc >= 0 || changed || (N !== undefined && N > 0n) || (asked.op === 'put_dma_buf' && asked.isTooMuch)) return this.#lose();
     if (asked.op === 'put_dma_buf') put(twin, asked, rc);
     return undefined;
@@ -146,7 +146,10 @@ function wrongEnd(twin: Twin, asked: TwinCall, rc: number, N: bigint | undefined
   const most = twin.atMost(asked);
   if (rc === 0 && most.rc < 0)
     return `the model answers this with ${told(most.rc, isExchange(asked) ? most.N : undefined)}, and here it is done`;
-  if (!isExchange(asked)) return undefined;
+  if (!isExchange(asked)) {
+    const isOwed = rc < 0 && isTidy && asked.gfns.flat().length > 0 && twin.leastPut(asked).rc === 0;
+    return isOwed ? `the model does this, and here it ends with ${told(rc, N)}` : undefined;
+  }
   const I = asked.reservations[0]?.nr_extents ?? 0n;
   if (rc === 0 && N !== undefined && N !== I) return `the model does not end with ${told(rc, N)} of ${I} extents`;
   if (N !== undefined && N > most.N) return `the model gets through ${most.N} extents, and here it is ${N}`;

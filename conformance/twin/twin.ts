@@ -68,6 +68,7 @@ export class Twin {
     const { max_order_unprivileged, max_extents } = strict['more-limits'];
     this.#least = {
       ...strict,
+      'misaligned-frame': 'refused',
       'more-limits': { max_order: Math.min(order, MAX_ORDER), max_order_unprivileged, max_extents: limits.max_extents ?? max_extents },
     };
     // Each freedom of the specification taken towards doing what was asked.
@@ -188,6 +189,11 @@ export class Twin {
     if (wanted ? ended.rc !== 0 || ended.N !== extents : op !== 'put_dma_buf' && ended.rc !== Number(extents)) return undefined;
     writeBytes(state, domainOf(state, asked.caller), at(asked.arg), asked.struct);
     return ended;
+  }
+
+  /** The put as the least willing hypervisor takes it: of pages that are surely pinned, in whole extents. */
+  leastPut(asked: TwinCall): Ended {
+    return this.#run(asked, this.#least, cloneState(this.#state));
   }
 
   #run({ caller, cmd, arg, failAlloc, codec, reservations }: TwinCall, freedoms: Freedoms, state: State): Ended {

@@ -38,7 +38,7 @@ describe('a violation that is expected', async () => {
     expect(drift([entry, { ...entry, requirement: 'survives', reason: 'crashes' }])).toEqual([
       'survives is expected to be violated (crashes), and holds: delete the entry',
     ]);
-    expect(drift([entry, { ...entry, requirement: 'put-works' }])).toEqual([]);
+    expect(drift([entry, { ...entry, requirement: 'put-refused-prefix' }])).toEqual([]);
   });
 
   it('is written to a file that then fits, keeping what a person wrote', () => {

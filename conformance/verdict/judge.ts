@@ -21,13 +21,13 @@ const below4G = 32;
 export class ScenarioJudge {
   readonly #hello: Hello;
   readonly #pins = new PinWatch(true);
-  #total: bigint;
-  #low: bigint;
+  readonly #free: Scenario['world']['free'];
+  /** Frames that nobody but the guests can have taken, on either side of 4 GiB, counted when the world was new. */
+  #ledger: { readonly low: number; readonly high: number } | undefined;
 
   constructor(scenario: Scenario, hello: Hello) {
     this.#hello = hello;
-    this.#total = BigInt(scenario.world.free.low + scenario.world.free.high);
-    this.#low = BigInt(scenario.world.free.low);
+    this.#free = scenario.world.free;
   }
 
   /** What one event says, by rule; for a call also its whole judgement. */
@@ -37,9 +37,9 @@ export class ScenarioJudge {
       return { given: [] };
     }
     if (event.kind === 'churn') {
-      // Which frames the pages moved to is the allocator's choice: it may have been all the low ones.
-      this.#low = 0n;
-      const answers = this.#pins.churned(event.domid, event.before, event.after, event);
+      const free = this.#freeOn(event);
+      const roomy = new Set((['low', 'high'] as const).filter((side) => (free?.[side] ?? 0) > 0));
+      const answers = this.#pins.churned(event.domid, event.before, event.after, event, roomy);
       return { given: [...answers].map(([id, answer]) => ({ step: event.step, id, answer })) };
     }
     const judged = judge(event.call, this.#pins.findings(event.call));
@@ -54,22 +54,24 @@ export class ScenarioJudge {
       wider.set('bounded-work', judgeBoundedWork(judged.facts, live.maxOrder));
     }
     for (const [id, answer] of this.#pins.called(judged)) wider.set(id, answer);
-    this.#account(judged);
     const judgement = withWider(judged, wider);
     return { judgement, given: [...judgement.requirements].map(([id, answer]) => ({ step: event.step, id, answer })) };
   }
 
   #live(event: Event & { kind: 'call' }): LiveContext {
     const { max_order, max_extents, max_gfn } = this.#hello.limits;
-    const exact = this.#hello.capabilities.has('free');
+    const free = this.#freeOn(event);
     return {
       pins: this.#pins,
       failureInjected: event.inject?.fail_alloc !== undefined,
-      isMapped: (_domid, gfn) => (levelOf(this.#hello) > 0 ? mappedIn(event, gfn) : event.wasMapped(gfn)),
+      isMapped: (_domid, gfn) => {
+        const known = event.wasMapped(gfn);
+        return known === undefined || levelOf(this.#hello) === 0 ? known : mappedIn(event, gfn);
+      },
       freeFrames: (bits) => {
-        if (!exact) return undefined;
-        if (bits === 0 || bits >= noLimitBits) return this.#total;
-        return bits >= below4G ? this.#low : undefined;
+        if (!free) return undefined;
+        if (bits === 0 || bits >= noLimitBits) return BigInt(Math.max(0, free.low + free.high));
+        return bits >= below4G ? BigInt(Math.max(0, free.low)) : undefined;
       },
       maxOrder: max_order ?? presumedMaxOrder,
       maxExtents: max_extents ?? 0x3ff_ffffn,
@@ -80,16 +82,17 @@ export class ScenarioJudge {
   /** Something was done that was not seen. */
   #lostTrack(): void {
     this.#pins.missed();
-    this.#total = 0n;
-    this.#low = 0n;
   }
 
-  /** Frames that are surely still free: an exchange keeps the total, but may use up low frames and give back high ones. */
-  #account({ op, facts }: Judgement): void {
-    if (facts.unreadable && (facts.call.rc ?? 0) < 0) return;
-    if (op === 'increase_reservation' || op === 'populate_physmap') this.#total = 0n;
-    if (op === 'increase_reservation' || op === 'populate_physmap') this.#low = 0n;
-    if ((op === 'get_dma_buf' || op === 'exchange') && facts.N !== 0n) this.#low = 0n;
+  /**
+   * Frames that are surely free before an event: those that were free in the new world and those that guests had, less those that they have.
+   * Of pages that no guest frame leads to it is not known where they lie. Only where `free` is exact, and all of the machine is seen.
+   */
+  #freeOn({ inUse }: Pick<Event & { kind: 'call' }, 'inUse'>): { low: number; high: number } | undefined {
+    if (!inUse || !this.#hello.capabilities.has('free')) return undefined;
+    this.#ledger ??= { low: this.#free.low + inUse.low, high: this.#free.high + inUse.high };
+    const { low, high } = this.#ledger;
+    return { low: low - inUse.low - inUse.unmapped, high: high - inUse.high - inUse.unmapped };
   }
 }
 

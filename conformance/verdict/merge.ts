@@ -29,7 +29,7 @@ export function mergeResults(parts: readonly ShardResult[], as?: Shard): Conform
       const sum = tally.get(id) ?? { holds: 0, violated: 0, unknown: 0 };
       tally.set(id, { holds: sum.holds + exercised - violated, violated: sum.violated + violated, unknown: sum.unknown + unknown });
       const known = counterexamples.get(id);
-      if (counterexample && (!known || counterexample.found < known.found)) counterexamples.set(id, counterexample);
+      if (counterexample && isBetter(counterexample, known)) counterexamples.set(id, counterexample);
     }
     for (const [cell, { count }] of Object.entries(part.cells)) cells.set(cell, (cells.get(cell) ?? 0) + count);
     for (const [id, counts] of Object.entries(part.readings)) {
@@ -60,6 +60,12 @@ export function mergeResults(parts: readonly ShardResult[], as?: Shard): Conform
     counterexamples,
     ...(strength && { strength }),
   });
+}
+
+/** The first one is kept, and one that shows again before any that does not. */
+function isBetter(one: Counterexample, known: Counterexample | undefined): boolean {
+  if (!known) return true;
+  return one.flaky === known.flaky ? one.found < known.found : known.flaky === true;
 }
 
 /** Which shards are missing, in words. Two of the same, or of different divisions, cannot be merged. */

@@ -50,7 +50,8 @@ export function groupOf(id: string): Group {
 }
 
 /** Why there is no answer. */
-export function whyUnknown({ excused, exercised }: RequirementResult): string {
+export function whyUnknown({ excused, exercised, counterexample }: RequirementResult): string {
+  if (counterexample?.flaky) return `flaky: ${counterexample.message}`;
   return excused ?? `judged ${count(exercised, 'time')}, too few for an answer`;
 }
 

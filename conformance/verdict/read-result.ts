@@ -88,7 +88,7 @@ function requirementOf(value: unknown, where: string): RequirementResult {
 }
 
 function counterexampleOf(value: unknown, where: string): Counterexample {
-  const { replay, iut, reference, scenario, step, message, found, story, evidence } = object(value, where);
+  const { replay, iut, reference, scenario, step, message, found, story, flaky, evidence } = object(value, where);
   return {
     replay: text(replay, `${where}.replay`),
     ...(iut !== undefined && { iut: text(iut, `${where}.iut`) }),
@@ -98,6 +98,7 @@ function counterexampleOf(value: unknown, where: string): Counterexample {
     message: text(message, `${where}.message`),
     found: count(found, `${where}.found`, most, '2^53 - 1'),
     story: list(story, `${where}.story`, storyStepOf),
+    ...(flaky !== undefined && flag(flaky, `${where}.flaky`) && { flaky: true as const }),
     ...(evidence !== undefined && { evidence: list(evidence, `${where}.evidence`, text) }),
   };
 }

@@ -53,6 +53,8 @@ export interface Counterexample {
   /** Which scenario of the run it was made from, from 0: the first that broke the requirement. */
   readonly found: number;
   readonly story: readonly StoryStep[];
+  /** It was seen once, and not again however often its scenario was played: no ground for a verdict. */
+  readonly flaky?: true;
   /** How the implementation ended, and the last lines of its stderr. */
   readonly evidence?: readonly string[];
 }
@@ -109,7 +111,7 @@ export interface Strength {
 
 /** A scenario that says nothing for or against the implementation. */
 export interface Incident {
-  /** `flaky`: it broke once, and not when the scenario was played again alone. `setup`: it reports a fault of its surroundings. `undriven`: it does not start any more. `disputed`: the rules and the model disagree about what it did. `internal`: judging it failed, which is a bug of xenmem's. */
+  /** `flaky`: it broke, or broke a requirement, once, and not when the scenario was played again alone. `setup`: it reports a fault of its surroundings. `undriven`: it does not start any more. `disputed`: the rules and the model disagree about what it did. `internal`: judging it failed, which is a bug of xenmem's. */
   readonly kind: 'flaky' | 'setup' | 'undriven' | 'disputed' | 'internal';
   /** Of a dispute: what the rules say is violated, although the model would have done the same. */
   readonly requirement?: string;

@@ -53,7 +53,7 @@ export function summarise(collected: Collected): ConformanceResult {
     const counterexample = counterexamples.get(rule.id);
     return {
       id: rule.id,
-      verdict: violated > 0 ? 'violated' : holds >= enough ? 'holds' : 'unknown',
+      verdict: violated > 0 && counterexample?.flaky ? 'unknown' : violated > 0 ? 'violated' : holds >= enough ? 'holds' : 'unknown',
       exercised: holds + violated,
       unknown,
       violated,
@@ -64,7 +64,7 @@ export function summarise(collected: Collected): ConformanceResult {
   const required = fixtures ? [] : [...requiredCells(implementation)];
   const table = required.map(([cell, least]) => [cell, { count: cells.get(cell) ?? 0, floor: least }] as const);
   const broken = requirements.filter((r) => r.verdict === 'violated');
-  const vacuous = requirements.filter((r) => r.verdict === 'unknown' && r.excused === undefined);
+  const vacuous = requirements.filter((r) => r.verdict === 'unknown' && r.excused === undefined && !r.counterexample?.flaky);
   const incidents = settled(collected.incidents, broken.length > 0);
   const reasons = [
     ...broken.map((r) => `${r.id} is violated`),
@@ -122,7 +122,7 @@ function incidentReason(kind: Incident['kind'], incidents: readonly Incident[]):
   const [first, ...more] = incidents.filter((incident) => incident.kind === kind);
   if (!first) return [];
   const what = {
-    flaky: 'broke once, and not again when it was played alone',
+    flaky: 'broke something once, and not again when it was played alone',
     setup: 'could not be judged: the implementation reports a fault of its surroundings',
     undriven: 'could not be played: the implementation does not start any more',
     internal: "could not be judged: a bug of xenmem's own",

@@ -99,14 +99,22 @@ function endOf(piece: Piece): bigint {
 }
 
 function clip(piece: Piece, range: ByteRange): Piece | undefined {
+  const [whole, limit] = [endOf(piece), range.address + range.length];
+  if (range.address <= piece.address && whole <= limit) return piece;
   const start = piece.address > range.address ? piece.address : range.address;
-  const end = endOf(piece) < range.address + range.length ? endOf(piece) : range.address + range.length;
+  const end = whole < limit ? whole : limit;
   if (start >= end) return undefined;
   const from = Number(start - piece.address);
   return { address: start, bytes: piece.bytes.subarray(from, from + Number(end - start)) };
 }
 
-function merge(pieces: readonly Piece[]): Piece[] {
+function merge(pieces: readonly Piece[]): readonly Piece[] {
+  // As they mostly come: in order, none empty, none touching the next
+  const isApart = (piece: Piece, i: number): boolean => {
+    const next = pieces[i + 1];
+    return piece.bytes.length > 0 && (next === undefined || endOf(piece) < next.address);
+  };
+  if (pieces.every(isApart)) return pieces;
   const numbered = pieces.map((piece, order) => ({ piece, order })).filter(({ piece }) => piece.bytes.length > 0);
   numbered.sort((a, b) => (a.piece.address < b.piece.address ? -1 : a.piece.address > b.piece.address ? 1 : 0));
   const runs: { members: typeof numbered; end: bigint }[] = [];

@@ -17,6 +17,8 @@ export const readings = {
   'put-not-pinned': ['refused', 'accepted'],
   'put-partly-pinned': ['all-or-nothing', 'prefix'],
   'guest-changes-pinned': ['refused', 'accepted'],
+  'spontaneous-move': ['never', 'in-calls'],
+  'neighbour-of-pinned': ['moved', 'left'],
 } as const;
 
 /** Limits that a hypervisor may have (`more-limits`). */

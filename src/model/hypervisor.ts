@@ -1,4 +1,5 @@
 import type { ChangedRange, Inject, World } from '../guest/world.ts';
+import type { Freedoms } from './freedoms.ts';
 import { type MemoryOpOf, memoryOp } from './memory-op.ts';
 import { at, churn, readBytes, writeBytes } from './p2m.ts';
 import { domainOf, type State } from './state.ts';
@@ -32,7 +33,7 @@ export interface Hypervisor {
 const emptyWorld: World = { arch: 'arm64', domains: [], free: { low: 0, high: 0 } };
 
 /** A hypervisor that answers memory_op so; the strict model unless another is given. It starts with an empty world. */
-export function createHypervisor(answer: MemoryOpOf = memoryOp): Hypervisor {
+export function createHypervisor(answer: MemoryOpOf = memoryOp, neighbours: Freedoms['neighbour-of-pinned'] = 'moved'): Hypervisor {
   let state = buildWorld(emptyWorld);
   return {
     get state() {
@@ -57,7 +58,7 @@ export function createHypervisor(answer: MemoryOpOf = memoryOp): Hypervisor {
       return mfns;
     },
     churn(domid, gfn, pages) {
-      churn(state, domainOf(state, domid), Number(gfn), pages);
+      churn(state, domainOf(state, domid), Number(gfn), pages, neighbours);
     },
     pages: (domid) => domainOf(state, domid).owned.size,
     changes(domid) {

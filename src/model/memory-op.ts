@@ -4,6 +4,7 @@ import type { Inject } from '../guest/world.ts';
 import type { Call } from './call.ts';
 import { type Freedoms, strict } from './freedoms.ts';
 import { getDmaBuf } from './get-dma-buf.ts';
+import { churn } from './p2m.ts';
 import { putDmaBuf } from './put-dma-buf.ts';
 import { reservationOp } from './reservation-ops.ts';
 import { domainOf, type State } from './state.ts';
@@ -31,6 +32,9 @@ export function modelWith(freedoms: Partial<Freedoms>): MemoryOpOf {
  * guest memory are, it returns; what it refuses is a negative errno (a short count for ops 0, 1 and 6).
  */
 export function memoryOp(state: State, { domid, cmd, arg, inject = {} }: MemoryOp, freedoms: Freedoms = strict): number {
+  if (freedoms['spontaneous-move'] === 'in-calls') {
+    for (const domain of state.domains.values()) churn(state, domain, 0, Number.MAX_SAFE_INTEGER); // spontaneous-move
+  }
   const call: Call = { state, caller: domainOf(state, domid), arg, inject, freedoms, allocations: 0 };
   const op = judgedOp(cmd, 'dma-buf');
   switch (op) {

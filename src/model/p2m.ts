@@ -57,10 +57,12 @@ export function giveUp(state: State, domain: Domain, gfn: number): void {
  * What sharing, paging and migration do: each mapped page gets another frame with the same content if there is a free one.
  * "it's guaranteed that their p2m mapping won't be changed until explicitly "unpinned"": a pinned page is left alone.
  */
-export function churn(state: State, domain: Domain, gfn: number, pages: number): void {
+export function churn(state: State, domain: Domain, gfn: number, pages: number, neighbours: 'moved' | 'left' = 'moved'): void {
+  const { pins } = domain;
+  const isLeft = (page: number): boolean => neighbours === 'left' && (pins.has(page - 1) || pins.has(page + 1)); // neighbour-of-pinned
   const move = (page: number): void => {
     const old = domain.p2m.get(page);
-    if (old === undefined || domain.pins.has(page)) return; // get-pinned
+    if (old === undefined || pins.has(page) || isLeft(page)) return; // get-pinned
     const found = take(state.free, 0, Number.POSITIVE_INFINITY);
     if (found !== undefined) movePage(state, domain, page, old, found);
   };

@@ -181,6 +181,23 @@ const points = [
     ours: 'a count',
     switch: [],
   },
+  {
+    id: 'spontaneous-move',
+    sentence: 'the p2m mapping of the pages can be transparently changed by the hypervisor, as usual',
+    question:
+      'when a page that is not pinned gets another frame: only where a test moves pages, or at any time, in the middle of a call too',
+    readings: ['whenever pages are moved', 'at any time, its content and owner kept'],
+    ours: 'only where it is asked for',
+    switch: ['--reference spontaneous-move=in-calls'],
+  },
+  {
+    id: 'neighbour-of-pinned',
+    sentence: 'the p2m mapping of the pages can be transparently changed by the hypervisor, as usual',
+    question: 'is a page moved while the one beside it is pinned',
+    readings: ['moved like any other', 'left where it is: what is mapped as one piece is moved as one'],
+    ours: 'moved',
+    switch: ['--reference neighbour-of-pinned=left'],
+  },
 ] as const satisfies readonly Ambiguity[];
 
 /** The id of a point that the texts leave open. */

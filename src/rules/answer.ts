@@ -56,7 +56,7 @@ export function violated(message: string, place: Omit<Violation, 'message'> = {}
   return { answer: 'violated', violations: [{ message, ...place }] };
 }
 
-/** `violated` if there is any violation, else what the caller says the absence means. */
+/** Returns `violated` if `violations` is not empty, otherwise `otherwise`. */
 export function unless(violations: readonly Violation[], otherwise: Answer = holds): Answer {
   return violations.length > 0 ? { answer: 'violated', violations } : otherwise;
 }

@@ -33,7 +33,7 @@ function both(arch: Arch, op: JudgedOp, more: Partial<ObservedCall>, all: readon
   const layout = layoutOf(argumentOf[op], arch);
   const callOf = (argument: Uint8Array) => observedCall(XENMEM['dma-buf'][op] | ((more.seq ?? 0) << 6), { arch, argument, ...more });
   const bulk = bulkJudge(layout, callOf(new Uint8Array(layout.size)))!;
-  all.forEach((bytes, i) => bulk.scan.input.set(bytes, i * layout.size));
+  for (const [i, bytes] of all.entries()) bulk.scan.input.set(bytes, i * layout.size);
   bulk.scan.run(all.length);
   const exemplars = new Map<number, Judgement>();
   const [byKey, oneByOne] = [newTally(), newTally()];

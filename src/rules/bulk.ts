@@ -49,7 +49,7 @@ export function bulkJudge(layout: StructLayout, sample: ObservedCall): BulkJudge
     size: layout.size,
     op,
     caller: sample.domid,
-    scan: scanOf(layout, [...broken, ...shapesOf(layout)]),
+    scan: scanOf(layout, [...broken, ...shapesOf(layout)], broken.length),
     isClean: (key) => (key & dirty) === 0,
     judge(bytes) {
       const judgement = judge(callOf(bytes.slice()));

@@ -39,15 +39,15 @@ export function likelyCause({ op, facts, findings }: Judgement): string | undefi
   const found = (ids: readonly string[]): Finding | undefined => findings.find(({ id, blame }) => blame === 'caller' && ids.includes(id));
   if (!reservationOps.includes(op)) {
     const breach = found(refusedFor[rc] ?? []);
-    return breach && `${errnoName(rc)} is what Xen answers to ${breach.id}: ${breach.message}`;
+    return breach && `${errnoName(rc)} is what Xen answers to ${breach.id}`;
   }
   const count = facts.in.nr_extents;
   if (count === undefined || rc < 0 || BigInt(rc) < facts.start || BigInt(rc) >= count) {
     const beyond = rc >= 0 && BigInt(rc) === facts.start ? found(['caller-start-extent']) : undefined;
-    return beyond && `nothing is done: ${beyond.message}`;
+    return beyond && `nothing is done for ${beyond.id}`;
   }
   const breach = BigInt(rc) === facts.start ? found(nothingDone) : undefined;
-  if (breach) return `nothing is done: ${breach.message}`;
+  if (breach) return `nothing is done for ${breach.id}`;
   const why = wrongWith(facts, BigInt(rc));
   return why && `stops at extent ${rc}: ${why}`;
 }

@@ -27,13 +27,13 @@ export function entriesRange(reservation: Reservation, from: bigint, to: bigint)
 }
 
 /**
- * Anything known to have changed, for a call that must change nothing: bytes of guest memory, mappings of the frames that
- * were observed, and the number of pages owned.
+ * Anything known to have changed, for a call that must change nothing: bytes of guest memory, which of the observed frames are
+ * mapped, and the number of pages owned.
  */
 export function anyChange(facts: Facts): Violation | undefined {
   const change = facts.changes[0];
   if (change) return describe(facts, change);
-  const other = firstMoved(facts.call.p2mBefore, facts.call.p2mAfter);
+  const other = firstRemapped(facts.call.p2mBefore, facts.call.p2mAfter);
   if (other) return { message: other };
   const { pagesBefore, pagesAfter } = facts.call;
   if (pagesBefore !== undefined && pagesAfter !== undefined && pagesBefore !== pagesAfter) {
@@ -42,15 +42,23 @@ export function anyChange(facts: Facts): Violation | undefined {
   return undefined;
 }
 
-/** The first guest frame that two looks at a p2m show with another frame behind it, in words. */
-export function firstMoved(before: P2m, after: P2m, of = ''): string | undefined {
+/**
+ * The first guest frame that one of two looks at a p2m shows mapped and the other one does not, in words. Another frame behind it is
+ * a move, and no change: a hypervisor may move any page that is not pinned (pins.ts sees to those).
+ */
+export function firstRemapped(before: P2m, after: P2m, of = '', isExempt: (gfn: bigint) => boolean = () => false): string | undefined {
   // Most calls change nothing, and a live run then shows one map twice.
   if (before === after) return undefined;
   for (const [gfn, old] of before) {
     const now = after.get(gfn);
-    if (now !== undefined && now !== old) return `guest frame ${hex64(gfn)}${of} ${moved(old, now)}`;
+    if (now !== undefined && isRemapped(old, now) && !isExempt(gfn)) return `guest frame ${hex64(gfn)}${of} ${moved(old, now)}`;
   }
   return undefined;
+}
+
+/** Was a guest frame mapped or unmapped, and not only moved? */
+export function isRemapped(before: bigint | null, after: bigint | null): boolean {
+  return (before === null) !== (after === null);
 }
 
 /** A changed range in words, placed in the struct where it lies there. */

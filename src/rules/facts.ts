@@ -67,6 +67,7 @@ export class Facts {
   #N: bigint | undefined | null = null;
   #asked: Asked | undefined | null = null;
   #done: Done | undefined | null = null;
+  #returned: readonly { readonly index: bigint; readonly value: bigint }[] | undefined;
   readonly #extents = new Map<Reservation, readonly Extent[]>();
   readonly #sorted = new Map<Reservation, readonly Extent[]>();
 
@@ -257,11 +258,19 @@ export class Facts {
     return firstOf(this.reservations, (r) => this.unlisted(r));
   }
 
+  /** The entries of the output list after the call, as far as they were captured. */
+  get returned(): readonly { readonly index: bigint; readonly value: bigint }[] {
+    this.#returned ??= this.out.list === undefined ? [] : knownEntries(this.call.after, this.out.list);
+    return this.#returned;
+  }
+
   /** The extents in the order of their first frames. */
   sorted(reservation: Reservation): readonly Extent[] {
     const known = this.#sorted.get(reservation);
     if (known) return known;
-    const sorted = [...this.extents(reservation)].sort(byBase);
+    const extents = this.extents(reservation);
+    const isSorted = extents.every(({ base }, i) => i === 0 || (extents[i - 1] as Extent).base < base);
+    const sorted = isSorted ? extents : [...extents].sort(byBase);
     this.#sorted.set(reservation, sorted);
     return sorted;
   }
@@ -317,6 +326,12 @@ export function addressesOf(extent: Extent): ByteRange {
 export function placeOf({ layout }: Facts, path: string): { where: string; bytes: [number, number] } {
   const { offset, size } = fieldOf(layout, path);
   return { where: path, bytes: [offset, offset + size] };
+}
+
+/** Is there anything that the call asks for: an extent, of ops 0, 1 and 6 one from `start_extent` on? */
+export function asksForAny({ reservations, exchanges, op, start }: Facts): boolean {
+  const from = exchanges || op === 'put_dma_buf' ? 0n : start;
+  return reservations.some((r) => (r.nr_extents ?? 0n) > from);
 }
 
 /** A domain by its special name, else by its number. */

@@ -227,9 +227,15 @@ describe('op 26', () => {
     ],
     [
       'get-refuses-domid-mismatch',
-      'refused, but a page moved',
+      'refused, but a page unmapped',
+      { ...refused, out: { domid: 1 }, p2m: [before, [...before, [0x41n, null]]] },
+      'violated: in.domid is DOMID_SELF and out.domid is 1; refused with -EINVAL, but guest frame 0x41 had frame 0x81 behind it and now has no frame',
+    ],
+    [
+      'get-refuses-domid-mismatch',
+      'refused, and a page moved, which is no change',
       { ...refused, out: { domid: 1 }, p2m: [before, [...before, [0x41n, 0x99n]]] },
-      'violated: in.domid is DOMID_SELF and out.domid is 1; refused with -EINVAL, but guest frame 0x41 had frame 0x81 behind it and now has frame 0x99',
+      'holds',
     ],
     [
       'get-refuses-domid-mismatch',

@@ -1,11 +1,10 @@
 import { DOMID, PAGE_SHIFT } from '../abi/constants.ts';
 import { hex64 } from '../codec/hex.ts';
-import { knownEntries } from '../guest/handle.ts';
 import { type ByteRange, overlaps } from '../guest/memory.ts';
-import { type Answer, holdsUnless, missing, notExercised, unknown, unless } from './answer.ts';
-import { describe, entriesRange, strayChange } from './changes.ts';
+import { type Answer, holdsUnless, missing, notExercised, unknown, unless, violated } from './answer.ts';
+import { bytes, describe, entriesRange, strayChange } from './changes.ts';
 import { inputsPerChunk, isMultiple, pagesOf, sameTotal } from './exact.ts';
-import { addressesOf, type Done, type Facts, nameDomid } from './facts.ts';
+import { addressesOf, asksForAny, type Done, type Facts, nameDomid } from './facts.ts';
 import { inputsReleased, newPages, outputPages, restUnmoved, returnedFrames, saysReturned } from './mappings.ts';
 import { type Check, each, one, rcIsKnown, refusal, refused, when } from './row.ts';
 import { type Basis, exchanges, type JudgeName, type Rule } from './rule.ts';
@@ -70,7 +69,7 @@ export const getRules: readonly Rule[] = [
     ...each({
       when: when(['rc'], ({ rc }) => rc === 0),
       needs: ['asked'],
-      each: (facts, { asked }) => returnedFrames(facts, asked, asked.O),
+      each: (facts, { asked }) => returnedFrames(facts, asked.O),
       shown: ['out list', 'out list after', 'p2m after'],
       ...saysReturned,
     }),
@@ -82,7 +81,7 @@ export const getRules: readonly Rule[] = [
     ...each({
       when: when(['rc'], ({ rc }) => rc !== 0),
       needs: ['done'],
-      each: (facts, { done }) => returnedFrames(facts, done, done.K),
+      each: (facts, { done }) => returnedFrames(facts, done.K),
       shown: ['out list', 'out list after', 'p2m after'],
       ...saysReturned,
     }),
@@ -161,7 +160,7 @@ export const getRules: readonly Rule[] = [
     source: 'xen_get_dma_buf',
     quote: 'All other input and output extents are untouched',
     reading:
-      'Beyond nr_exchanged: output list entries as before; where the p2m is seen, mappings of input and output pages too, unless a committed chunk released or populated them.',
+      'Beyond nr_exchanged: output list entries as before, and the content of input and output pages; where the p2m is seen they are mapped as before, or moved, unless a committed chunk released or populated them.',
     needs: ['struct', 'struct after', 'out list', 'out list after'],
     check: checkRest,
   }),
@@ -241,9 +240,9 @@ function requirement(id: string, level: Rule['level'], scope: Rule['scope'], res
 }
 
 /** Output entries below K after the call. */
-function* returnedEntries(facts: Facts, { done: { K, outs } }: { readonly done: Done }): Generator<{ k: bigint; frame: bigint } | Answer> {
+function* returnedEntries(facts: Facts, { done: { K } }: { readonly done: Done }): Generator<{ k: bigint; frame: bigint } | Answer> {
   let seen = 0n;
-  for (const { index, value } of knownEntries(facts.call.after, outs)) {
+  for (const { index, value } of facts.returned) {
     if (index >= K) continue;
     seen += 1n;
     yield { k: index, frame: value };
@@ -262,7 +261,19 @@ function checkRest(facts: Facts): Answer {
   if (stray) return unseen === undefined ? unless([describe(facts, stray)]) : missing(unseen);
   const remapped = restUnmoved(facts, done);
   if (remapped.answer === 'violated') return remapped;
+  const lost = restContent(facts, done);
+  if (lost) return lost;
   return N === I ? notExercised : holdsUnless(facts.unseen(facts.out));
+}
+
+/** What has changed in a page that the call named and did not reach. Where its pages are not the caller's own memory, nothing is known. */
+function restContent(facts: Facts, { K, N }: Done): Answer | undefined {
+  if (facts.call.space === 'virtual' || !facts.knowsOwner || facts.foreign || facts.call.changes === undefined) return undefined;
+  const left = [...facts.extents(facts.in).filter((e) => e.index >= N), ...facts.extents(facts.out).filter((e) => e.index >= K)];
+  const own = facts.nrExchangedRange ? [facts.nrExchangedRange] : [];
+  const hit = strayChange(facts, [...own, ...facts.committed, ...entriesRange(facts.out, 0n, K)], left.map(addressesOf));
+  if (!hit) return undefined;
+  return violated(`${bytes(hit.length)} changed at ${hex64(hit.address)}, in a page that the call did not reach`);
 }
 
 function checkInput(facts: Facts): Answer {
@@ -283,7 +294,8 @@ function mayBeExchanged(facts: Facts, stray: ByteRange): boolean {
   return facts.reservations.some((r) => facts.extents(r).some((extent) => overlaps(stray, addressesOf(extent))));
 }
 
-function checkForeign(facts: Facts): Answer {
+/** Of a caller known to be unprivileged that names another domain. */
+export function checkForeign(facts: Facts): Answer {
   const { privileged, domid, rc } = facts.call;
   if (privileged === undefined) return missing('privileged');
   if (privileged) return notExercised;
@@ -291,8 +303,7 @@ function checkForeign(facts: Facts): Answer {
   if (domid === undefined) return missing('domid');
   if (named.includes(undefined)) return missing('struct');
   const foreign = named.find((d) => d !== DOMID.SELF && d !== domid);
-  const asksForAny = facts.reservations.some((r) => (r.nr_extents ?? 0n) > 0n);
-  if (foreign === undefined || !asksForAny) return notExercised;
+  if (foreign === undefined || !asksForAny(facts)) return notExercised;
   if (rc === undefined) return missing('rc');
   return refused(facts, rc, `domain ${domid} is unprivileged and names ${nameDomid(foreign)}`);
 }

@@ -1,4 +1,5 @@
 import type { JudgedOp } from '../abi/ops.ts';
+import { unknownMemory } from '../guest/memory.ts';
 import { type ObservedCall, opOf } from '../trace/call.ts';
 import { type Answer, type Severity, unknown, type Violation } from './answer.ts';
 import { Facts } from './facts.ts';
@@ -41,6 +42,8 @@ export function judge(call: ObservedCall, known: readonly Finding[] = []): Judge
   const findings: Finding[] = [...known];
   let callerErred = known.some((f) => f.severity === 'error');
   let dutiesJudged = false;
+  // That a number in cmd is in range is no look at the call.
+  const isSeen = call.rc !== undefined || call.argument !== undefined || call.before !== unknownMemory || call.after !== unknownMemory;
   const others = (call.mayBe ?? []).filter((one) => one !== op).map((one) => new Facts(call, one));
   for (const rule of duties) {
     const answer = rule.check?.(facts);
@@ -57,7 +60,7 @@ export function judge(call: ObservedCall, known: readonly Finding[] = []): Judge
     answers.set(rule.id, answer);
     if (answer.answer === 'violated') findings.push(...answer.violations.map((v) => findingOf(rule, v)));
   }
-  return { op, facts, findings, requirements: answers, callerErred, dutiesJudged };
+  return { op, facts, findings, requirements: answers, callerErred, dutiesJudged: dutiesJudged && (isSeen || findings.length > 0) };
 }
 
 /** Is a duty broken in this way too if the call was of another op? */

@@ -77,7 +77,7 @@ describe('what the p2m shows of op 26', () => {
       'get-new-pages',
       'a page lost, and nothing exchanged',
       { ...refused, more: { pagesBefore: 64, pagesAfter: 63 } },
-      'unknown: not exercised by this call',
+      'violated: the domain owned 64 pages before and 63 after',
     ],
     ['get-new-pages', 'pages counted only before', { ...done, more: { pagesBefore: 64 } }, 'holds'],
     ['get-new-pages', 'pages counted only after', { ...done, more: { pagesAfter: 64 } }, 'holds'],
@@ -275,9 +275,39 @@ describe('what the p2m shows of op 26', () => {
     ['get-rest-untouched', 'a refusal', refused, 'holds'],
     [
       'get-rest-untouched',
-      'a refusal, and an input moved',
-      { ...refused, p2m: [before, [...before, [0x41n, 0x99n]]] },
-      'violated: guest frame 0x41, which the call did not reach, had frame 0x81 behind it and now has frame 0x99',
+      'a refusal, and an input unmapped',
+      { ...refused, p2m: [before, [...before, [0x41n, null]]] },
+      'violated: guest frame 0x41, which the call did not reach, had frame 0x81 behind it and now has no frame',
+    ],
+    ['get-rest-untouched', 'a refusal, and an input moved', { ...refused, p2m: [before, [...before, [0x41n, 0x99n]]] }, 'holds'],
+    [
+      'get-rest-untouched',
+      'an input that was not reached and has lost its content',
+      {
+        ...half,
+        more: {
+          space: 'physical',
+          domid: 1,
+          changes: [
+            { address: ARG + 64n, length: 8n },
+            { address: OUT, length: 8n },
+            { address: 0x41010n, length: 16n },
+          ],
+        },
+      },
+      'violated: 16 bytes changed at 0x41010, in a page that the call did not reach',
+    ],
+    [
+      'get-new-pages',
+      'the frame of an input again, where another page was moved meanwhile',
+      {
+        ...done,
+        p2m: [
+          [...before, [0x60n, 0x70n]],
+          [...after, [0x60n, 0x71n], [0x50n, 0x80n]],
+        ],
+      },
+      'unknown: other pages were moved during the call, and inputs may have been',
     ],
     [
       'get-rest-untouched',
@@ -307,7 +337,7 @@ describe('what the p2m shows of op 26', () => {
       ]);
     }
     // What an output that was not captured may have populated blames nobody.
-    const moved: Stage = { ...half, ...butAfterHalf([0x41n, 9n]) };
+    const moved: Stage = { ...half, ...butAfterHalf([0x41n, null]) };
     expect(part('get-rest-untouched', moved, [IN, 16n], [OUT + 8n, 8n])).toBe(unlistedOut);
     expect(part('get-rest-untouched', moved, [IN, 16n], [OUT, 8n])).toMatch('violated: guest frame 0x41, which the call did not reach');
   });

@@ -1,7 +1,6 @@
 import { hex64 } from '../codec/hex.ts';
-import { knownEntries } from '../guest/handle.ts';
 import { type Answer, type CapturePiece, holds, holdsUnless, missing, notExercised, unknown, violated } from './answer.ts';
-import { moved } from './changes.ts';
+import { isRemapped, moved } from './changes.ts';
 import { inputsPerChunk, outputsPerChunk } from './exact.ts';
 import type { Asked, Done, Extent, Facts } from './facts.ts';
 
@@ -9,6 +8,8 @@ import type { Asked, Done, Extent, Facts } from './facts.ts';
 // was not observed, so a hostile order costs nothing.
 
 const machineFrames: Answer = unknown('input lists hold machine frames here');
+/** An input that is moved before it is exchanged leaves its frame behind, and any new page may get that. */
+const movedMeanwhile: Answer = unknown('other pages were moved during the call, and inputs may have been');
 
 /** A returned entry, and the frame behind the guest frame that it held before. */
 interface Returned {
@@ -19,10 +20,10 @@ interface Returned {
 }
 
 /** The output entries after the call, below `limit`, beside what is behind the guest frames they held before. */
-export function* returnedFrames(facts: Facts, { outs }: Asked, limit: bigint): Generator<Returned | Answer> {
+export function* returnedFrames(facts: Facts, limit: bigint): Generator<Returned | Answer> {
   const given = new Map(facts.extents(facts.out).map((e) => [e.index, e.base]));
   let [seen, listed] = [0n, 0n];
-  for (const { index, value } of knownEntries(facts.call.after, outs)) {
+  for (const { index, value } of facts.returned) {
     if (index >= limit) continue;
     seen += 1n;
     const gfn = given.get(index);
@@ -85,10 +86,10 @@ export function newPages(facts: Facts): Answer {
   const { asked, done } = facts;
   if (!translated) return machineFrames;
   if (!done) return missing(asked ? 'struct after' : 'struct');
-  if (done.K === 0n) return notExercised;
   if (pagesBefore !== undefined && pagesAfter !== undefined && pagesBefore !== pagesAfter) {
     return violated(`the domain owned ${pagesBefore} pages before and ${pagesAfter} after`);
   }
+  if (done.K === 0n) return notExercised;
   const chunks = chunksOf(done);
   let unseen: CapturePiece | undefined;
   const old = new Map<bigint, Set<bigint | null>>();
@@ -110,6 +111,7 @@ export function newPages(facts: Facts): Answer {
     if ('answer' in page) {
       answer = page;
     } else if (page.frame !== null && old.get(chunks.ofOutput(page.extent))?.has(page.frame)) {
+      if (isMovingOthers(facts, done)) return movedMeanwhile;
       return violated(`output extent ${page.k} got frame ${hex64(page.frame)}, which an input of the same chunk had`);
     }
   }
@@ -141,6 +143,7 @@ export function inputsReleased(facts: Facts): Answer {
       if (chunks.ofOutput(output) !== chunks.ofInput(input)) continue;
       if (before === undefined) return missing('p2m');
       if (before === after) {
+        if (isMovingOthers(facts, done)) return movedMeanwhile;
         return violated(`guest frame ${hex64(gfn)} of input extent ${input.index} has kept its frame ${hex64(after)}`);
       }
     }
@@ -148,7 +151,7 @@ export function inputsReleased(facts: Facts): Answer {
   return BigInt(inputs.length) === released ? holds : missing('in list');
 }
 
-/** The mappings of what the call did not reach: `violated`, or `unknown` where they were not all seen. */
+/** The mappings of what the call did not reach: `violated`, or `unknown` where they were not all seen. A move is no change. */
 export function restUnmoved(facts: Facts, { N, K }: Done): Answer {
   const { p2mBefore, p2mAfter } = facts.call;
   if (!facts.call.translated) return machineFrames;
@@ -160,13 +163,25 @@ export function restUnmoved(facts: Facts, { N, K }: Done): Answer {
   // By what was observed and not by what is listed: a list may name millions of pages.
   for (const [gfn, after] of p2mAfter) {
     const before = p2mBefore.get(gfn);
-    if (before === undefined || before === after || populatedAt(gfn) || releasedAt(gfn)) continue;
+    if (before === undefined || !isRemapped(before, after) || populatedAt(gfn) || releasedAt(gfn)) continue;
     if (!namedAt.some((find) => find(gfn))) continue;
     const unseen = facts.exchangedUnseen;
     if (unseen !== undefined) return missing(unseen);
     return violated(`guest frame ${hex64(gfn)}, which the call did not reach, ${moved(before, after)}`);
   }
   return holds;
+}
+
+/** Did a page get another frame that the call has not exchanged? Then it moves pages at any time (`spontaneous-move`). */
+function isMovingOthers(facts: Facts, { N, K }: Done): boolean {
+  const { p2mBefore, p2mAfter } = facts.call;
+  const exchanged = [finder(facts.sorted(facts.out).filter((e) => e.index < K)), finder(facts.sorted(facts.in).filter((e) => e.index < N))];
+  for (const [gfn, after] of p2mAfter) {
+    const before = p2mBefore.get(gfn);
+    if (typeof before !== 'bigint' || after === null || before === after) continue;
+    if (!exchanged.some((find) => find(gfn))) return true;
+  }
+  return false;
 }
 
 /** Which chunk an extent belongs to. */

@@ -20,7 +20,31 @@ const stages: Stage[] = [
   put,
   { ...put, p2m: [[[0x50n, 0x900n]], [[0x50n, 0x900n]]] },
   { op: 'populate_physmap', rc: 2, in: { list: [0x40n, 0x41n] } },
+  {
+    op: 'populate_physmap',
+    rc: 1,
+    in: { list: [0x50n], order: 1, bits: 40 },
+    p2m: [pair(null), pair(0x900n)],
+    more: { pagesBefore: 8, pagesAfter: 10, privileged: false },
+  },
+  {
+    op: 'decrease_reservation',
+    rc: 0,
+    in: { list: [0x50n], order: 1 },
+    p2m: [pair(0x900n), pair(0x900n)],
+    more: { pagesBefore: 8, pagesAfter: 8, privileged: false },
+  },
+  { op: 'populate_physmap', rc: 1, in: { list: [0x50n], bits: 40 }, returned: [], more: { translated: false } },
+  { op: 'increase_reservation', rc: 1, in: { list: [0n] }, more: { pagesBefore: 8, pagesAfter: 9 } },
+  { op: 'decrease_reservation', rc: 1, in: { domid: 2 }, more: { privileged: false, domid: 1, domids: [1, 3] } },
 ];
+
+function pair(first: bigint | null): [bigint, bigint | null][] {
+  return [
+    [0x50n, first],
+    [0x51n, first === null ? null : first + 1n],
+  ];
+}
 
 function without(call: ObservedCall, which: 'before' | 'after', gone: bigint): ObservedCall {
   const kept = [ARG, IN, OUT].filter((address) => address !== gone);

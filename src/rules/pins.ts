@@ -1,36 +1,54 @@
-import { DOMID } from '../abi/constants.ts';
+import { DOMID, PAGE_SHIFT } from '../abi/constants.ts';
 import { hex64 } from '../codec/hex.ts';
-import { knownEntries } from '../guest/handle.ts';
+import { overlaps } from '../guest/memory.ts';
 import { type ObservedCall, opOf, type P2m } from '../trace/call.ts';
 import { type Answer, holds, violated } from './answer.ts';
 import { moved } from './changes.ts';
-import { Facts, pagesOfExtents, placeOf } from './facts.ts';
+import { isMultiple } from './exact.ts';
+import { type Extent, Facts, pagesOfExtents, placeOf } from './facts.ts';
 import { type Finding, findingOf, type Judgement } from './judge.ts';
 import { ruleOf } from './table.ts';
 
-/** Churns in which a put page must have moved, if a never-pinned page of its domain moved in each of them. */
+/** Churns in which a put page must have moved, if in each of them it could have. */
 const churnsToMove = 4;
+/** Frames below this lie below 4 GiB. A hypervisor may move pages within their side of it only. */
+const framesBelow4G = 1n << BigInt(32 - PAGE_SHIFT);
+
+/** A side of 4 GiB. */
+export type Side = 'low' | 'high';
+
+/** On which side of 4 GiB a frame lies. */
+export function sideOf(frame: bigint): Side {
+  return frame < framesBelow4G ? 'low' : 'high';
+}
 
 interface PinnedPage {
   /** Was it seen to stay through a churn that moved an unpinned page, before any put? */
   stayed: boolean;
   /** Has there been a put in its domain since it was pinned? */
   putSince: boolean;
+  /** Has a put that was refused listed it, behind what it may have unpinned? */
+  refused: boolean;
+}
+
+/** A page that a refused put may have unpinned: if one behind it in the list is, it is too. */
+interface Prefix {
+  readonly before: readonly bigint[];
 }
 
 interface DomainPins {
   readonly pinned: Map<bigint, PinnedPage>;
   /** Pages whose pin cannot be told any more: a call on them was not seen to the end, or its outcome is a reading. */
   readonly uncertain: Set<bigint>;
-  /** Pages that a put released and that have not moved since, with the churns they have left. */
-  readonly released: Map<bigint, number>;
+  /** Pages that a put released and that have not moved since, with the churns they have left, and who says so. */
+  readonly released: Map<bigint, { readonly left: number; readonly id: 'put-unpins' | 'put-refused-prefix' }>;
+  /** Pages that a refused put may have unpinned. */
+  readonly prefixes: Map<bigint, Prefix>;
   /** Pages that a put listed, whose content every later move must keep: "still accessible". */
   readonly put: Set<bigint>;
   readonly everPinned: Set<bigint>;
   /** Frame numbers that a get returned. */
   readonly returned: Set<bigint>;
-  /** What the get that pinned a page committed with it, as long as all of that is pinned. */
-  readonly commitOf: Map<bigint, ReadonlySet<bigint>>;
   p2m: P2m;
 }
 
@@ -71,13 +89,6 @@ export class PinWatch {
     return this.#missed || pins?.uncertain.has(gfn) ? undefined : false;
   }
 
-  /** Does this put list exactly what one get committed and nothing has released? */
-  isExactCommit(domid: number, gfns: ReadonlySet<bigint>): boolean {
-    const [first] = gfns;
-    const commit = first === undefined ? undefined : this.#domains.get(domid)?.commitOf.get(first);
-    return commit !== undefined && commit.size === gfns.size && [...commit].every((gfn) => gfns.has(gfn));
-  }
-
   /** Findings against the guest that need earlier calls. Call this before `called` for the same call. */
   findings(call: ObservedCall): Finding[] {
     if (opOf(call) !== 'put_dma_buf') return [];
@@ -104,7 +115,15 @@ export class PinWatch {
     const { facts, op } = judgement;
     const answers: PinAnswers = new Map();
     const domid = namedDomain(facts);
+    const others = facts.call.others ?? [];
+    for (const other of others) this.#watched(this.#domain(other.domid), other.p2mBefore, other.p2mAfter, answers);
     if (facts.unreadable && (facts.call.rc ?? 0) < 0) return answers; // it cannot have known any page
+    if (domid !== undefined && facts.call.domids?.includes(domid) === false) {
+      // Nobody has such pages, and what is seen are the caller's.
+      const { domid: own, p2mBefore, p2mAfter } = facts.call;
+      if (own !== undefined) this.#watched(this.#domain(own), p2mBefore, p2mAfter, answers);
+      return answers;
+    }
     if (domid === undefined) {
       this.missed();
       return answers;
@@ -123,18 +142,38 @@ export class PinWatch {
     }
     const named = new Set(pages.flatMap((gfns) => gfns ?? []));
     this.#compare(pins, pins.p2m, facts.call.p2mBefore, new Set(), answers);
-    this.#compare(pins, facts.call.p2mBefore, facts.call.p2mAfter, named, answers);
+    // What a put unpins may move before it returns.
+    if (op === 'put_dma_buf') this.#put(domid, pins, judgement, named);
+    const asked = op === 'put_dma_buf' ? new Set<bigint>() : askedToChange(judgement, named);
+    this.#compare(pins, facts.call.p2mBefore, facts.call.p2mAfter, asked, answers);
     if (op === 'get_dma_buf') this.#got(pins, judgement, named);
-    else if (op === 'put_dma_buf') this.#put(pins, judgement, named);
-    else this.#named(pins, named);
+    else if (op !== 'put_dma_buf') this.#named(pins, named);
     if (facts.call.p2mAfter.size > 0) pins.p2m = facts.call.p2mAfter;
     return answers;
   }
 
-  /** Takes in a move that the hypervisor made by itself: sharing, paging, migration. */
-  churned(domid: number, before: P2m, after: P2m, { lost, kept }: MovedContent = unmarked): PinAnswers {
+  /** What a call shows of the pins of a domain that it has no business with. */
+  #watched(pins: DomainPins, before: P2m, after: P2m, answers: PinAnswers): void {
+    this.#compare(pins, pins.p2m, before, new Set(), answers);
+    this.#compare(pins, before, after, new Set(), answers);
+    if (after.size > 0) pins.p2m = after;
+  }
+
+  /**
+   * Takes in a move that the hypervisor made by itself: sharing, paging, migration. `free`: the sides of 4 GiB that are known to have had
+   * a free frame before it.
+   */
+  churned(
+    domid: number,
+    before: P2m,
+    after: P2m,
+    { lost, kept }: MovedContent = unmarked,
+    free: ReadonlySet<Side> = new Set(),
+  ): PinAnswers {
     const answers: PinAnswers = new Map();
     const pins = this.#domain(domid);
+    const other = lost.find((gfn) => !pins.put.has(gfn));
+    if (other !== undefined) answers.set('no-stray-writes', violated(`a move of pages lost the content of guest frame ${hex64(other)}`));
     const gone = lost.find((gfn) => pins.put.has(gfn));
     if (gone !== undefined) answers.set('put-keeps-pages', violated(`guest frame ${hex64(gone)} was put, and a move lost its content`));
     else if (kept.some((gfn) => pins.put.has(gfn))) answers.set('put-keeps-pages', holds);
@@ -144,32 +183,50 @@ export class PinWatch {
     };
     // What moved before, in a call that could not have named it.
     if (pins.p2m.size > 0) this.#compare(pins, pins.p2m, before, new Set(), answers);
-    const controlMoved = some(before.keys(), (gfn) => !pins.everPinned.has(gfn) && !pins.uncertain.has(gfn) && movedPage(gfn));
+    /** Sides from which a page moved that nothing ever pinned, and those of them that had room for another. */
+    const [left, roomy] = [new Set<Side>(), new Set<Side>()];
+    for (const [gfn, from] of before) {
+      const to = after.get(gfn);
+      if (typeof from !== 'bigint' || typeof to !== 'bigint' || from === to) continue;
+      if (pins.everPinned.has(gfn) || pins.uncertain.has(gfn)) continue;
+      left.add(sideOf(from));
+      if (free.has(sideOf(from)) || sideOf(from) === sideOf(to)) roomy.add(sideOf(from));
+    }
     this.#compare(pins, before, after, new Set(), answers);
     for (const [gfn, page] of pins.pinned) {
-      if (!controlMoved || before.get(gfn) === undefined || after.get(gfn) === undefined) continue;
+      if (left.size === 0 || before.get(gfn) === undefined || after.get(gfn) === undefined) continue;
       if (!page.putSince) page.stayed = true;
-      const id = page.putSince ? 'put-only-listed' : 'get-pinned';
+      const id = page.refused ? 'put-refused-prefix' : page.putSince ? 'put-only-listed' : 'get-pinned';
       if (!answers.has(id)) answers.set(id, holds);
     }
-    for (const [gfn, left] of pins.released) {
+    for (const gfn of [...pins.prefixes.keys()]) if (movedPage(gfn)) this.#unpinnedTo(pins, gfn);
+    for (const [gfn, { left: churns, id }] of pins.released) {
+      const frame = before.get(gfn);
       // Nothing is there that could move, or nobody looked.
-      if (before.get(gfn) === undefined || before.get(gfn) === null) continue;
+      if (frame === undefined || frame === null) continue;
       if (movedPage(gfn)) {
         pins.released.delete(gfn);
-        if (!answers.has('put-unpins')) answers.set('put-unpins', holds);
-      } else if (controlMoved && left > 1) {
-        pins.released.set(gfn, left - 1);
-      } else if (controlMoved) {
+        if (!answers.has(id)) answers.set(id, holds);
+      } else if (!roomy.has(sideOf(frame)) || isBesidePinned(pins, gfn)) {
+        // It may be that it cannot move.
+      } else if (churns > 1) {
+        pins.released.set(gfn, { left: churns - 1, id });
+      } else {
         pins.released.delete(gfn);
-        answers.set(
-          'put-unpins',
-          violated(`guest frame ${hex64(gfn)} was put, and has not moved in ${churnsToMove} churns that moved other pages`),
-        );
+        const what = id === 'put-unpins' ? 'was put' : 'comes before a page that a refused put has unpinned';
+        answers.set(id, violated(`guest frame ${hex64(gfn)} ${what}, and has not moved in ${churnsToMove} churns that moved other pages`));
       }
     }
     pins.p2m = after;
     return answers;
+  }
+
+  /** A page that a refused put listed is not pinned any more: so are those before it in the list. */
+  #unpinnedTo(pins: DomainPins, gfn: bigint): void {
+    for (const earlier of pins.prefixes.get(gfn)?.before ?? []) {
+      if (pins.prefixes.delete(earlier)) pins.released.set(earlier, { left: churnsToMove, id: 'put-refused-prefix' });
+    }
+    pins.prefixes.delete(gfn);
   }
 
   #domain(domid: number): DomainPins {
@@ -179,10 +236,10 @@ export class PinWatch {
         pinned: new Map(),
         uncertain: new Set(),
         released: new Map(),
+        prefixes: new Map(),
         put: new Set(),
         everPinned: new Set(),
         returned: new Set(),
-        commitOf: new Map(),
         p2m: new Map(),
       };
       this.#domains.set(domid, pins);
@@ -199,8 +256,10 @@ export class PinWatch {
       this.#forget(pins, gfn);
       if (named.has(gfn)) continue; // the guest asked for it: a reading
       const message = `pinned guest frame ${hex64(gfn)} ${moved(a, b)}`;
-      if (!page.putSince) answers.set('get-pinned', violated(message));
-      else if (page.stayed) answers.set('put-only-listed', violated(`${message}; the put before did not list it`));
+      if (page.refused)
+        answers.set('put-refused-prefix', violated(`${message}; the put before was refused, and could not have reached it`));
+      else if (page.putSince && page.stayed) answers.set('put-only-listed', violated(`${message}; the put before did not list it`));
+      else answers.set('get-pinned', violated(message));
     }
   }
 
@@ -208,40 +267,66 @@ export class PinWatch {
     const { K } = facts;
     for (const gfn of named) {
       pins.released.delete(gfn);
+      pins.prefixes.delete(gfn);
       if (K !== 0n && (K === undefined || callerErred)) this.#doubt(pins, gfn);
     }
     const committed = K === undefined || callerErred ? [] : facts.extents(facts.out).filter((e) => e.index < K);
     const pages = pagesOfExtents(committed) ?? [];
     for (const gfn of pages) {
       pins.uncertain.delete(gfn);
-      pins.pinned.set(gfn, { stayed: false, putSince: false });
+      pins.pinned.set(gfn, { stayed: false, putSince: false, refused: false });
       pins.everPinned.add(gfn);
     }
-    const commit = new Set(pages);
-    for (const gfn of pages) pins.commitOf.set(gfn, commit);
-    const list = facts.out.list;
-    if (list === undefined || K === undefined) return;
-    for (const { index, value } of knownEntries(facts.call.after, list)) if (index < K) pins.returned.add(value);
+    if (K === undefined) return;
+    for (const { index, value } of facts.returned) if (index < K) pins.returned.add(value);
   }
 
-  #put(pins: DomainPins, { facts, callerErred }: Judgement, listed: ReadonlySet<bigint>): void {
-    for (const page of pins.pinned.values()) page.putSince = true;
+  #put(domid: number, pins: DomainPins, { facts, callerErred }: Judgement, listed: ReadonlySet<bigint>): void {
     const { rc } = facts.call;
+    const kept = rc !== undefined && rc < 0 ? this.#keptBy(domid, facts) : new Set<bigint>();
+    for (const [gfn, page] of pins.pinned) {
+      page.putSince = true;
+      if (kept.has(gfn)) page.refused = true;
+    }
+    const before: bigint[] = [];
     for (const gfn of listed) {
       if (rc === 0) pins.put.add(gfn);
-      if (!pins.pinned.has(gfn)) continue;
+      if (!pins.pinned.has(gfn) || kept.has(gfn)) continue;
       this.#forget(pins, gfn);
       if (rc === 0 && !callerErred) {
         pins.uncertain.delete(gfn);
-        pins.released.set(gfn, churnsToMove);
+        pins.released.set(gfn, { left: churnsToMove, id: 'put-unpins' });
+      } else if (rc !== undefined && rc < 0) {
+        pins.prefixes.set(gfn, { before: [...before] });
+        before.push(gfn);
       }
     }
+  }
+
+  /** The listed pages that a refused put cannot have unpinned: those from the last one on that it can have stopped at, or all. */
+  #keptBy(domid: number, facts: Facts): Set<bigint> {
+    const { privileged, unmapped } = facts.call;
+    const list = facts.in.list?.range;
+    const isAway = list !== undefined && list.length > 0n && unmapped.some((hole) => overlaps(hole, list));
+    const extents = facts.extents(facts.in);
+    const pages = pagesOfExtents(extents) ?? [];
+    if ((facts.foreign && privileged === false) || isAway || facts.in.list?.wraps) return new Set(pages);
+    const seen = new Set<bigint>();
+    let from = pages.length;
+    for (const [i, gfn] of pages.entries()) {
+      if (this.isPinned(domid, gfn) === false || seen.has(gfn) || isMisaligned(facts, extents, i)) from = i;
+      seen.add(gfn);
+    }
+    // One that is named before it too may have been unpinned there.
+    const earlier = new Set(pages.slice(0, from));
+    return new Set(pages.slice(from).filter((gfn) => !earlier.has(gfn)));
   }
 
   /** A call of another op on these pages: whether it was allowed to touch a pinned one is a reading. */
   #named(pins: DomainPins, named: ReadonlySet<bigint>): void {
     for (const gfn of named) {
       pins.released.delete(gfn);
+      pins.prefixes.delete(gfn);
       if (pins.pinned.has(gfn) && pins.p2m.get(gfn) === undefined) this.#forget(pins, gfn);
     }
   }
@@ -249,7 +334,6 @@ export class PinWatch {
   #forget(pins: DomainPins, gfn: bigint): void {
     pins.pinned.delete(gfn);
     pins.uncertain.add(gfn);
-    for (const other of pins.commitOf.get(gfn) ?? []) pins.commitOf.delete(other);
   }
 
   #doubt(pins: DomainPins, gfn: bigint): void {
@@ -259,9 +343,43 @@ export class PinWatch {
   }
 }
 
-function some<T>(values: Iterable<T>, is: (value: T) => boolean): boolean {
-  for (const value of values) if (is(value)) return true;
-  return false;
+/** Where one of these holds, a call was refused that may change nothing at all. */
+const mustBeRefused = [
+  'get-refuses-domid-mismatch',
+  'get-refuses-size-mismatch',
+  'get-refuses-foreign-domid',
+  'refuses-unknown-domid',
+  'reservation-refuses-foreign-domid',
+];
+
+/** May a page be left where it is because one beside it is pinned, or may be (`neighbour-of-pinned`)? */
+function isBesidePinned({ pinned, uncertain }: DomainPins, gfn: bigint): boolean {
+  return [gfn - 1n, gfn + 1n].some((beside) => pinned.has(beside) || uncertain.has(beside));
+}
+
+/** Does a page of a list belong to an extent whose first frame is no multiple of its size, which may be refused? */
+function isMisaligned(facts: Facts, extents: readonly Extent[], page: number): boolean {
+  const order = facts.in.extent_order ?? 0;
+  const extent = order === 0 ? undefined : extents[Math.floor(page / 2 ** order)];
+  return extent !== undefined && !isMultiple(extent.base, order);
+}
+
+/**
+ * Of the pages that a call names those whose mapping it may have changed because the guest asked for it, by what it says that it has
+ * done. After an error of the caller all of them: what such a call does is a reading.
+ */
+function askedToChange({ facts, callerErred, requirements }: Judgement, named: ReadonlySet<bigint>): ReadonlySet<bigint> {
+  if (mustBeRefused.some((id) => requirements.get(id)?.answer === 'holds')) return new Set();
+  const { rc } = facts.call;
+  const done = (from: bigint, ...upTo: readonly bigint[]): ReadonlySet<bigint> =>
+    new Set(
+      facts.reservations.flatMap(
+        (r, i) => pagesOfExtents(facts.extents(r).filter(({ index }) => index >= from && index < (upTo[i] ?? 0n))) ?? [],
+      ),
+    );
+  if (callerErred || rc === undefined) return named;
+  if (facts.exchanges) return facts.done ? done(0n, facts.done.N, facts.done.K) : named;
+  return BigInt(rc) <= facts.start ? new Set() : done(facts.start, BigInt(rc));
 }
 
 /** Did the call change nothing, by what it returned? */

@@ -108,9 +108,16 @@ describe('op 27', () => {
     ['put-keeps-pages', 'no p2m', put, 'unknown: not captured: the p2m before the call'],
     [
       'put-keeps-pages',
-      'the second page moved',
-      { ...put, ...mapped([[0x51n, 0x907n]]) },
-      'violated: listed guest frame 0x51 had frame 0x901 behind it and now has frame 0x907',
+      'the second page unmapped',
+      { ...put, ...mapped([[0x51n, null]]) },
+      'violated: listed guest frame 0x51 had frame 0x901 behind it and now has no frame',
+    ],
+    ['put-keeps-pages', 'a page moved at once', { ...put, in: { list: [0x51n] }, ...mapped([[0x51n, 0x907n]]) }, 'holds'],
+    [
+      'put-keeps-pages',
+      'the last page unmapped, in one extent',
+      { ...put, in: { list: [0x50n], order: 1 }, ...mapped([[0x51n, null]]) },
+      'violated: listed guest frame 0x51 had frame 0x901 behind it and now has no frame',
     ],
     [
       'put-keeps-pages',
@@ -126,9 +133,9 @@ describe('op 27', () => {
     ],
     [
       'put-keeps-pages',
-      'a page of a larger extent moved',
-      { ...put, in: { list: [0x50n], order: 1 }, ...mapped([[0x51n, 0x907n]]) },
-      'violated: listed guest frame 0x51 had frame 0x901 behind it and now has frame 0x907',
+      'a page of a larger extent unmapped',
+      { ...put, in: { list: [0x50n], order: 1 }, ...mapped([[0x51n, null]]) },
+      'violated: listed guest frame 0x51 had frame 0x901 behind it and now has no frame',
     ],
     [
       'put-keeps-pages',

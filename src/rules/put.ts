@@ -2,7 +2,7 @@ import { PAGE_SHIFT } from '../abi/constants.ts';
 import type { JudgedOp } from '../abi/ops.ts';
 import { hex64 } from '../codec/hex.ts';
 import { type Answer, type CapturePiece, holds, holdsUnless, missing, notExercised, unless, violated } from './answer.ts';
-import { bytes, describe, moved, strayChange } from './changes.ts';
+import { bytes, describe, isRemapped, moved, strayChange } from './changes.ts';
 import { addressesOf, type Facts, pagesOfExtents } from './facts.ts';
 import { type Check, rcIsKnown } from './row.ts';
 import type { Basis, JudgeName, Rule } from './rule.ts';
@@ -21,7 +21,8 @@ export const putRules: readonly Rule[] = [
       },
     ],
     judgedBy: 'pins',
-    reading: 'rc = 0: every listed page moves within four churns in which a never-pinned control page moved.',
+    reading:
+      'rc = 0: every listed page moves within four churns in which a never-pinned control page of the same side of 4 GiB moved and a frame was free on that side. Not judged without such a page or such room, nor beside a page that may be pinned (neighbour-of-pinned).',
   }),
   requirement('put-only-listed', 2, 'run', {
     source: 'xen_get_dma_buf',
@@ -29,10 +30,18 @@ export const putRules: readonly Rule[] = [
     judgedBy: 'pins',
     reading: 'Pages that are not listed stay pinned. Listing a machine frame number never unpins the page that has that frame.',
   }),
+  requirement('put-refused-prefix', 2, 'run', {
+    always: true,
+    source: 'xen_put_dma_buf',
+    quote: 'XENMEM_put_dma_buf unpins a set of pages, previously pinned by XENMEM_get_dma_buf',
+    judgedBy: 'pins',
+    reading:
+      'rc < 0: unpinned are at most the pages of a prefix of the list, up to the first that could not be; none of a put that must be refused as a whole.',
+  }),
   requirement('put-keeps-pages', 0, 'call', {
     source: 'xen_put_dma_buf',
     quote: 'The pages are still accessible from the guest',
-    reading: 'put changes no mapping, content or ownership; later moves keep the content.',
+    reading: 'put unmaps no page and changes no content or ownership; moves, at once or later, keep the content.',
     needs: ['struct', 'in list', 'p2m', 'p2m after'],
     check: checkKept,
     judgedBy: 'pins',
@@ -41,7 +50,7 @@ export const putRules: readonly Rule[] = [
     source: 'xen_put_dma_buf',
     quote: 'unpins a set of pages, previously pinned by XENMEM_get_dma_buf',
     judgedBy: 'works',
-    reading: 'A put of exactly what one get committed returns 0.',
+    reading: 'A put whose every page is pinned, each named once, within the declared limits, whatever gets they came from: rc = 0.',
   }),
   requirement('put-rc-zero-or-negative', 0, 'call', {
     always: true,
@@ -99,7 +108,7 @@ function checkKept(facts: Facts): Answer {
   for (const gfn of pages ?? []) {
     const [before, after] = [p2mBefore.get(gfn), p2mAfter.get(gfn)];
     if (before === undefined || after === undefined) unseen ??= before === undefined ? 'p2m' : 'p2m after';
-    else if (before !== after) return violated(`listed guest frame ${hex64(gfn)} ${moved(before, after)}`);
+    else if (isRemapped(before, after)) return violated(`listed guest frame ${hex64(gfn)} ${moved(before, after)}`);
   }
   const unlisted = facts.unlisted(facts.in);
   if (unlisted !== undefined) return missing(unlisted);

@@ -1,9 +1,13 @@
+import { PAGE_SHIFT, XENMEMF } from '../abi/constants.ts';
+import { hex64 } from '../codec/hex.ts';
 import { knownEntries, readEntry } from '../guest/handle.ts';
 import type { ByteRange } from '../guest/memory.ts';
 import { type Answer, holds, holdsUnless, missing, notExercised, unknown, unless, violated, wrongRc } from './answer.ts';
-import { describe, entriesRange, strayChange } from './changes.ts';
-import type { Facts } from './facts.ts';
-import type { Check } from './row.ts';
+import { describe, entriesRange, isRemapped, moved, strayChange } from './changes.ts';
+import { isMultiple, pagesOf } from './exact.ts';
+import { asksForAny, type Extent, type Facts } from './facts.ts';
+import { checkForeign } from './get.ts';
+import { type Check, each, when } from './row.ts';
 import { type Basis, type Rule, reservationOps } from './rule.ts';
 
 /** What ops 0, 1 and 6 do on a real Xen: the neighbours that every ballooning guest calls with the same struct. */
@@ -26,10 +30,179 @@ export const reservationRules: readonly Rule[] = [
     needs: ['rc', 'struct', 'struct after', 'in list', 'in list after'],
     check: checkList,
   }),
+  requirement('reservation-refuses-foreign-domid', {
+    always: true,
+    source: 'memory.h',
+    quote: 'Unprivileged domains can specify only DOMID_SELF',
+    reading: 'A caller known to be unprivileged names another domain, and asks for an extent: rc = start_extent and no change.',
+    needs: ['rc', 'struct', 'privileged'],
+    check: checkForeign,
+  }),
+  requirement('reservation-effects', {
+    level: 1,
+    source: 'memory.h',
+    quote: 'Returns the number of extents successfully allocated or freed',
+    reading:
+      'The pages of extents from start_extent up to rc are unmapped and no longer owned (op 1), mapped and owned (op 6), owned (op 0); the others are mapped as before. A direct-mapped domain keeps owning what it gives up, which is taken for a reading.',
+    needs: ['rc', 'struct', 'in list', 'p2m', 'p2m after', 'pages'],
+    check: checkEffects,
+  }),
+  requirement('reservation-contiguous', {
+    level: 1,
+    ops: ['populate_physmap'],
+    source: 'memory.h',
+    quote: 'size/alignment of each (2^extent_order pages)',
+    reading: 'The pages of a populated extent lie one after another in machine memory, the first at a multiple of 2^extent_order.',
+    ...each({
+      when: when(['rc', 'order'], ({ order }) => order > 0),
+      needs: [],
+      each: populatedPages,
+      shown: ['in list', 'p2m after'],
+      must: ({ j, base, frame }, { order }) => frame === null || base === null || (frame === base + j && isMultiple(base, order)),
+      else: ({ index, j, base, frame }, { order }) =>
+        frame === (base ?? 0n) + j
+          ? `extent ${index} lies at frame ${hex64(base ?? 0n)}, no multiple of 2^${order}`
+          : `page ${j} of extent ${index} lies at frame ${hex64(frame ?? 0n)}, the extent at ${hex64(base ?? 0n)}`,
+    }),
+  }),
+  requirement('reservation-limit', {
+    level: 1,
+    ops: ['increase_reservation', 'populate_physmap'],
+    source: 'memory.h',
+    quote: 'Maximum # bits addressable by the user of the allocated region',
+    also: [{ source: 'memory.h', quote: 'If zero then the user has no addressing restriction' }],
+    reading:
+      'With 0 < address_bits = b ≤ 255 each new extent ends at or below frame 2^(b-12): seen in the p2m for op 6, in the list that an x86 PV guest gets for ops 0 and 6.',
+    ...each({
+      when: when(['rc', 'in.bits'], (seen) => seen['in.bits'] !== 0 && seen['in.bits'] <= 0xff),
+      needs: [],
+      each: newFrames,
+      shown: ['in list', 'in list after', 'p2m after'],
+      must: ({ frame, pages }, seen) => frame === null || frame + pages <= (1n << BigInt(seen['in.bits'])) >> BigInt(PAGE_SHIFT),
+      else: ({ index, frame }, seen) => `extent ${index} at frame ${hex64(frame ?? 0n)} does not end below 2^${seen['in.bits']} bytes`,
+    }),
+  }),
 ];
 
-function requirement(id: string, rest: Basis & Pick<Rule, 'reading'> & Check): Rule {
+type Optional = Partial<Pick<Rule, 'level' | 'ops' | 'always'>>;
+
+function requirement(id: string, rest: Basis & Pick<Rule, 'reading'> & Check & Optional): Rule {
   return { id, blame: 'hypervisor', severity: 'error', level: 0, scope: 'call', ops: reservationOps, always: false, ...rest };
+}
+
+/** The extents that were done: [start, rc). None of a negative rc. */
+function doneExtents(facts: Facts): readonly Extent[] {
+  const rc = BigInt(facts.call.rc ?? 0);
+  return facts.extents(facts.in).filter(({ index }) => index >= facts.start && index < rc);
+}
+
+/** Are pages asked for that get their memory only when they are touched? Of those nothing is to be seen. */
+function isOnDemand({ op, in: { address_bits: bits } }: Facts): boolean {
+  return op === 'populate_physmap' && ((bits ?? 0) & XENMEMF.populate_on_demand) !== 0;
+}
+
+function checkEffects(facts: Facts): Answer {
+  const { rc, pagesBefore, pagesAfter, p2mBefore, p2mAfter, privileged, translated } = facts.call;
+  const { nr_extents: nr, extent_order: order } = facts.in;
+  if (rc === undefined) return missing('rc');
+  if (nr === undefined || order === undefined) return missing('struct');
+  if (!translated) return unknown('a guest that works with machine frames keeps its own p2m');
+  if (isOnDemand(facts)) return unknown('the pages are populated when they are touched');
+  const done = doneExtents(facts);
+  const count = rc < 0 || BigInt(rc) <= facts.start ? 0n : BigInt(rc) - facts.start;
+  if (!asksForAny(facts)) return notExercised;
+  let kept: Answer | undefined;
+  const said = (): string => `it counts ${count} extents of order ${order}`;
+  // What was mapped before an extent was populated over it stays owned or not: a reading.
+  const [gone, mapped] = [finder(done), facts.op === 'populate_physmap'];
+  const isOver = mapped && done.some(({ base, pages }) => anyPage(base, pages, (gfn) => typeof p2mBefore.get(gfn) === 'bigint'));
+  const pages = pagesOf(order);
+  if (pages === undefined && count > 0n) return violated(`${said()}, and no machine has one`);
+  if (pagesBefore !== undefined && pagesAfter !== undefined && pages !== undefined && !isOver) {
+    const sign = facts.op === 'decrease_reservation' ? -1n : 1n;
+    const gained = BigInt(pagesAfter - pagesBefore);
+    const keeps = privileged !== false && gained === 0n && facts.op !== 'increase_reservation';
+    if (gained !== sign * count * pages) {
+      if (!keeps) return violated(`${said()}, and the domain owned ${pagesBefore} pages before and ${pagesAfter} after`);
+      kept = unknown('a direct-mapped domain keeps its pages');
+    }
+  }
+  if (facts.op === 'increase_reservation') return pagesBefore === undefined || pagesAfter === undefined ? missing('pages') : holds;
+  let unseen: 'p2m' | 'p2m after' | undefined;
+  for (const { index, base, pages: size } of facts.extents(facts.in)) {
+    const isDone = index >= facts.start && index < facts.start + count;
+    for (let j = 0n; j < size; j++) {
+      const gfn = base + j;
+      const [before, after] = [p2mBefore.get(gfn), p2mAfter.get(gfn)];
+      if (after === undefined || (!isDone && before === undefined)) {
+        unseen ??= after === undefined ? 'p2m after' : 'p2m';
+        break;
+      }
+      if (isDone && (after !== null) !== mapped) {
+        return violated(`${said()}, and guest frame ${hex64(gfn)} of extent ${index} is ${mapped ? 'not' : 'still'} mapped`);
+      }
+      // Two extents may share a page, and one of them is done.
+      if (!isDone && isRemapped(before ?? null, after) && !gone(gfn)) {
+        return violated(`${said()}, and guest frame ${hex64(gfn)} of extent ${index} ${moved(before ?? null, after)}`);
+      }
+    }
+  }
+  return kept ?? holdsUnless(unseen ?? facts.unlisted(facts.in));
+}
+
+function anyPage(base: bigint, pages: bigint, is: (gfn: bigint) => boolean): boolean {
+  const most = 1n << 14n;
+  for (let j = 0n; j < pages && j < most; j++) if (is(base + j)) return true;
+  return false;
+}
+
+/** Finds whether one of some extents, which are few or of one size, holds a guest frame. */
+function finder(extents: readonly Extent[]): (gfn: bigint) => boolean {
+  return (gfn) => extents.some(({ base, pages }) => gfn >= base && gfn < base + pages);
+}
+
+/** A page that was populated, the frame behind it and behind the first page of its extent. */
+interface Populated {
+  readonly index: bigint;
+  readonly j: bigint;
+  readonly base: bigint | null;
+  readonly frame: bigint | null;
+}
+
+function* populatedPages(facts: Facts): Generator<Populated | Answer> {
+  const { p2mAfter, translated } = facts.call;
+  const done = doneExtents(facts);
+  if (!translated || isOnDemand(facts)) return;
+  for (const { index, base: gfn, pages } of done) {
+    // One that a later extent was populated over is not what it was.
+    if (done.some((other) => other.index !== index && other.base < gfn + pages && gfn < other.base + other.pages)) continue;
+    const base = p2mAfter.get(gfn);
+    if (base === gfn) continue; // direct-mapped: it lies where its guest frame does
+    for (let j = 0n; j < pages; j++) {
+      const frame = p2mAfter.get(gfn + j);
+      if (frame === undefined || base === undefined) {
+        yield missing('p2m after');
+        break;
+      }
+      yield { index, j, base, frame };
+    }
+  }
+}
+
+/** New extents by their frames, each page by itself where it is the p2m that shows them. */
+function* newFrames(facts: Facts): Generator<{ index: bigint; frame: bigint | null; pages: bigint } | Answer> {
+  const { rc = 0, translated, after } = facts.call;
+  const { list, extent_order: order } = facts.in;
+  const pages = order === undefined ? undefined : pagesOf(order);
+  if (translated) {
+    if (facts.op === 'increase_reservation') return; // no guest frame leads to them
+    for (const page of populatedPages(facts)) yield 'answer' in page ? page : { ...page, pages: 1n };
+    return;
+  }
+  if (!list || pages === undefined || isNullList(facts)) return;
+  for (const { index, value } of knownEntries(after, list)) {
+    if (index >= facts.start && index < BigInt(rc)) yield { index, frame: value, pages };
+  }
 }
 
 /** The list entries that the call may write: [start, rc), none for op 1, none where the caller passed no list to op 0. */

@@ -2,7 +2,7 @@ import { errnoName } from '../abi/constants.ts';
 import { type Answer, type CapturePiece, holds, holdsUnless, missing, notExercised, unless, violated, wrongRc } from './answer.ts';
 import { anyChange } from './changes.ts';
 import { type Asked, type Facts, placeOf } from './facts.ts';
-import type { Rule } from './rule.ts';
+import { type Rule, reservationOps } from './rule.ts';
 
 /** One thing to see of a call: how it is read, and the piece of a capture that it stands in. */
 interface Sight<T> {
@@ -21,6 +21,8 @@ const sights = {
   O: sight('struct', (facts) => facts.out.nr_extents),
   oo: sight('struct', (facts) => facts.out.extent_order),
   bits: sight('struct', (facts) => facts.out.address_bits),
+  order: sight('struct', (facts) => facts.in.extent_order),
+  'in.bits': sight('struct', (facts) => facts.in.address_bits),
   'in.domid': sight('struct', (facts) => facts.in.domid),
   'out.domid': sight('struct', (facts) => facts.out.domid),
   asked: sight<Asked>('struct', (facts) => facts.asked),
@@ -150,11 +152,15 @@ function looking<W extends Name, S extends Name>(
   };
 }
 
-/** The answer for a call that had to be refused, with what was returned: rc < 0 and no change. */
+/**
+ * The answer for a call that had to be refused, with what was returned: rc < 0 and no change. Ops 0, 1 and 6 refuse by a count that
+ * does not grow, and a negative errno of theirs is a reading (`reservation-negative`).
+ */
 export function refused(facts: Facts, rc: number, because: string): Answer {
-  if (rc >= 0) return violated(`${because}, but rc is ${rc}`);
+  const isCounted = reservationOps.includes(facts.op);
+  if (rc >= 0 && !(isCounted && BigInt(rc) === facts.start)) return violated(`${because}, but rc is ${rc}`);
   const change = anyChange(facts);
   if (!change) return holdsUnless(facts.unseenAtAll);
-  const said = `${because}; refused with ${errnoName(rc) ?? rc}, but ${change.message}`;
+  const said = `${because}; refused with ${rc < 0 ? (errnoName(rc) ?? rc) : rc}, but ${change.message}`;
   return unless([{ ...change, message: said }]);
 }

@@ -240,7 +240,7 @@ describe('what must hold whatever the caller did', () => {
     ],
     [
       'isolation',
-      'a page of it moved',
+      'a page of it unmapped',
       other({
         p2mBefore: new Map([
           [0n, 1n],
@@ -248,10 +248,10 @@ describe('what must hold whatever the caller did', () => {
         ]),
         p2mAfter: new Map([
           [0n, 1n],
-          [1n, 3n],
+          [1n, null],
         ]),
       }),
-      'violated: guest frame 0x1 of domain 7 had frame 0x2 behind it and now has frame 0x3',
+      'violated: guest frame 0x1 of domain 7 had frame 0x2 behind it and now has no frame',
     ],
     ['isolation', 'a page of it seen only after', other({ p2mAfter: new Map([[1n, 3n]]) }), 'holds'],
     ['isolation', 'a page of it seen only before', other({ p2mBefore: new Map([[1n, 3n]]) }), 'holds'],
@@ -303,9 +303,9 @@ describe('what must hold whatever the caller did', () => {
     ['bad-address-fails', 'a list that wraps, all of memory watched', { ...wrapping, more: { changes: [] } }, 'holds'],
     [
       'bad-address-fails',
-      'a list that wraps, refused, an input moved',
-      { ...wrapping, p2m: [before, [...before, [0x41n, 0x99n]]] },
-      'violated: the out list runs past the end of the address space, but guest frame 0x41, which the call did not reach, had frame 0x81 behind it and now has frame 0x99',
+      'a list that wraps, refused, an input unmapped',
+      { ...wrapping, p2m: [before, [...before, [0x41n, null]]] },
+      'violated: the out list runs past the end of the address space, but guest frame 0x41, which the call did not reach, had frame 0x81 behind it and now has no frame',
     ],
     [
       'bad-address-fails',

@@ -1,12 +1,14 @@
 import { addressLimit } from '../abi/arch.ts';
+import { DOMID } from '../abi/constants.ts';
 import type { JudgedOp } from '../abi/ops.ts';
 import { hex64 } from '../codec/hex.ts';
 import { type ByteRange, overlaps } from '../guest/memory.ts';
 import { type Answer, holds, holdsUnless, missing, notExercised, unknown, unless, type Violation, violated } from './answer.ts';
-import { anyChange, bytes, describe, entriesRange, firstMoved, strayChange } from './changes.ts';
-import { addressesOf, type Facts } from './facts.ts';
+import { anyChange, bytes, describe, entriesRange, firstRemapped, strayChange } from './changes.ts';
+import { addressesOf, asksForAny, type Facts, nameDomid } from './facts.ts';
 import { restUnmoved } from './mappings.ts';
 import { writableEntries } from './reservation.ts';
+import { refused } from './row.ts';
 import { type Basis, everyOp, exchanges, type Rule } from './rule.ts';
 
 const exchangesAndPut: readonly JudgedOp[] = [...exchanges, 'put_dma_buf'];
@@ -35,6 +37,15 @@ export const safetyRules: readonly Rule[] = [
     source: 'safety',
     reading: 'Domains other than the caller and the one named keep their mappings and their content.',
     check: checkIsolation,
+  }),
+  safety('refuses-unknown-domid', 0, 'call', {
+    ops: everyOp,
+    source: 'memory.h',
+    quote: 'Domain whose reservation is being changed',
+    reading:
+      'A domid that is no domain’s number and not DOMID_SELF, with extents asked for: refused with no change (rc < 0; for ops 0, 1, 6 rc = start_extent). Judged where all domains are known, as in a run.',
+    needs: ['rc', 'struct'],
+    check: checkUnknownDomid,
   }),
   safety('bad-address-fails', 0, 'call', {
     ops: exchangesAndPut,
@@ -67,6 +78,8 @@ function safety(
 }
 
 function checkStrayWrites(facts: Facts): Answer {
+  const lost = unnamedLost(facts);
+  if (lost !== undefined) return violated(lost);
   const own = ownRanges(facts);
   const handedOver = pagesChangedHands(facts);
   // Whose pages changed hands, and how many entries were written, decides what may have changed.
@@ -77,6 +90,16 @@ function checkStrayWrites(facts: Facts): Answer {
   if (!stray) return holdsUnless(facts.unseenAtAll);
   const unseen = handedOver === 'unknown' ? 'rc' : facts.handedOverUnseen;
   return unseen === undefined ? unless([describe(facts, stray)]) : missing(unseen);
+}
+
+/** A page that was RAM and is none any more, although the call does not name it: all its bytes are gone. */
+function unnamedLost(facts: Facts): string | undefined {
+  const { p2mBefore, p2mAfter } = facts.call;
+  if (p2mBefore === p2mAfter || facts.unlistedAtAll !== undefined) return undefined;
+  const named = facts.reservations.flatMap((r) => facts.extents(r));
+  return firstRemapped(p2mBefore, p2mAfter, ', which the call does not name,', (gfn) =>
+    named.some(({ base, pages }) => gfn >= base && gfn < base + pages),
+  );
 }
 
 /** The ranges a call may write. */
@@ -108,10 +131,20 @@ function checkIsolation({ call: { others } }: Facts): Answer {
   for (const { domid, changes, p2mBefore, p2mAfter } of others) {
     const [change] = changes;
     if (change) return violated(`${bytes(change.length)} at ${hex64(change.address)} of domain ${domid} changed`);
-    const other = firstMoved(p2mBefore, p2mAfter, ` of domain ${domid}`);
+    const other = firstRemapped(p2mBefore, p2mAfter, ` of domain ${domid}`);
     if (other) return violated(other);
   }
   return holds;
+}
+
+function checkUnknownDomid(facts: Facts): Answer {
+  const { rc, domids } = facts.call;
+  const named = facts.reservations.map((r) => r.domid);
+  if (named.includes(undefined)) return missing('struct');
+  const nobody = named.find((domid) => domid !== DOMID.SELF && !domids?.includes(domid as number));
+  if (nobody === undefined || !asksForAny(facts)) return notExercised;
+  if (domids === undefined) return unknown('it is not known which domains there are');
+  return rc === undefined ? missing('rc') : refused(facts, rc, `there is no domain ${nameDomid(nobody)}`);
 }
 
 function checkConserved(facts: Facts): Answer {

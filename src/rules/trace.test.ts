@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { unknownMemory } from '../guest/memory.ts';
-import { type Stage, staged } from './call.stage.ts';
+import { ARG, IN, only, type Stage, staged } from './call.stage.ts';
 import { judge } from './judge.ts';
-import { before, get, moved, put } from './pins.stage.ts';
+import { after, before, get, moved, put } from './pins.stage.ts';
 import { traceJudge } from './trace.ts';
 
 describe('over a trace', () => {
@@ -97,5 +97,39 @@ describe('over a trace', () => {
     };
     expect(callerIds([half, put([0x51n], [half.p2m![1], half.p2m![1]])])).toEqual(['caller-put-after-get']);
     expect(callerIds([half, put([0x50n], [half.p2m![1], half.p2m![1]])])).toEqual([]);
+  });
+
+  describe('what no one may pass', () => {
+    const violated = (...stages: Stage[]): string[] => {
+      const trace = traceJudge();
+      const findings = stages.flatMap((stage) => trace.judge(staged(stage))?.findings ?? []);
+      return [...new Set(findings.filter((f) => f.blame === 'hypervisor').map((f) => f.id))];
+    };
+    const away: [bigint, bigint | null][] = [...after, [0x51n, 0x907n]];
+
+    it('a pinned page that has another frame after the put of another page of its get', () => {
+      expect(violated(get, put([0x50n]), put([0x51n], [away, away]))).toEqual(['get-pinned']);
+    });
+
+    it('an input that is gone after a get that was refused for its output list', () => {
+      const gone: [bigint, bigint | null][] = [...before, [0x40n, null]];
+      const unmapped = [{ address: 0x6000_0200n, length: 16n }];
+      const bad: Stage = { ...get, rc: -14, N: 0n, returned: [0x50n, 0x51n], p2m: [before, gone] };
+      const call = staged({ ...bad, more: { ...get.more, unmapped } });
+      const seen = only(call, { address: ARG, length: 72n }, { address: IN, length: 16n });
+      const ids = traceJudge()
+        .judge(seen)
+        ?.findings.map((f) => f.id);
+      expect(ids).toContain('bad-address-fails');
+      expect(ids).toContain('get-rest-untouched');
+    });
+
+    it('a page more after a get that failed', () => {
+      const more = { ...get.more, pagesBefore: 8, pagesAfter: 9 };
+      expect(violated({ ...get, rc: -12, N: 0n, returned: [0x50n, 0x51n], p2m: [before, before], more })).toEqual([
+        'get-new-pages',
+        'frames-conserved',
+      ]);
+    });
   });
 });

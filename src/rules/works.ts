@@ -2,7 +2,7 @@ import { errno, XENMEMF } from '../abi/constants.ts';
 import type { JudgedOp } from '../abi/ops.ts';
 import type { ObservedCall } from '../trace/call.ts';
 import { type Answer, holds, missing, notExercised, unknown, violated } from './answer.ts';
-import { inputsPerChunk, outputsPerChunk } from './exact.ts';
+import { inputsPerChunk, isMultiple, outputsPerChunk } from './exact.ts';
 import { type Facts, pagesOfExtents } from './facts.ts';
 import type { Judgement } from './judge.ts';
 import type { PinWatch } from './pins.ts';
@@ -10,7 +10,7 @@ import { namedDomain } from './pins.ts';
 
 /** What is known of a live run beside the call itself. */
 export interface LiveContext {
-  readonly pins: Pick<PinWatch, 'isPinned' | 'isExactCommit'>;
+  readonly pins: Pick<PinWatch, 'isPinned'>;
   /** Was a failure injected into this call? Preemption is none. */
   readonly failureInjected: boolean;
   /** Is a guest frame mapped to plain RAM before the call: yes, no, or `undefined` where it cannot be told. */
@@ -31,7 +31,7 @@ export function judgeGetWorks(judgement: Judgement, live: LiveContext): Map<stri
   return answers;
 }
 
-/** `put-works`: a put of exactly what one get committed, within the declared limits. Ask before the pins have taken the call in. */
+/** `put-works`: a put of pages that are all pinned, each named once, within the declared limits. Ask before the pins have taken the call in. */
 export function judgePutWorks(judgement: Judgement, live: LiveContext): Answer {
   const { facts } = judgement;
   const { rc } = facts.call;
@@ -45,8 +45,10 @@ export function judgePutWorks(judgement: Judgement, live: LiveContext): Answer {
   if (gfns.size < listed.length) return notExercised;
   if (facts.unlisted(facts.in) !== undefined) return notExercised;
   if ((facts.in.nr_extents ?? 0n) > live.maxExtents || (facts.in.extent_order ?? 0) > live.maxOrder) return notExercised;
-  if (!live.pins.isExactCommit(domid, gfns)) return notExercised;
-  return rc === 0 ? holds : violated(`a put of exactly what one get committed returned ${rc}`);
+  // A frame that is no multiple of its extent's size is for each to accept or refuse.
+  if (facts.extents(facts.in).some(({ base }) => !isMultiple(base, facts.in.extent_order ?? 0))) return notExercised;
+  if (gfns.size === 0 || [...gfns].some((gfn) => live.pins.isPinned(domid, gfn) !== true)) return notExercised;
+  return rc === 0 ? holds : violated(`each of the ${gfns.size} pages was pinned, and a put of them returned ${rc}`);
 }
 
 /** `bounded-work`: an order above the limit has been refused, since the call is over and nothing timed out. */

@@ -26,7 +26,7 @@ function bothWays(op: JudgedOp, all: readonly Uint8Array[]): [unknown, unknown] 
   ];
   const bulk = bulkJudge(layout, callOf(new Uint8Array(layout.size)))!;
   const counts = new BlockCounts(bulk, layout, { ...together, seen: () => {} });
-  all.forEach((bytes, i) => bulk.scan.input.set(bytes, i * layout.size));
+  for (const [i, bytes] of all.entries()) bulk.scan.input.set(bytes, i * layout.size);
   bulk.scan.run(all.length);
   const half = all.length >> 1;
   counts.add(0, half);

@@ -102,15 +102,23 @@ function hashOf(key: number): number {
   return (Math.imul(key, 0x9e3779b1) >>> 20) & (slots - 1);
 }
 
+/** Orders that a machine can have and some more are counted in a table. */
+const smallOrders = 64;
+/** No row yet, and no room for one. */
+const [none, noRoom] = [-1, -2];
+
 /** What a digest tells of structs alone: how many of each domain and order, in the order of their coming. */
 class StructStory {
   readonly #bulk: BulkJudge;
   readonly #digest: Digest;
   readonly #domid: number;
   readonly #order: number;
-  readonly #view: DataView;
-  /** The row of each domid: its index, -1 where there is none yet, -2 where there is no room. */
-  readonly #rowOf = new Int16Array(1 << 16).fill(-1);
+  readonly #words: Uint32Array;
+  readonly #halves: Uint16Array;
+  /** The row of each domid: its index, or `none` or `noRoom`. */
+  readonly #rowOf = new Int16Array(1 << 16).fill(none);
+  /** Structs of a row and a small order. */
+  readonly #small = new Float64Array(mostRows * smallOrders);
   readonly #rows: { readonly domid: number; readonly orders: Map<number | undefined, number> }[] = [];
   #others = 0;
   #calls = 0;
@@ -122,49 +130,62 @@ class StructStory {
     this.#domid = fieldOf(layout, `${path}domid`).offset;
     this.#order = fieldOf(layout, `${path}extent_order`).offset;
     const { input } = bulk.scan;
-    this.#view = new DataView(input.buffer, input.byteOffset, input.byteLength);
+    this.#words = new Uint32Array(input.buffer, input.byteOffset, input.byteLength >> 2);
+    this.#halves = new Uint16Array(input.buffer, input.byteOffset, input.byteLength >> 1);
   }
 
   add(from: number, to: number): void {
     const { size } = this.#bulk;
-    let [lastDomid, lastOrder, run] = [-1, -1, 0];
+    const [words, halves, small, rowOf] = [this.#words, this.#halves, this.#small, this.#rowOf];
+    let others = 0;
+    const [order4, domid2] = [this.#order >> 2, this.#domid >> 1];
     for (let at = from * size; at < to * size; at += size) {
-      const domid = this.#view.getUint16(at + this.#domid, true);
-      const order = this.#view.getUint32(at + this.#order, true);
-      if (domid !== lastDomid || order !== lastOrder) {
-        if (run > 0) this.#count(lastDomid, lastOrder, run);
-        [lastDomid, lastOrder, run] = [domid, order, 0];
-      }
-      run++;
+      const domid = halves[(at >> 1) + domid2] as number;
+      const order = words[(at >> 2) + order4] as number;
+      const row = rowOf[domid] as number;
+      const slot = row * smallOrders + order;
+      if (row === noRoom) others++;
+      else if (order < smallOrders && row !== none && (small[slot] as number) > 0) small[slot] = (small[slot] as number) + 1;
+      else this.#count(domid, order);
     }
-    if (run > 0) this.#count(lastDomid, lastOrder, run);
+    this.#others += others;
     this.#calls += to - from;
   }
 
-  #count(domid: number, order: number, calls: number): void {
+  /** Counts a struct whose domid or order is new, or rare. */
+  #count(domid: number, order: number): void {
     let row = this.#rowOf[domid] as number;
-    if (row === -1) {
-      row = this.#rows.length < mostRows ? this.#rows.push({ domid, orders: new Map() }) - 1 : -2;
+    if (row === none) {
+      row = this.#rows.length < mostRows ? this.#rows.push({ domid, orders: new Map() }) - 1 : noRoom;
       this.#rowOf[domid] = row;
     }
     const orders = this.#rows[row]?.orders;
     if (!orders) {
-      this.#others += calls;
+      this.#others++;
       return;
     }
     const known = orders.has(order) || orders.size < mostKinds ? order : undefined;
-    orders.set(known, (orders.get(known) ?? 0) + calls);
+    // One of a small order is counted in the table from now on, and here no more.
+    if (known !== undefined && order < smallOrders) {
+      orders.set(order, 0);
+      this.#small[row * smallOrders + order] = 1;
+    } else orders.set(known, (orders.get(known) ?? 0) + 1);
   }
 
   flush(): void {
-    for (const { domid, orders } of this.#rows) {
+    for (const [row, { domid, orders }] of this.#rows.entries()) {
       const owner = domid === DOMID.SELF ? this.#bulk.caller : domid;
-      for (const [order, calls] of orders) addStructs(this.#digest, this.#bulk.op, owner, order, calls);
+      for (const [order, rare] of orders) {
+        const isSmall = order !== undefined && order < smallOrders;
+        const calls = isSmall ? (this.#small[row * smallOrders + order] as number) : rare;
+        addStructs(this.#digest, this.#bulk.op, owner, order, calls);
+      }
     }
+    this.#small.fill(0);
     this.#digest.otherRows += this.#others;
     passCalls(this.#digest, this.#calls);
     this.#rows.length = 0;
-    this.#rowOf.fill(-1);
+    this.#rowOf.fill(none);
     [this.#others, this.#calls] = [0, 0];
   }
 }

@@ -234,6 +234,18 @@ export function addStructs(digest: Digest, op: string, domid: number | undefined
   } else digest.otherRows += calls;
 }
 
+/** Takes in what a later part of an array of structs came to. */
+export function addStructsOf(digest: Digest, part: Digest): void {
+  for (const { op, domid, orders } of part.rows.values()) {
+    for (const [order, calls] of orders) addStructs(digest, op, domid, order === 'other' ? undefined : Number(order), calls);
+  }
+  digest.otherRows += part.otherRows;
+  passCalls(
+    digest,
+    part.timeline.reduce((sum, { calls }) => sum + calls, 0),
+  );
+}
+
 /** Moves the timeline on by calls that changed nothing that was seen. */
 export function passCalls(digest: Digest, calls: number): void {
   for (let left = calls; left > 0; ) {

@@ -58,6 +58,17 @@ export function addJudgement(tally: Tally, judgement: Judgement | undefined, cal
   addFindings(tally, judgement.findings, calls);
 }
 
+/** Adds what another part of the same input came to. */
+export function addTally(tally: Tally, part: Tally): void {
+  for (const name of ['calls', 'not_judged', 'unreadable', 'failed'] as const) tally[name] += part[name];
+  for (const name of ['holds', 'violated', 'unknown', 'findings', 'weights'] as const) {
+    const into: Counts = tally[name];
+    for (const [id, calls] of Object.entries(part[name])) into[id] = (into[id] ?? 0) + calls;
+  }
+  for (const [pieces, answers] of part.lacks) tally.lacks.set(pieces, (tally.lacks.get(pieces) ?? 0) + answers);
+  tally.evaluated ||= part.evaluated;
+}
+
 /** Adds findings that belong to no single call's judgement. */
 export function addFindings(tally: Tally, findings: readonly Finding[], calls = 1): void {
   for (const { id, blame, severity } of findings) {

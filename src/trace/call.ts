@@ -64,6 +64,8 @@ export interface ObservedCall extends Setting {
   readonly pagesAfter: number | undefined;
   /** Domains other than the caller and the one named in the struct, where they were watched. */
   readonly others: readonly OtherDomain[] | undefined;
+  /** The numbers of all domains there are, where that is known (a live run). */
+  readonly domids?: readonly number[];
 }
 
 const nothing: P2m = new Map();

@@ -7,7 +7,8 @@ import { peeked } from './peeked.ts';
 import { quickRow } from './quick-row.ts';
 import { quoted } from './quoted.ts';
 import type { Opened, ReadOptions } from './reader.ts';
-import { bareLine, bareRow, bytesOf, offsetRow, type Row, rowAfter, shows } from './row.ts';
+import { bareLine, bareRow, bytesOf, holdsCells, offsetRow, type Row, rowAfter, shows } from './row.ts';
+import { isStructSize } from './sane.ts';
 
 /** Most bytes that the `*` lines of one input may stand for, lest a little text become data without end. */
 const mostSqueezed = 64n << 20n;
@@ -15,7 +16,7 @@ const mostSqueezed = 64n << 20n;
 /** A jump this far is no gap in a dump but another dump. */
 const farAway = 4096n;
 
-const squeeze = /^\|?\s*\*[\s|]*$/;
+const squeeze = /^\|?\s*\*[\s|]*$|^\s*\.\.\. ↓.*skipped/;
 const prompt =
   /^\s*(?:\S*[$#%>]\s|=>|\([a-z]+\)|crash>|\d*: kd>|(?:md[bwhd]|md\.[bwlq]|x\/|xp ?\/|rd|px[wq]?|d[bdqc]|xxd|hexdump|od|devmem|memory read)\s)/;
 const around = /^\s*(?:#|```|~~~|--|\/\/|\$$)/;
@@ -126,6 +127,9 @@ async function* dumpParts(source: AsyncIterable<Uint8Array>, kinds: Kinds, optio
   let mark = '';
   let prefix = '';
   let wasCounted = false;
+  /** Of the buffer so far; did two of its rows stand together? */
+  let length = 0;
+  let together = false;
   // Words at the end of od and hexdump may be filled up with zeros, beyond the offset that follows.
   let held: Part | undefined;
   for await (const { number: line, bytes: raw } of linesOf(source)) {
@@ -151,10 +155,12 @@ async function* dumpParts(source: AsyncIterable<Uint8Array>, kinds: Kinds, optio
     }
     const row = rows.of(text);
     if (!row) {
-      if (kind && isDamaged(text, kind, place, prefix)) throw new InputError(`not a line of ${kind.name}: ${quoted(text.trim())}`, line);
+      if ((kind && isDamaged(text, kind, place, prefix)) || holdsCells(text))
+        throw new InputError(`not a line of ${kind?.name ?? 'a dump'}: ${quoted(text.trim())}`, line);
       if (/^\s*\{\s*"/.test(text)) throw new InputError('a record stands in the dump: give the two apart', line);
       place.separated = true;
-      place.prompted ||= prompt.test(text);
+      // What stands between rows without offsets parts them.
+      place.prompted ||= !wasCounted || prompt.test(text);
       continue;
     }
     const partial = kind?.base === 16 && row.cells.length === 1 && (kind.width === 0 || row.digits < 2 * kind.width) && !row.prefixed;
@@ -173,22 +179,29 @@ async function* dumpParts(source: AsyncIterable<Uint8Array>, kinds: Kinds, optio
     }
     // A kernel prints the bytes of a last row that is not whole words.
     const rest = before?.little === true && !row.prefixed && row.digits === 2 && bytes.length < full && bytes.length % before.width !== 0;
-    let restart =
-      (kind.apart && !rest) || (row.offset === undefined && (place.prompted || shapeOfPrefix(row.prefix) !== shapeOfPrefix(prefix)));
-    const counted = row.offset !== undefined && kind.counted;
+    let restart: boolean =
+      (kind.apart && !rest) ||
+      (row.offset === undefined &&
+        (place.prompted || (place.separated && together && isStructSize(length)) || shapeOfPrefix(row.prefix) !== shapeOfPrefix(prefix)));
+    const counted: boolean = row.offset !== undefined && kind.counted && !(rest && !wasCounted);
     if (counted) {
       const repeated = place.squeezed(row, line);
       if (repeated) yield* repeated;
       restart = place.go(row, bytes.length, line);
+      if (row.tail.includes(`${place.expectedText()}${row.mark || ' '}`))
+        throw new InputError('rows stand in one line: the line ends were lost', line);
     }
     if (before && before !== kind && !restart && !rest && !place.separated)
       throw new InputError(`not a line of ${before.name}: ${quoted(text.trim())}`, line);
     if (full > 0 && counted !== wasCounted) restart = true;
     wasCounted = counted;
+    const wasSeparated = place.separated;
     place.separated = place.prompted = false;
     if (bytes.length === 0) continue;
     prefix = row.prefix;
     const part = { bytes, line, restart };
+    together = !restart && length > 0 && (together || !wasSeparated);
+    length = bytes.length + (restart ? 0 : length);
     if (kind.width > 1 && counted && row.mark === '') held = part;
     else yield part;
     place.last = bytes;
@@ -200,10 +213,15 @@ async function* dumpParts(source: AsyncIterable<Uint8Array>, kinds: Kinds, optio
   place.end();
 }
 
+/** Is at least every other character a hex digit, and one a decimal digit? */
+function isMostlyHex(text: string): boolean {
+  return /\d/.test(text) && 2 * (text.match(/[0-9a-f]/gi)?.length ?? 0) >= text.replace(/\s/g, '').length;
+}
+
 /** Does a line that is no row stand where one is expected? */
 function isDamaged(text: string, { counted, apart }: Kind, place: Place, prefix: string): boolean {
   const expected = place.expectedText();
-  if (expected === undefined) return !counted || apart ? false : prefix.length < 2 && !isAround(text);
+  if (expected === undefined) return !counted || apart ? false : prefix.length < 2 && !isAround(text) && isMostlyHex(text);
   return text.toLowerCase().includes(expected);
 }
 

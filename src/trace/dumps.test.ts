@@ -157,7 +157,7 @@ describe('what the tools print', () => {
   const structs = [get, res, '004023c1040000000000000000000000f07f0000'];
   for (const [i, hex] of structs.entries()) writeFileSync(join(scratch, `${i}.bin`), Buffer.from(hex, 'hex'));
   const all =
-    'xxd;xxd -g1;xxd -g4;xxd -g8;xxd -c7;xxd -d;xxd -e;xxd -e -g2;xxd -i;xxd -p;xxd -u;xxd -E;hexdump;hexdump -C;hexdump -x;hexdump -o;hexdump -d;hexdump -b;hexdump -c;od;od -c;od -x;od -t x1z;od -Ax -t x8;od -Ad -t x4;od -An -t x1;od -An -t x4;od -t u1;od -t d8;od -t o4;od -t u4 -w8;base64';
+    'xxd;xxd -g1;xxd -g4;xxd -g8;xxd -c7;xxd -g0 -c20;xxd -p -c16;xxd -d;xxd -e;xxd -e -g2;xxd -i;xxd -p;xxd -u;xxd -E;hexdump;hexdump -C;hexdump -x;hexdump -o;hexdump -d;hexdump -b;hexdump -c;od;od -c;od -x;od -t x1z;od -Ax -t x8;od -Ad -t x4;od -An -t x1;od -An -t x4;od -t u1;od -t d8;od -t o4;od -t u4 -w8;base64';
   for (const line of all.split(';')) {
     const [tool = '', ...args] = line.split(' ');
     it.skipIf(spawnSync(tool, ['--version']).error !== undefined)(line, async () => {
@@ -167,4 +167,99 @@ describe('what the tools print', () => {
       }
     });
   }
+});
+
+describe('what stands on screens', () => {
+  const words = ['ffff000009a41000', '0000000000000003', '0000000000000000', '0000000000007ff0'];
+  const pairs = [res.slice(0, 32), res.slice(32)].map((row) => row.replace(/..(?=.)/g, '$& '));
+  it.each([
+    ['words with blanks behind them', `${words.join(' ')}   \n`],
+    ['words in quotes', `> ${words.join(' ')}\n`],
+    ['pairs, and what was said of them', `${pairs.join('\n')}\nThanks\n`],
+    ['a table of markdown', pairs.map((row, i) => `| 000000${i}0: ${row} |\n`).join('')],
+    ['a dump below an address', `0xffff80001234a000\n${pairs.map((row, i) => `000000${i}0: ${row}\n`).join('')}`],
+    ['/dev/kmsg', pairs.map((row, i) => `7,12${i},345678,-;get: 000000${i}0: ${row}\n`).join('')],
+    ['a patch', pairs.map((row) => `+${row}\n`).join('')],
+    [
+      "pwndbg's telescope",
+      `00:0000│ rdi 0x7ffe1234a000 ◂— 0x${words[0]}\n01:0008│+008 0x7ffe1234a008 ◂— 3\n02:0010│+010 0x7ffe1234a010 ◂— 0\n03:0018│+018 0x7ffe1234a018 ◂— 0x7ff0\n`,
+    ],
+    [
+      "gef's telescope",
+      words
+        .map(
+          (word, i) =>
+            `0x00007ffe1234a0${i < 2 ? '0' : '1'}${i % 2 ? '8' : '0'}│+0x00${i < 2 ? '0' : '1'}${i % 2 ? '8' : '0'}│+00${i}: 0x${word}\n`,
+        )
+        .join(''),
+    ],
+    [
+      'TRACE32',
+      `     address|________0________4________8________C_0123456789ABCDEF\n NSD:40001000|>09A41000 FFFF0000 00000003 00000000  ................\n NSD:40001010| 00000000 00000000 00007FF0 00000000  ................\n`,
+    ],
+    [
+      "radare2's columns",
+      `- offset -  0001 0203 0405 0607 0809 0A0B 0C0D 0E0F  0123456789ABCDEF\n0x40001000  0010 a409 0000 ffff 0300 0000 0000 0000  ................\n0x40001010  0000 0000 0000 0000 f07f 0000 0000 0000  ................\n`,
+    ],
+    [
+      'PowerShell',
+      `\n   Label: C:\\t.bin\n\n          Offset Bytes\n                 00 01 02 03 04 05 06 07 08 09 0A 0B 0C 0D 0E 0F\n${pairs.map((row, i) => `00000000000000${i}0 ${row} ${'  ¤   ÿÿ'.padEnd(16)}\n`).join('')}`,
+    ],
+    ["UEFI's DumpHex", pairs.map((row, i) => `  000000${i}0: ${row.slice(0, 23)}-${row.slice(24)} *................*\n`).join('')],
+    [
+      'dtrace',
+      `             0  1  2  3  4  5  6  7  8  9  a  b  c  d  e  f  0123456789abcdef\n${pairs.map((row, i) => `${i ? '        10' : '         0'}: ${row}  ................\n`).join('')}`,
+    ],
+    ['a macro of Jira', `{noformat}\n${pairs.join('\n')}\n{noformat}\n`],
+    [
+      'a declaration with a name that is a type',
+      `uint32_t buffer[] = { ${['0x09a41000', '0xffff0000', '3', '0', '0', '0', '0x7ff0', '0'].join(', ')} };\n`,
+    ],
+  ])('%s reads right', async (_, text) => {
+    expect((await read(text)).slice(1)).toEqual([res]);
+  });
+
+  it.each([
+    ['a string that strace cut', `write(1, "${'\\0'.repeat(32)}"..., 72) = 72\n`, /the string is cut at its "..."/],
+    ["gdb's p of a string", `$1 = "\\000\\020\\244\\t", '\\000' <repeats 15 times>, "\\360\\177"\n`, /string of gdb's print.*p\/x req/],
+    ['rows whose line ends were lost', pairs.map((row, i) => `000000${i}0: ${row}  ................`).join(' '), /rows stand in one line/],
+    [
+      'a last word that is cut',
+      words
+        .map((word, i) => `0x7ffe1234a0${i}0: 0x${word}`)
+        .join('\n')
+        .slice(0, -4),
+      /half a word|bytes are missing/,
+    ],
+    [
+      'a last number that is cut',
+      words
+        .map((word) => `0x${word}`)
+        .join(' ')
+        .slice(0, -4),
+      /the number 0x000000000000 is cut/,
+    ],
+    ['a minus in a group of digits', '00000000: 08 00 00 -f 00 00 00 00\n', /a minus stands in the digits/],
+    ['small numbers of no width', '[1, 0, 4, 1]', /4 numbers may be/],
+    ['a row among others that is damaged', `${pairs[0]} zz\n${pairs[1]}\n`, /not a line of|not a hex digit/],
+  ])('%s is refused', async (_, text, message) => {
+    expect((await read(text))[0]).toMatch(message);
+  });
+
+  it('rows that pwndbg skips are those before them', async () => {
+    const row = (at: string, bytes: string): string => `+00${at} 0x7ffe1234a0${at}  ${bytes}  │................│\n`;
+    const skipped = '... ↓            skipped 1 identical lines (16 bytes)\n';
+    const [, ...found] = await read(row('00', pairs[1] ?? '') + skipped + row('20', pairs[0] ?? ''));
+    expect(found).toEqual([`${res.slice(32)}${res.slice(32)}${res.slice(0, 32)}`]);
+  });
+
+  it('two blocks of base64, and text around them, are two buffers', async () => {
+    const block = Buffer.from(res, 'hex').toString('base64');
+    expect((await read(`-----BEGIN A-----\n${block}\n-----END A-----\n\n-----BEGIN B-----\n${block}\n-----END B-----\n`)).slice(1)).toEqual(
+      [res, res],
+    );
+    expect(
+      (await read('+00-10-A4-09-00-00-FF-FF-03-00-00-00-00-00-00-00-00-00-00-00-00-00-00-00-F0-7F-00-00-00-00-00-00')).slice(1),
+    ).toEqual([res]);
+  });
 });

@@ -5,7 +5,7 @@ import { kindOf } from './kind.ts';
 import type { Part } from './part.ts';
 import { headSize, peeked } from './peeked.ts';
 import type { Opened, ReadOptions } from './reader.ts';
-import { bareLine, type Row, rowAfter } from './row.ts';
+import { bareLine, latin1, type Row, rowAfter } from './row.ts';
 
 const byteOrderMark = [0xef, 0xbb, 0xbf];
 
@@ -83,10 +83,13 @@ export async function openHex(source: AsyncIterable<Uint8Array>, options: ReadOp
   const { value, all } = await peeked(source, (bytes) => {
     if (!bytes) return 'end';
     const text = bareLine(bytes);
+    // A quote mark, a colour or a fence was taken off.
+    if (text.length < bytes.length && text !== latin1(bytes)) return 'dump';
     if (text.trim() === '') return undefined;
-    if (text.length <= headSize && !digits.test(text)) return rows.length === 0 || isAround(text) ? 'dump' : 'bytes';
+    if (text.length <= headSize && !digits.test(text)) return rows.length === 0 || !/\d/.test(text) || isAround(text) ? 'dump' : 'bytes';
     const row = rowAfter(text, 0);
-    if (!row || row.digits % 2 === 1 || row.tail !== '' || row.cells.some((text) => text.length !== row.digits)) return 'bytes';
+    if (!row || row.digits % 2 === 1 || row.tail.trim() !== '' || row.cells.slice(0, -1).some((text) => text.length !== row.digits))
+      return 'bytes';
     rows.push(row);
     return options.structSize !== undefined && ![4, 8, 16].includes(row.digits) ? 'bytes' : undefined;
   });

@@ -16,6 +16,8 @@ export interface Kind {
   readonly column: number;
   /** Is each row a buffer of its own? */
   readonly apart: boolean;
+  /** Are numbers filled up with zeros, so that one of fewer digits is cut? */
+  readonly filled: boolean;
   /** False where the offsets are no offsets, as hashed pointers. */
   readonly counted: boolean;
 }
@@ -81,7 +83,8 @@ export function kindOf(rows: readonly Row[], options: ReadOptions, atEnd: boolea
   if (!first) return undefined;
   const pattern = patterns.find(({ is }) => is(first)) as Pattern;
   const column = first.tab || first.mark !== '' || first.offset === undefined ? 0 : columnOf(first);
-  const made = { name: pattern.name, apart: false, counted: true, little: true, column };
+  const filled = full.some(({ cells }) => cells.some((text) => text.length > 1 && text.startsWith('0')));
+  const made = { name: pattern.name, apart: false, counted: true, little: true, column, filled };
   const base = baseOf(full, first);
   const padded =
     base === 16 ? first.digits / 2 : base === 8 ? ({ 3: 1, 6: 2, 11: 4, 22: 8 }[first.digits] ?? 0) : base === 2 ? first.digits / 8 : 0;
@@ -101,7 +104,7 @@ export function kindOf(rows: readonly Row[], options: ReadOptions, atEnd: boolea
   const little = isLittle(full, pattern, options, atEnd, apart);
   if (little === undefined) return undefined;
   const name = little ? `${pattern.name}, little-endian words of ${padded} bytes` : nameOf(pattern, first);
-  return { name, base, width: padded, little, column: 0, apart, counted };
+  return { name, base, width: padded, little, column: 0, apart, counted, filled };
 }
 
 function nameOf({ name }: Pattern, { digits, tail }: Row): string {
@@ -220,12 +223,15 @@ function senseOfRows(rows: readonly Row[], little: boolean, structSize: number |
 const digitsOf = { 2: /^[01]+$/, 8: /^[0-7]+$/, 10: /^\d+$/, 16: /^[0-9a-f]+$/i } as const;
 
 /** The bytes of a row. Throws `InputError` for half a cell and for a number that does not fit. */
-export function rowBytes(row: Row, { base, width, little, column }: Kind, line: number): Uint8Array {
+export function rowBytes(row: Row, { base, width, little, column, filled }: Kind, line: number): Uint8Array {
   if (row.cells.length === 0) return new Uint8Array(0);
+  if (base === 16 && row.prefixed && filled && row.digits > 0 && row.digits < 2 * width)
+    throw new InputError(`half a word: ${row.cells.at(-1)}`, line);
   if (base === 16 && !(row.prefixed && row.digits !== 2 * width)) {
     const last = row.cells.at(-1) ?? '';
     const uneven = row.digits === 0 || row.digits % 2 === 1 || (width > 0 && row.digits !== 2 * width);
     if (uneven && row.cells.length > 1) throw new InputError('the groups of digits are not of one width', line);
+    if (row.cells.some((text) => text.startsWith('-'))) throw new InputError('a minus stands in the digits', line);
     if (last.length % 2 === 1) throw new InputError(`half a hex digit at ${last}: two make a byte`, line);
     if (little && last.length < 2 * width && row.lastGap !== 1 + 2 * width - last.length)
       throw new InputError(`half a word: ${last}`, line);

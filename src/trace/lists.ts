@@ -29,6 +29,11 @@ export const listReaders: readonly Reader[] = [
     line: (text) => /<Buffer .*more bytes?>/.test(text),
     refusal: () => 'print all of it: buffer.toString("hex")',
   },
+  {
+    name: "a string of gdb's print",
+    line: (text) => /^\$\d+ = ["']/.test(text),
+    refusal: () => 'it leaves out the zero at the end: print p/x req, or x/72xb &req',
+  },
   reader('ihex', (text) => /^\s*:(?:[0-9a-f]{2}){5,}\s*$/i.test(text), records),
   reader('srec', (text) => /^\s*S[0-9](?:[0-9a-f]{2}){4,}\s*$/i.test(text), records),
   reader('escapes', isEscaped, strings),
@@ -67,7 +72,7 @@ function* lists(lines: readonly Text[]): Generator<Part> {
     .join('\n')
     .replace(/\/\*[^*]*\*\//g, (all) => all.replace(/[^\n]/g, ' '));
   const bodies = [...text.matchAll(/[[{(]([^[\]{}()]*)([\]})]|$)/g)].filter(
-    ([, body = '']) => (body.match(/[\s,]+/g)?.length ?? 0) > 2 && /^\s*-?\d|^\s*[0-9a-f]{1,2}\b/i.test(body),
+    ([, body = '']) => !body.includes('"') && (body.match(/[\s,]+/g)?.length ?? 0) > 2 && /^\s*-?\d|^\s*[0-9a-f]{1,2}\b/i.test(body),
   );
   if (bodies.length === 0 && lines.some((line) => isEscaped(line.text))) return yield* strings(lines);
   if (bodies.length === 0) {
@@ -89,10 +94,10 @@ function* lists(lines: readonly Text[]): Generator<Part> {
 }
 
 const types: readonly (readonly [RegExp, number])[] = [
-  [/\b(?:u?int8(?:_t)?|__u8|[ui]8|char|byte|Uint8Array|bytes|bytearray|Buffer)\b/i, 1],
   [/\b(?:u?int16(?:_t)?|__u16|[ui]16|short|Uint16Array)\b/i, 2],
   [/\b(?:u?int64(?:_t)?|__u64|[ui]64|long long|BigUint64Array|xen_ulong_t|xen_pfn_t)\b/i, 8],
-  [/\b(?:u?int32(?:_t)?|__u32|[ui]32|unsigned int|unsigned|int|Uint32Array)\b(?! long)/i, 4],
+  [/\b(?:u?int32(?:_t)?|__u32|[ui]32|unsigned int|unsigned|int|Uint32Array)\b(?! (?:long|char))/i, 4],
+  [/\b(?:u?int8(?:_t)?|__u8|[ui]8|char|byte|Uint8Array|bytes|bytearray|Buffer)\b/i, 1],
 ];
 
 /** The bytes of a list of numbers, little-endian, of the width that its type, its digits or its length tells. */
@@ -107,6 +112,7 @@ function numbersIn(body: string, before: string, line?: number): Uint8Array {
   const isHex = words.every((word) => /^[0-9a-f]{1,2}$/i.test(word)) && words.some((word) => /[a-f]|^0\d/i.test(word));
   let typed = types.find(([type]) => type.test(before))?.[1];
   const digits = new Set<number>();
+  let filled = false;
   const values = words.map((word) => {
     const found = number.exec(word);
     if (!found) throw new InputError(`${quoted(word)} is no number`, line);
@@ -116,9 +122,12 @@ function numbersIn(body: string, before: string, line?: number): Uint8Array {
     if (long !== undefined) typed = 8;
     if (byte !== undefined) typed = 1;
     digits.add(hex?.length ?? 0);
+    filled ||= (hex?.length ?? 0) > 1 && (hex as string).startsWith('0');
     const value = BigInt(hex ? `0x${hex}` : bits ? `0b${bits}` : octal ? `0o${octal}` : isHex ? `0x${plain}` : (plain as string));
     return minus ? -value : value;
   });
+  if (filled && digits.size > 1 && [...digits].at(-1) === (number.exec(words.at(-1) ?? '')?.[2] ?? '').length)
+    throw new InputError(`the number ${words.at(-1)} is cut`, line);
   const width = isHex ? 1 : (typed ?? widthOf(values, digits, line));
   const bytes = new Uint8Array(values.length * width);
   values.forEach((value, i) => {
@@ -138,7 +147,8 @@ function widthOf(values: readonly bigint[], digits: ReadonlySet<number>, line?: 
     values.every((value) => value === BigInt.asUintN(8 * width, value) || value === BigInt.asIntN(8 * width, value)),
   );
   if (fits[0] === 1 && values.length > 15) return 1;
-  const sized = fits.filter((width) => isStructSize(width * values.length));
+  // Small numbers tell no width: a struct that has a list has an address.
+  const sized = (fits[0] ?? 0) < 4 ? [] : fits.filter((width) => isStructSize(width * values.length));
   const best = sized.filter((width) => (senseOf(bytesOfWords(values, width)) ?? 0) > 0);
   const [width] = best.length > 0 ? best : sized;
   if (width !== undefined && (best.length === 1 || sized.length === 1)) return width;
@@ -163,7 +173,7 @@ function isEscaped(text: string): boolean {
 /** Does a string begin before the first escape, at the line's start or with its other quote near the line's end? */
 function isQuotedLine(text: string): boolean {
   const before = text.slice(0, text.indexOf('\\'));
-  const quote = /(^\s*|[\s=(:,[&])(?:b|rb|br|u|\$)?(["'])[^\\]{0,8}$/i.exec(before);
+  const quote = /(^\s*|[\s=(:,[&+|-])(?:b|rb|br|u|\$)?(["'])[^\\]{0,80}$/i.exec(before);
   return /^\s*(?:b|rb|br|u|\$)?["']/i.test(text) || (quote !== null && text.slice(-40).includes(quote[2] as string));
 }
 
@@ -172,13 +182,14 @@ function* strings(lines: readonly Text[]): Generator<Part> {
   const isQuoted = escaped.some(({ text }) => isQuotedLine(text));
   if (!isQuoted) {
     for (const { text, line } of escaped) {
-      const content = text.replace(/^[^\\]*[:=]\s*(?=\\)/, '');
+      const content = text.replace(/^[^\\]*[:=]\s*(?=\\)|^\s*\S[^\\]*\s(?=[^\s\\]{0,8}\\)/, '');
       yield { bytes: unescaped(content, line), line, restart: true };
     }
     return;
   }
   let ended = true;
   for (const { text, line } of lines) {
+    if (text.trim() === '') ended = true;
     let from = 0;
     const literals = [...text.matchAll(/(["'])((?:\\.|(?!\1)[^\\])*)(\1|$)/g)];
     for (const { 0: all, 2: content = '', 3: end, index } of literals) {
@@ -186,6 +197,8 @@ function* strings(lines: readonly Text[]): Generator<Part> {
       from = index + all.length;
       if (!isEscaped(content) && ended) continue;
       if (end === '') throw new InputError('the string does not end', line);
+      if (/^\s?\.\.\./.test(text.slice(from)))
+        throw new InputError('the string is cut at its "...": print all of it (strace -s 4096)', line);
       yield { bytes: unescaped(content, line), line, restart: ended };
       ended = false;
     }
@@ -231,12 +244,14 @@ function unescaped(text: string, line: number): Uint8Array {
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
 
+/** The characters of a line of base64, in the usual alphabet. */
+function bare64(text: string): string {
+  const bare = text.trim().replace(/^["']|["'],?$/g, '');
+  return /[+/]/.test(bare) ? bare : bare.replaceAll('-', '+').replaceAll('_', '/');
+}
+
 function isBase64(text: string): boolean {
-  const bare = text
-    .trim()
-    .replace(/^["']|["'],?$/g, '')
-    .replaceAll('-', '+')
-    .replaceAll('_', '/');
+  const bare = bare64(text);
   return bare.length > 23 && bare.length % 4 === 0 && /^[a-z0-9+/]+={0,2}$/i.test(bare) && /[g-z+/=]/i.test(bare) && /[A-Z]/.test(bare);
 }
 
@@ -246,14 +261,17 @@ function* base64(lines: readonly Text[]): Generator<Part> {
   let count = 0;
   let bytes: number[] = [];
   let began = lines[from]?.line ?? 1;
+  const end = function* (): Generator<Part> {
+    if (count >= 6) throw new InputError('base64 ends within a byte', began);
+    if (bytes.length > 0) yield { bytes: Uint8Array.from(bytes), line: began, restart: true };
+    bytes = [];
+    count = 0;
+  };
   for (const { text, line } of lines.slice(from)) {
-    const content = text
-      .trim()
-      .replace(/^["']|["'],?$/g, '')
-      .replaceAll('-', '+')
-      .replaceAll('_', '/');
+    const content = bare64(text);
     if (content === '') continue;
-    if (/\s/.test(content) || isAround(content)) break;
+    if (/\s/.test(content) || isAround(content)) yield* end();
+    if (/\s/.test(content) || isAround(content) || (count === 0 && bytes.length === 0 && !isBase64(text))) continue;
     if (!/^[a-z0-9+/]+={0,2}$/i.test(content)) throw new InputError(`not a line of base64: ${quoted(content)}`, line);
     if (bytes.length === 0) began = line;
     for (const character of content.replace(/=+$/, '')) {
@@ -264,13 +282,11 @@ function* base64(lines: readonly Text[]): Generator<Part> {
       bytes.push((bits >> count) & 0xff);
     }
     if (content.endsWith('=')) {
-      yield { bytes: Uint8Array.from(bytes), line: began, restart: true };
-      bytes = [];
       count = 0;
+      yield* end();
     }
   }
-  if (count >= 6) throw new InputError('base64 ends within a byte', began);
-  if (bytes.length > 0) yield { bytes: Uint8Array.from(bytes), line: began, restart: true };
+  yield* end();
 }
 
 /** Intel HEX and S-records: checked sums, a jump begins another buffer. */

@@ -74,7 +74,8 @@ export async function* readNdjson(source: AsyncIterable<Uint8Array>, flags: Part
       }
     }
     yield* told(log.end());
-    if (!found && log.begun) throw new InputError(log.excuse ?? 'no line holds a call of memory_op');
+    if (!found && log.begun)
+      throw new InputError(log.excuse ?? 'no line holds a call of memory_op; xenmem recipe prints scripts that capture some');
   } finally {
     await lines.return?.(undefined);
   }

@@ -52,7 +52,9 @@ export function wideText(head: Uint8Array): 'utf-16le' | 'utf-16be' | undefined 
   if (!marked || head.length < 4) return undefined;
   const high = marked === 'utf-16le' ? 1 : 0;
   const some = head.subarray(2, wideHead);
-  return some.every((byte, i) => (i % 2 === high ? byte === 0 : byte >= 0x09 && byte < 0x7f)) ? marked : undefined;
+  // Characters beyond Latin, as those that draw boxes, are in blocks up to 0x30.
+  const zeros = some.filter((byte, i) => i % 2 === high && byte === 0).length;
+  return zeros > 0 && some.every((byte, i) => (i % 2 === high ? byte === 0 || (byte >= 0x20 && byte < 0x30) : true)) ? marked : undefined;
 }
 
 /** A text of 16-bit characters in UTF-8. */

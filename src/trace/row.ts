@@ -27,7 +27,14 @@ export interface Row {
 
 const escapeCode = String.fromCharCode(27);
 const colours = new RegExp(`${escapeCode}\\[[0-9;]*[A-Za-z]`, 'g');
-const quotes = /^(?:\s*>)+ ?|^\s*(?:(?:-+>|=+>|→|▸)\s|\((?:gdb|lldb|qemu)\) ?|[+-])(?=(?:0x)?[0-9a-f]{4,16}\b[ :|<])/i;
+const quotes =
+  /^(?:\s*>)+ ?|^\s*(?:(?:-+>|=+>|→|▸)\s|\((?:gdb|lldb|qemu)\) ?|[+-])(?=(?:0x)?[0-9a-f]{4,16}\b[ :|<]|(?:[0-9a-f]{2}[ -]){4}|\d{6,8}$)|^\d{1,4},\d+,\d+,[-cf];/i;
+/** The head of a table, which counts its columns, or names them. */
+const heads =
+  /^\s*(?:- offset -|offset\(h\)|address\|_|87654321 {2}0011 )|^\W*(?:00 ?01 ?02 ?03 ?04 ?05 |0 {1,2}1 {1,2}2 {1,2}3 {1,2}4 ).*\b0123456789abcdef|^(?:\s{5,}|hex view +)00 01 02 03 04 05 06 07 [ 0-9a-f]*$|^\s*(?:\{(?:noformat|code)[^{}]*\}|<\/?(?:pre|code)>)\s*$/i;
+/** pwndbg and peda: where, and what is there; a name may be in between. */
+const telescope =
+  /^\s*(?:[0-9a-f]{2,4}:)?[0-9a-f]{4}\|\S{0,8}\s+(?:[a-z]\w{1,9}\s+)?(0x[0-9a-f]+) (?:◂—|—▸|-->|<--) (?:0x)?([0-9a-f]+)(?=\s|$).*$/i;
 
 /** A line without what terminals, mails and prompts put around it; boxes are drawn with `|` alone. */
 export function bareLine(bytes: Uint8Array): string {
@@ -38,8 +45,13 @@ export function bareLine(bytes: Uint8Array): string {
 export function bare(line: string): string {
   let text = line.includes(escapeCode) ? line.replace(colours, '') : line;
   if (/[│┃┊┆]/.test(text)) text = text.replace(/ ?[┊┆] ?/g, '  ').replace(/[│┃]/g, '|');
-  text = text.replace(/^\|([0-9a-f]{8}\|.*) \| (?=[0-9a-f ]{2}.*\|)/i, '|$1  ');
-  return text.replace(quotes, '').replace(/^\+[0-9a-f]+ (?=0x)/i, '');
+  text = text.replace(/^\|([0-9a-f]{8}\|.*) \| (?=(?:[0-9a-f]{2} | {3}){8}\|)/i, '|$1  ');
+  text = text.replace(quotes, '').replace(/^\+[0-9a-f]+ (?=0x)/i, '');
+  if (heads.test(text)) return '';
+  return text
+    .replace(telescope, (_, at: string, value: string) => `${at}: 0x${value.padStart(at.length > 10 ? 16 : 8, '0')}`)
+    .replace(/^\s*\| (.*) \|\s*$/, '$1')
+    .replace(/^(\s*\w+:[0-9a-f]{8,16}\|)>/i, '$1 ');
 }
 
 /** A byte to a character, so that a column is a byte. Only for lines of bounded length. */
@@ -50,7 +62,7 @@ export function latin1(bytes: Uint8Array): string {
 }
 
 const offsets =
-  /(?:^|[\s|:])(0x)?([0-9a-f]{1,16}|[0-9a-f]{8}`[0-9a-f]{8})(\s?<[^<>]{0,200}>|\|\+0x[0-9a-f]+(?: <[^<>]{0,200}>)?)?( ?[:=](?=\s|$)| ?\||(?=\s|$))/gi;
+  /(?:^|[\s|:])(0x)?([0-9a-f]{1,16}|[0-9a-f]{8}`[0-9a-f]{8})(\s?<[^<>]{0,200}>|\|\+0x[0-9a-f]+(?:\|\+\d+)?(?: <[^<>]{0,200}>)?)?( ?[:=](?=\s|$)| ?\||(?=\s|$))/gi;
 
 /** Takes a line apart at its offset; `undefined` for a line that has no offset, or no cells and more than an offset. */
 export function offsetRow(text: string): Row | undefined {
@@ -64,8 +76,8 @@ export function offsetRow(text: string): Row | undefined {
     const wide = spaces.length > 1 || spaces === '\t';
     const isDebugger = found[1] !== undefined || found[3] !== undefined;
     const made = { prefix, offset: digits, debugger: isDebugger, tab: spaces.startsWith('\t'), mark, wide } as const;
-    if (prefix !== '' && mark === '') continue;
-    if (digits.length < 4 && !isDebugger) continue;
+    if (prefix !== '' && mark === '' && !(found[1] && wide)) continue;
+    if (digits.length < 4 && !isDebugger && !(mark === ':' && /^\s{5,}$/.test(text.slice(0, found.index + 1)))) continue;
     if (rest.trim() === '') {
       if (prefix === '' && mark === '' && digits.length > 5) return { ...made, ...noCells };
       continue;
@@ -82,7 +94,11 @@ const noCells = { cells: [], digits: 0, prefixed: false, lastGap: 0, tail: '' } 
 /** Is a number without a mark an offset, not the first of the cells? */
 function standsApart(offset: string, wide: boolean, { cells, digits }: Cells): boolean {
   if (offset.length === digits && !wide) return false;
-  return wide || (offset.length > 4 && offset.length < 8) || (offset.length > 7 && digits !== 0 && digits < 8 && cells.length > 7);
+  return (
+    wide ||
+    (offset.length > 4 && offset.length < 8) ||
+    (offset.length > 7 && ((digits === 2 && cells.length > 3) || (digits !== 0 && digits < 8 && cells.length > 7)))
+  );
 }
 
 const named: { readonly [name: string]: number } = { '0': 0, a: 7, b: 8, t: 9, n: 10, v: 11, f: 12, r: 13, '\\': 92 };
@@ -140,7 +156,8 @@ function cellsIn(rest: string): Cells | undefined {
   if (/^-/.test(first.text)) return row(all.length, 0);
   const made = row(uniform, width);
   const behind = made.tail.trim();
-  if (behind !== '' && !/^[|>]/.test(behind) && !/^\s{2}|^\t/.test(made.tail) && !shows(made.tail, bytesOf(made, false))) return undefined;
+  const isSpaced = /^\s{2}|^\t/.test(made.tail) && !(width % 2 === 1 && /^[0-9a-f]+(?:\s|$)/i.test(behind));
+  if (behind !== '' && !/^[|>*]/.test(behind) && !isSpaced && !shows(made.tail, bytesOf(made, false))) return undefined;
   return made;
 }
 
@@ -158,7 +175,7 @@ export function bytesOf({ cells }: Pick<Row, 'cells'>, little: boolean): Uint8Ar
 /** Are these the characters of the bytes, as tools print them beside the digits? */
 export function shows(tail: string, bytes: Uint8Array): boolean {
   const spaces = /^ */.exec(tail)?.[0].length ?? 0;
-  const drawn = /^\s*[|>](.*?)[|<]?\s*$/.exec(tail)?.[1];
+  const drawn = /^\s*[|>*](.*?)[|<*]?\s*$/.exec(tail)?.[1];
   if (drawn !== undefined) {
     return [drawn, drawn.replaceAll('|', ''), drawn.slice(0, 8) + drawn.slice(9)].some((text) => areCharacters(text, bytes));
   }
@@ -175,7 +192,7 @@ function areCharacters(text: string, bytes: Uint8Array): boolean {
   return bytes.every((byte, i) => {
     const code = text.charCodeAt(i);
     if (Number.isNaN(code)) return byte === 0x20;
-    return byte < 0x20 || byte > 0x7e ? code === 0x2e || code > 0x7e : code === byte || (byte === 0x20 && code === 0x2e);
+    return byte < 0x20 || byte > 0x7e ? code === 0x2e || code === 0x20 || code > 0x7e : code === byte || (byte === 0x20 && code === 0x2e);
   });
 }
 
@@ -185,6 +202,11 @@ const wordsApart =
   /(?:^|\s)(?=[0-9a-f]{16} {1,2}[0-9a-f]{16}(?:\s|$)|(?:[0-9a-f]{8} ){3}[0-9a-f]{8}(?:\s|$)|(?:[0-9a-f]{4} ){7}[0-9a-f]{4}(?:\s|$))/i;
 const run = /(?:^|[\s:=(["'[]|0x)(?=(?:[0-9a-f]{2}){20,}\W*$)/i;
 const ruler = /^\s*00 01 02 03 04 05 06 07 /;
+
+/** Are there 16 bytes of cells in a line? If it is no row, then it is a damaged one. */
+export function holdsCells(text: string): boolean {
+  return text.length <= 65536 && (bytesApart.test(text) || wordsApart.test(text));
+}
 
 /** Takes a line apart that has cells but no offset: bytes or words after any text, 16 bytes at least. */
 export function bareRow(text: string): Row | undefined {

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { judge } from '../../../src/rules/judge.ts';
 import type { ObservedCall } from '../../../src/trace/call.ts';
 import { readTrace } from '../../../src/trace/read.ts';
+import { bulkFigures } from './bulk-cases.ts';
 import { decodeCases, encodeCases } from './codec-cases.ts';
 import { measure, median, type Timed, table } from './measure.ts';
 import { pipeFigures } from './pipe-cases.ts';
@@ -50,10 +51,14 @@ async function judging(): Promise<Timed[]> {
   return [{ name: 'judge a captured call by every rule', each: 20 * calls.length, run }];
 }
 
-process.stdout.write(table('decode xen_get_dma_buf', 'ns per struct', measure(decodeCases(), 40)));
-process.stdout.write(table('encode xen_get_dma_buf', 'ns per struct', measure(encodeCases(), 40)));
-process.stdout.write(table('rules', 'ns per call', measure(await judging(), 20)));
-process.stdout.write(table('the suite in process', 'ns per judged call', measure(suiteCases(), 8)));
-process.stdout.write(await pipeFigures(root));
-process.stdout.write(coldStart(15));
-process.stdout.write(await suiteFigures());
+const isQuick = process.argv.includes('--quick');
+const many = (rounds: number): number => (isQuick ? Math.ceil(rounds / 4) : rounds);
+
+process.stdout.write(table('decode xen_get_dma_buf', 'ns per struct', measure(decodeCases(), many(40))));
+process.stdout.write(table('encode xen_get_dma_buf', 'ns per struct', measure(encodeCases(), many(40))));
+process.stdout.write(table('rules', 'ns per call', measure(await judging(), many(20))));
+process.stdout.write(bulkFigures(root, isQuick));
+process.stdout.write(table('the suite in process', 'ns per judged call', measure(suiteCases(), many(8))));
+if (!isQuick) process.stdout.write(await pipeFigures(root));
+process.stdout.write(coldStart(many(15)));
+if (!isQuick) process.stdout.write(await suiteFigures());

@@ -5,31 +5,43 @@ import type { Claim, Gap } from './expression.ts';
 /**
  * Claims about structs of one layout as a WebAssembly module: `scan(n)` reads `n` structs from the start of its memory and
  * writes, from byte `masksAt` on, a 32-bit mask for each, whose bit i says whether claim i is true; a claim that stands on a
- * parameter is not. It takes no branch on what it reads. Throws `TypeError` for more claims than a mask has bits.
+ * parameter is not. The first `rare` claims are asked one by one until one is true, which is quick where none is; then, and
+ * for all others, every claim is worked out without a branch. Throws `TypeError` for more claims than a mask has bits.
  */
-export function moduleOf(layout: StructLayout, claims: readonly Claim[], masksAt: number): Uint8Array<ArrayBuffer> {
+export function moduleOf(layout: StructLayout, claims: readonly Claim[], rare: number, masksAt: number): Uint8Array<ArrayBuffer> {
   if (claims.length > 32) throw new TypeError(`${claims.length} claims are more than a mask has bits`);
   const dialect = dialectOf(layout);
-  const bits = claims.flatMap((claim, bit) => {
+  const known = claims.flatMap((claim, bit) => {
     const text = claimIn(dialect, layout, claim);
-    return text === undefined ? [] : `${text} i32.const ${bit} i32.shl i32.or`;
+    return text === undefined ? [] : [{ text, bit }];
   });
-  const masks = bits.join(' ');
-  const used = layout.fields.filter((field) => masks.includes(`${valueOf(layout, field)} `));
+  const maskOf = (some: typeof known): string =>
+    `i32.const 0 ${some.map(({ text, bit }) => `${text} i32.const ${bit} i32.shl i32.or`).join(' ')}`;
+  const doubts = known.filter(({ bit }) => bit < rare).map(({ text }) => `${text} br_if 0`);
+  const all = maskOf(known);
+  const used = layout.fields.filter((field) => all.includes(`${fieldText(layout, field)} `));
   const loads = used.map((field) => `${load(field)} local.set ${localOf(layout, field)}`);
   const body = `
-    i32.const ${masksAt} local.set ${at.mask}
+    i32.const ${masksAt} local.set ${at.pointer}
     local.get ${at.count} i32.const ${layout.size} i32.mul local.set ${at.end}
     block loop
       local.get ${at.record} local.get ${at.end} i32.ge_u br_if 1
       ${loads.join(' ')}
-      local.get ${at.mask} i32.const 0 ${masks} i32.store 0
+      block
+        block
+          ${doubts.join(' ')}
+          ${maskOf(known.filter(({ bit }) => bit >= rare))} local.set ${at.mask}
+          br 1
+        end
+        ${all} local.set ${at.mask}
+      end
+      local.get ${at.pointer} local.get ${at.mask} i32.store 0
       local.get ${at.record} i32.const ${layout.size} i32.add local.set ${at.record}
-      local.get ${at.mask} i32.const 4 i32.add local.set ${at.mask}
+      local.get ${at.pointer} i32.const 4 i32.add local.set ${at.pointer}
       br 0
     end end end`;
   const wide = at.firstField + layout.fields.length - at.more;
-  const code = [2, 3, type.i32, ...unsigned(wide), type.i64, ...assembled(body)];
+  const code = [2, at.more - at.record, type.i32, ...unsigned(wide), type.i64, ...assembled(body)];
   const masksEnd = masksAt + Math.ceil(masksAt / layout.size) * 4;
   return Uint8Array.from([
     ...[0, ...bytesOf('asm'), 1, 0, 0, 0],
@@ -43,11 +55,11 @@ export function moduleOf(layout: StructLayout, claims: readonly Claim[], masksAt
 
 const type = { i32: 0x7f, i64: 0x7e } as const;
 
-/** Locals: the parameter, three of 32 bits, three of 64 for `sameTotal`, then one for each field. */
-const at = { count: 0, record: 1, mask: 2, end: 3, more: 4, less: 5, up: 6, firstField: 7 } as const;
+/** Locals: the parameter, four of 32 bits, three of 64 for `sameTotal`, then one for each field. */
+const at = { count: 0, record: 1, pointer: 2, end: 3, mask: 4, more: 5, less: 6, up: 7, firstField: 8 } as const;
 
 const localOf = ({ fields }: StructLayout, field: Field): number => at.firstField + fields.indexOf(field);
-const valueOf = (layout: StructLayout, field: Field): string => `local.get ${localOf(layout, field)}`;
+const fieldText = (layout: StructLayout, field: Field): string => `local.get ${localOf(layout, field)}`;
 
 /** Bytes of a struct as an i64. */
 function load({ offset, size }: Gap): string {
@@ -59,7 +71,7 @@ function load({ offset, size }: Gap): string {
 function dialectOf(layout: StructLayout): Dialect {
   const number = (value: bigint): string => `i64.const ${BigInt.asIntN(64, value)}`;
   return {
-    field: ({ path }) => valueOf(layout, fieldOf(layout, path)),
+    field: ({ path }) => fieldText(layout, fieldOf(layout, path)),
     number,
     parameter: () => undefined,
     low: (of, bits) => `${of} ${number((1n << BigInt(bits)) - 1n)} i64.and`,

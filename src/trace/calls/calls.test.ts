@@ -223,7 +223,9 @@ describe('tools that show arguments only', () => {
       '1: cmd 6, arg 7ffd1234a000, rc 3',
       '2: cmd 6, arg 7ffd1234a000, rc -22',
     ]);
-    expect(await told(`${ioctl(`"${words(36, 6, '00a03412fd7f0000')}"`, '0')}\n`)).toEqual(['refused: no line holds a call of memory_op']);
+    expect(await told(`${ioctl(`"${words(36, 6, '00a03412fd7f0000')}"`, '0')}\n`)).toEqual([
+      'refused: no line holds a call of memory_op; xenmem recipe prints scripts that capture some',
+    ]);
     for (const line of ['ioctl(10, _IOC(_IOC_NONE, 0x50, 0, 0x30), 0x7ffe4dd01b50) = 3', 'ioctl(0xa, 0x305000, 0x7ffe4dd01b50) = 0x3']) {
       expect(await told(`${line}\n`)).toEqual([
         'refused: strace before 6.11, or without -v, does not show which hypercall it was; xenmem recipe bpftrace captures the memory too',
@@ -281,7 +283,9 @@ describe('tools that show arguments only', () => {
   it('xen:xen_mc_entry', async () => {
     const line = (op: string): string => `  xl-66 [001] ..... 1038.286875: xen_mc_entry: op ${op} args [1, ffff80001234a000, 0, 0, 0, 0]\n`;
     expect((await told(line('12(memory_op)')))[1]).toBe('1: cmd 1, arg ffff80001234a000');
-    expect(await told(line('1(mmu_update)'))).toEqual(['refused: no line holds a call of memory_op']);
+    expect(await told(line('1(mmu_update)'))).toEqual([
+      'refused: no line holds a call of memory_op; xenmem recipe prints scripts that capture some',
+    ]);
   });
 });
 
@@ -362,4 +366,20 @@ it('takes a time that is linear in the line', async () => {
   const started = performance.now();
   for (const line of hard) await told(`Attaching 1 probe...\ncmd=1 ${line} z\n`);
   expect(performance.now() - started).toBeLessThan(2000);
+});
+
+describe("what bpftrace's scripts leave behind", () => {
+  const bytes = '0010a4090000ffff03000000000000000000000000000000f07f000000000000';
+  const escaped = bytes.replace(/../g, '\\x$&');
+  it('bytes in a map are read, as text and as JSON', async () => {
+    expect(await told(`Attaching 2 probes...\n\n@b[6]: ${escaped}\n@n: 3\n`)).toEqual([`3: ${bytes}`]);
+    const json = (data: object): string => `{"type": "map", "data": ${JSON.stringify(data)}}\n`;
+    expect(await told(json({ '@b': escaped }) + json({ '@c': { 6: escaped } }))).toEqual([`1: ${bytes}`, `2: ${bytes}`]);
+  });
+
+  it('a line that is cut within an escape is not filled up with its characters', async () => {
+    expect(await told(`Attaching 1 probe...\ncmd=6 arg=0x1000 ${escaped.slice(0, -9)}\n`)).toEqual([
+      'bad 2: the line is cut within a byte',
+    ]);
+  });
 });

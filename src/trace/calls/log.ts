@@ -108,8 +108,10 @@ export function callLog(): CallLog {
     return [{ kind: 'buffer', bytes: read.bytes, offset: offset - read.bytes.length, line, whole: true }];
   };
   const take = (text: string, line: number, setting: Setting): LogItem[] | undefined => {
-    // At its end bpftrace prints its maps.
-    if (begunBy === 'bpftrace' && /^@\w*(?:\[.*\])?: /.test(text)) return [];
+    // At its end bpftrace prints its maps, of which one may hold bytes.
+    const map = begunBy === 'bpftrace' ? /^@\w*(?:\[.*\])?: /.exec(text)?.[0] : undefined;
+    if (map !== undefined)
+      return items(printedByBpftrace(text.slice(map.length), setting) ?? { kind: 'other', tool: 'bpftrace' }, line, setting);
     const read = logLine(text, setting) ?? (begunBy === 'bpftrace' ? printedByBpftrace(text, setting) : undefined);
     return read && items(read, line, setting);
   };
@@ -120,6 +122,12 @@ export function callLog(): CallLog {
       if (typeof type !== 'string' || data === undefined || Object.hasOwn(json as object, 'cmd')) return undefined;
       begunBy ??= 'bpftrace';
       if (type === 'lost_events') return [{ kind: 'unreadable', line, message: 'bpftrace lost events here' }];
+      if (type === 'map' && typeof data === 'object' && data !== null) {
+        const values = Object.entries(data).flatMap(([name, value]) =>
+          [value, ...Object.values(value ?? {})].map((one) => `${name}: ${one}`),
+        );
+        return values.flatMap((text) => take(text, line, setting) ?? []);
+      }
       if (type !== 'printf' || typeof data !== 'string') return [];
       return data.split('\n').flatMap((text) => take(text, line, setting) ?? []);
     },

@@ -55,6 +55,7 @@ function pairsBefore(line: string, end: number): number {
 function escapedBytes(line: string, first: number, sizes: readonly number[]): Payload {
   const key = line.slice(0, first).endsWith('mem=') ? first : line.search(/(?:^|\s)mem=(?=\S)/);
   const marked = key >= 0 && key < first ? line.indexOf('=', key) + 1 : first;
+  if (/\\(?:x[0-9a-f]?)?$/i.test(line)) return { start: marked, problem: 'the line is cut within a byte' };
   const bytes = unescaped(line.slice(marked));
   const mixed = line.length - marked !== 4 * bytes.length;
   const fits = sizes.includes(bytes.length) || (sizes.length === 1 && bytes.length > (sizes[0] as number));

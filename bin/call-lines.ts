@@ -1,0 +1,39 @@
+import type { Finding, Judgement } from '../src/rules/judge.ts';
+import { callJson } from '../src/text/call-json.ts';
+import { callText } from '../src/text/call-text.ts';
+import type { Style } from '../src/text/style.ts';
+import type { ObservedCall } from '../src/trace/call.ts';
+
+/** How `validate` tells calls. */
+export interface Telling {
+  readonly json?: boolean;
+  readonly verbose?: boolean;
+  readonly quiet?: boolean;
+  readonly summary?: boolean;
+}
+
+/** What is said of the calls of one input. */
+export interface CallLines {
+  /** The lines of one call; none where nothing is said of it. */
+  readonly linesOf: (call: ObservedCall, judgement: Judgement | undefined, place: string, notes: readonly string[]) => readonly string[];
+  /** Do its lines hold values of this very call, and not only its place? */
+  readonly isOwn: (judgement: Judgement) => boolean;
+}
+
+/** Tells calls as the options ask; `input` is named where there are several. */
+export function callLines(options: Telling, input: string | undefined, style: Style): CallLines {
+  const isShown = ({ severity }: Finding): boolean => options.verbose === true || severity !== 'note';
+  return {
+    linesOf(call, judgement, place, notes) {
+      if (options.summary) return [];
+      if (options.json) {
+        const json = callJson(call, judgement, notes);
+        return [JSON.stringify({ ...json, ...(input !== undefined && { input }) })];
+      }
+      if (options.quiet && !judgement?.findings.some((f) => f.severity !== 'note')) return [];
+      const said = notes.map((text) => `       note ${text}`);
+      return [...callText(call, judgement, place, isShown, style), ...said];
+    },
+    isOwn: ({ findings }) => findings.some((f) => options.json || isShown(f)),
+  };
+}
