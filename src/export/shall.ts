@@ -44,4 +44,10 @@ export const shall: Readonly<Record<string, string>> = {
   survives: 'Xen shall remain in operation whatever the arguments of the call are.',
   'reservation-count': 'Xen shall return the number of extents that it has processed, those of earlier continuations included.',
   'reservation-list': 'Xen shall write to no entry of the list but those of the extents that it has allocated.',
+  'put-refused-prefix': 'Xen shall have unpinned no page behind the first that it cannot unpin where it returns an error to a put.',
+  'refuses-unknown-domid': 'Xen shall refuse a call that names a domain that does not exist.',
+  'reservation-refuses-foreign-domid': 'Xen shall process no extent for an unprivileged domain that names a domain other than itself.',
+  'reservation-effects': 'Xen shall change the memory of the domain by the extents that it counts as processed, no others.',
+  'reservation-contiguous': 'Xen shall back each populated extent with machine frames that follow one another from a multiple of its size.',
+  'reservation-limit': 'Xen shall back each new extent with memory below 2^address_bits where address_bits is not zero.',
 };
