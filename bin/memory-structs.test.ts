@@ -50,7 +50,7 @@ xen_add_to_physmap  24 bytes  arm64  not judged
       fields: [{ path: 'domid', size: 2 }],
     });
     expect(xenmem(['layout', '--emit', 'c', 'memory_domain']).stderr).toBe(
-      'xenmem: xen_memory_domain is not judged: only its layout is shown\n',
+      'xenmem: xen_memory_domain is not judged: its layout is shown, and asserted with --emit c --assert\n',
     );
   });
 

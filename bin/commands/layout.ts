@@ -73,12 +73,12 @@ export async function run(options: Options): Promise<Iterable<number>> {
 async function show(options: Options): Promise<Iterable<number>> {
   const { struct = [], arch = 'arm64', emit, json, compare, checks, as = [], base } = options;
   if (compare && compare.length !== 2) throw new UsageError('--compare is given twice');
+  if (options.assert) return assertions(options);
   const others = struct.flatMap((name) => memoryStructNamed(name) ?? []);
   if (others.length > 0) return showOthers(options, others);
   const wanted = struct.length > 0 ? struct.map(structNamed) : structNames;
   if (emit && (json || compare)) throw new UsageError(`--emit goes without --${json ? 'json' : 'compare'}`);
   if (checks && emit !== 'c') throw new UsageError('--checks goes with --emit c');
-  if (options.assert) return assertions(options);
   if (as.length > 0) throw new UsageError('--as goes with check or --assert');
   if (options.report) throw new UsageError('--report goes with check or diff');
   if (base !== undefined) throw new UsageError('--base goes with check');
@@ -96,10 +96,12 @@ async function show(options: Options): Promise<Iterable<number>> {
   return [];
 }
 
-/** The structs of ops that are named and not judged: their layout, and no more. */
+/** The layout of structs of ops that are named and not judged. */
 async function showOthers({ struct = [], arch = 'arm64', json, ...more }: Options, others: readonly MemoryStructName[]): Promise<number[]> {
   if (others.length < struct.length) throw new UsageError('structs that are judged and structs that are not go in two commands');
-  if (more.emit || more.compare || more.assert || more.checks) throw new UsageError(`${others[0]} is not judged: only its layout is shown`);
+  if (more.emit || more.compare || more.checks) {
+    throw new UsageError(`${others[0]} is not judged: its layout is shown, and asserted with --emit c --assert`);
+  }
   for (const [i, name] of others.entries()) {
     const layout = memoryLayoutOf(name, arch);
     if (json) {
@@ -113,9 +115,11 @@ async function showOthers({ struct = [], arch = 'arm64', json, ...more }: Option
 async function assertions({ struct = [], arch, emit, checks, as = [] }: Options): Promise<Iterable<number>> {
   if (emit !== 'c' && emit !== 'rust') throw new UsageError('--assert goes with --emit c or --emit rust');
   if (checks) throw new UsageError('--assert goes without --checks');
+  const others = struct.filter((name) => memoryStructNamed(name) !== undefined);
+  if (emit === 'rust' && others.length > 0) throw new UsageError(`--emit rust --assert is for structs that are judged, not ${others[0]}`);
   const { structs, fields } = aliasesOf(as);
   const asked: Asserted = {
-    ...(struct.length > 0 && { structs: struct.map(structNamed) }),
+    ...(struct.length > 0 && { structs: struct.map((name) => memoryStructNamed(name) ?? structNamed(name)) }),
     ...(arch && { arch }),
     names: new Map([...structs].map(([name, of]) => [of, name])),
     fields: new Map([...fields].map(([name, of]) => [of, name])),
