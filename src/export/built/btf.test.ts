@@ -7,6 +7,7 @@ import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { FileError } from './bytes.ts';
 import { type Comparison, compareTypes, namesFor } from './compare.ts';
+import { shapesOf } from './diff.ts';
 import { type Found, findTypes } from './find.ts';
 import type { Unpackers } from './unpack.ts';
 import { blob, elf, kernelTypes, type Written } from './written.stage.ts';
@@ -188,6 +189,21 @@ describe('a file that is not what it claims to be', () => {
     expect(said(blob([wide]))).toEqual({ xen_put_dma_buf: ['60000 members in the file, 1 in the table'] });
     const many = blob(Array.from({ length: 10_000 }, (_, i) => ({ kind: 4, name: 'xen_put_dma_buf', last: i })));
     expect(check(many).structs.length).toBe(16);
+  });
+
+  it('is not held up by structs of structs of structs, named or not', () => {
+    const nest = (name: string): Written[] =>
+      [1, 2, 3, 4, 5].map((id) => ({
+        kind: 4,
+        name: id === 5 ? 'xen_put_dma_buf' : `s${id}`,
+        last: 32,
+        count: id === 1 ? 0 : 900,
+        list: Array.from({ length: id === 1 ? 0 : 900 }, () => [name, id - 1, 0]).flat(),
+      }));
+    expect(() => check(blob(nest('')))).toThrow('type 5: more than 5000 members in unnamed structs');
+    expect(() => shapesOf(findOne(blob(nest('m'))).types, 'xen_put_dma_buf')).toThrow(
+      'xen_put_dma_buf: more than 20000 members in the structs that it holds',
+    );
   });
 
   it('is not held up by an image made of headers', () => {

@@ -3,6 +3,7 @@ import { layoutOf } from '../../abi/layout.ts';
 import { isMemoryStruct, type MemoryStructName } from '../../abi/memory-h.ts';
 import { type MemoryLayout, memoryLayoutOf } from '../../abi/memory-layout.ts';
 import type { StructName } from '../../abi/structs.ts';
+import { FileError } from './bytes.ts';
 import { fieldsOf, isCalled, structsCalled, unwrapped } from './shape.ts';
 import type { FileType, Types } from './types.ts';
 
@@ -42,13 +43,18 @@ export interface Change {
 const deepest = 8;
 const mostLeaves = 1000;
 const mostShapes = 16;
+const mostLooked = 20_000;
 
 /** The different shapes that a file has a struct in, by its name: as a rule one. */
 export function shapesOf(types: Types, struct: string): Shape[] {
   const made = new Map<string, Shape>();
   for (const type of structsCalled(types, struct)) {
     const leaves: Leaf[] = [];
-    collect(types, type, '', 0, 0, leaves);
+    let looked = 0;
+    const look = (): void => {
+      if (looked++ > mostLooked) throw new FileError(`${struct}: more than ${mostLooked} members in the structs that it holds`);
+    };
+    collect(types, type, { path: '', bitOffset: 0, depth: 0 }, leaves, look);
     const shape = { struct, size: type.size, leaves };
     made.set(JSON.stringify(shape), shape);
     if (made.size === mostShapes) break;
@@ -77,14 +83,22 @@ function shapeOfOther({ struct, size, fields }: MemoryLayout): Shape {
   return { struct, size, leaves: [...leaves.values()] };
 }
 
-function collect(types: Types, type: FileType, path: string, bitOffset: number, depth: number, into: Leaf[]): void {
+function collect(
+  types: Types,
+  type: FileType,
+  { path, bitOffset, depth }: { readonly path: string; readonly bitOffset: number; readonly depth: number },
+  into: Leaf[],
+  look: () => void,
+): void {
   for (const member of fieldsOf(types, type).fields) {
+    look();
     if (into.length === mostLeaves) return;
     const own = `${path}${path && '.'}${member.name || '(unnamed)'}`;
     const at = bitOffset + member.bitOffset;
     const inner = unwrapped(types, types.bare(member.type));
-    if (inner.kind === 'struct' && member.bits === 0 && depth < deepest) collect(types, inner, own, at, depth + 1, into);
-    else into.push({ path: own, bitOffset: at, size: inner.size, bits: member.bits, kind: inner.kind });
+    if (inner.kind === 'struct' && member.bits === 0 && depth < deepest) {
+      collect(types, inner, { path: own, bitOffset: at, depth: depth + 1 }, into, look);
+    } else into.push({ path: own, bitOffset: at, size: inner.size, bits: member.bits, kind: inner.kind });
   }
 }
 

@@ -1,3 +1,4 @@
+import { FileError } from './bytes.ts';
 import type { FileMember, FileType, Types } from './types.ts';
 
 /** A member that has a name, be it of the struct or of an unnamed one in it; offset from the outer one. */
@@ -30,18 +31,22 @@ export function structsCalled(types: Types, name: string): FileType[] {
   return found;
 }
 
+/** Members that are looked at in one struct, all in all: structs of structs of structs are many before they are deep. */
+const mostLooked = 5000;
+
 /** The members of a struct, those of unnamed structs and unions in it among them, and how many it has. */
 export function fieldsOf(types: Types, type: FileType): { fields: FileField[]; count: number } {
   const { list, count } = types.members(type);
-  return { fields: list.flatMap((member) => flattened(types, member, 0)), count };
-}
-
-function flattened(types: Types, member: FileMember, depth: number): FileField[] {
-  if (member.name !== '' || member.bits !== 0 || depth === deepest) return [member];
-  const type = types.bare(member.type);
-  if (type.kind !== 'struct' && type.kind !== 'union') return [member];
-  const inner = types.members(type).list;
-  return inner.flatMap((one) => flattened(types, { ...one, bitOffset: member.bitOffset + one.bitOffset }, depth + 1));
+  const fields: FileField[] = [];
+  let looked = 0;
+  const flatten = (member: FileMember, depth: number): void => {
+    if (looked++ > mostLooked) throw new FileError(`type ${type.id}: more than ${mostLooked} members in unnamed structs`);
+    const inner = member.name === '' && member.bits === 0 && depth < deepest ? types.bare(member.type) : undefined;
+    if (inner?.kind !== 'struct' && inner?.kind !== 'union') fields.push(member);
+    else for (const one of types.members(inner).list) flatten({ ...one, bitOffset: member.bitOffset + one.bitOffset }, depth + 1);
+  };
+  for (const member of list) flatten(member, 0);
+  return { fields, count };
 }
 
 /** What a struct of one member is made of: Rust and Xen wrap a number so, to tell it from others. */

@@ -159,6 +159,17 @@ describe('a hostile object ends in one sentence', () => {
     ['addresses of 3 bytes', changed((d, of) => d.writeUInt8(3, of('.debug_info').offset + 7)), 'with addresses of 3 bytes'],
     ['an unknown form', changed((d, of) => d.writeUInt8(0x7f, of('.debug_abbrev').offset + 4)), 'an attribute of unknown form 0x7f'],
     ['no abbreviations', changed((d, of) => d.writeUInt8(0, of('.debug_abbrev').offset)), '.debug_info: no abbreviation has code'],
+    // Where it is, readelf says: the type of domid_t.
+    [
+      'a typedef of itself',
+      changed((d, of) => d.writeUInt32LE(0x1e, of('.debug_info').offset + 0x25)),
+      'its typedefs go round in a circle',
+    ],
+    [
+      'a type beyond the end',
+      changed((d, of) => d.writeUInt32LE(0xfff_ffff, of('.debug_info').offset + 0x25)),
+      'is meant, and lies in no unit',
+    ],
     [
       '2^32 sections',
       changed((d, of) => [d.writeBigUInt64LE(1n << 32n, of('').header + 32), d.writeUInt16LE(0, 0x3c)]),
