@@ -161,7 +161,7 @@ to judge more: capture the p2m before the call, the p2m after the call and the d
   it('--quiet leaves out what is well', () => {
     const { stdout } = xenmem(['validate', '-q', join(captures, real[1])]);
     expect(stdout.split('\n').slice(0, 2)).toEqual([
-      '#7     increase_reservation         rc 0                 ok        3 hold, 2 unknown',
+      '#7     increase_reservation         rc 0                 ok        3 hold, 6 unknown',
       '       warning caller-address-bits: address_bits @20: Xen takes no limit of 2^12 bytes or less',
     ]);
   });
