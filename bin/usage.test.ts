@@ -50,7 +50,10 @@ describe('a wrong word gets one line, a hint and exit 2', () => {
     [['decode', '--cmd', '0x100000000'], '--cmd "0x100000000": expected a number, 0..0xffffffff'],
     [['decode', '--cmd', '1e3'], '--cmd "1e3": expected a number, 0..0xffffffff'],
     [['decode', '--cmd', '2'], 'op 2 (maximum_ram_page) of profile dma-buf takes no struct that xenmem knows'],
-    [['decode', '--cmd', '26', '--profile', 'upstream'], 'op 26 (get_vnumainfo) of profile upstream takes no struct that xenmem knows'],
+    [
+      ['decode', '--cmd', '18', '--profile', 'upstream'],
+      'op 18 (get_sharing_freed_pages) of profile upstream takes no struct that xenmem knows',
+    ],
     [
       ['decode', '--cmd', '27', '--struct', 'get_dma_buf'],
       '--cmd 27 is put_dma_buf, whose argument is xen_put_dma_buf, not xen_get_dma_buf',

@@ -16,6 +16,7 @@ import { argumentBytes, itemsOf, structIn } from '../captured.ts';
 import { type CoreList, structInCore } from '../core.ts';
 import { exit, UnreadableError, UsageError } from '../exit.ts';
 import { eachInput, line, note, outcome, bytes as put, styleFor } from '../io.ts';
+import { decodeMemoryStructs, memoryStructAsked } from '../memory-structs.ts';
 import { type CaptureOptions, captureOptions, fails, type GateOptions, gateOptions, opFor, structOptions } from '../options.ts';
 
 interface Options extends CaptureOptions, GateOptions {
@@ -47,6 +48,12 @@ export async function run(options: Options): Promise<Iterable<number>> {
   const to = options.to ?? (options.json ? 'json' : undefined);
   if (to !== 'json' && options.json) throw new UsageError(`--json goes without --to ${to}`);
   if (to === 'pcapng' && process.stdout.isTTY) throw new UsageError('packets do not belong on a terminal: use > FILE or a pipe');
+  const other = memoryStructAsked(options);
+  if (other !== undefined) {
+    if (to !== undefined && to !== 'json') throw new UsageError(`--to ${to} goes with a struct that is judged`);
+    if (options.elf !== undefined) throw new UsageError('--elf goes with a struct that is judged');
+    return decodeMemoryStructs(other, { ...options, json: to === 'json' }, style);
+  }
   let shown = 0;
   const show = async (
     layout: StructLayout,

@@ -1,15 +1,18 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Argv } from 'yargs';
 import { type Arch, archNames, isArch } from '../../src/abi/arch.ts';
+import { memoryLayoutOf } from '../../src/abi/memory-layout.ts';
 import { isStructName, type StructName, structNames } from '../../src/abi/structs.ts';
 import { codecFor } from '../../src/codec/codec.ts';
 import { AbiError } from '../../src/codec/errors.ts';
 import { toHex } from '../../src/codec/hex.ts';
 import { paddingFromJson, valueFromJson } from '../../src/codec/json.ts';
+import { memoryFromJson } from '../../src/codec/memory-json.ts';
 import { jsonLinesOf } from '../../src/trace/json-lines.ts';
 import { closest } from '../closest.ts';
 import { exit, UnreadableError, UsageError } from '../exit.ts';
 import { bytes, eachInput, type Input, note, outcome, reason } from '../io.ts';
+import { memoryStructAsked, memoryStructNamed } from '../memory-structs.ts';
 import { asked, type StructOptions, structOptions } from '../options.ts';
 
 interface Options extends StructOptions {
@@ -82,8 +85,13 @@ async function* structsOf(input: Input, options: Options): AsyncGenerator<Uint8A
 
 function encodeOne(json: unknown, options: Options): Uint8Array {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new UnreadableError('expected a JSON object');
-  const { struct, arch, value, padding } = json as Record<string, unknown>;
+  const { struct, arch, value, padding, rest } = json as Record<string, unknown>;
   const whole = typeof value === 'object' && value !== null;
+  const other = memoryStructAsked(options) ?? (whole && typeof struct === 'string' ? memoryStructNamed(struct) : undefined);
+  if (other !== undefined) {
+    const layout = memoryLayoutOf(other, options.arch ?? (whole && typeof arch === 'string' ? knownArch(arch) : 'arm64'));
+    return memoryFromJson(layout, whole ? value : json, whole ? rest : undefined);
+  }
   const name = asked(options).struct ?? (whole && typeof struct === 'string' ? knownStruct(struct) : undefined);
   if (name === undefined) throw new UsageError('say which struct with --struct, or give objects with "struct" and "value"');
   const codec = codecFor(options.arch ?? (whole && typeof arch === 'string' ? knownArch(arch) : 'arm64'))[name];

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { GateCase } from '../../conformance/report/gate.ts';
 import { type Arch, archNames } from '../../src/abi/arch.ts';
+import { isMemoryStruct } from '../../src/abi/memory-h.ts';
 import { isStructName, structNames } from '../../src/abi/structs.ts';
 import { type Difference, diffShapes, type Shape, shapeOfTable, shapesOf } from '../../src/export/built/diff.ts';
 import { type Found, findTypes } from '../../src/export/built/find.ts';
@@ -45,7 +46,7 @@ export async function diff(options: DiffOptions, words: readonly string[]): Prom
   const ofTable: Side = {
     name: `table (${arch})`,
     arch,
-    shapes: (struct) => (isStructName(struct) ? [shapeOfTable(struct, arch)] : []),
+    shapes: (struct) => (isStructName(struct) || isMemoryStruct(struct) ? [shapeOfTable(struct, arch)] : []),
   };
   const left = a === table ? ofTable : sides[0];
   const right = b === table ? ofTable : sides.at(-1);

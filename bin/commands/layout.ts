@@ -1,6 +1,8 @@
 import type { Argv } from 'yargs';
 import { type Arch, arches, archNames, isArch } from '../../src/abi/arch.ts';
 import { compareLayouts, layoutOf } from '../../src/abi/layout.ts';
+import type { MemoryStructName } from '../../src/abi/memory-h.ts';
+import { memoryLayoutOf } from '../../src/abi/memory-layout.ts';
 import { structNames } from '../../src/abi/structs.ts';
 import type { Asserted } from '../../src/export/assertions.ts';
 import { emitCAssertions } from '../../src/export/c-assert.ts';
@@ -8,9 +10,11 @@ import { emitCChecks } from '../../src/export/c-checks.ts';
 import { type EmitterName, emitterNames, emitters } from '../../src/export/emitters.ts';
 import { emitRustAssertions } from '../../src/export/rust-assert.ts';
 import { layoutJson, layoutText } from '../../src/text/layout-text.ts';
+import { memoryLayoutText } from '../../src/text/memory-text.ts';
 import { closest } from '../closest.ts';
 import { exit, UsageError } from '../exit.ts';
 import { bytes, line, outcome } from '../io.ts';
+import { memoryStructNamed } from '../memory-structs.ts';
 import { structNamed } from '../options.ts';
 import { aliasesOf, check } from './layout-check.ts';
 import { diff } from './layout-diff.ts';
@@ -69,10 +73,12 @@ export async function run(options: Options): Promise<Iterable<number>> {
 async function show(options: Options): Promise<Iterable<number>> {
   const { struct = [], arch = 'arm64', emit, json, compare, checks, as = [], base } = options;
   if (compare && compare.length !== 2) throw new UsageError('--compare is given twice');
+  if (options.assert) return assertions(options);
+  const others = struct.flatMap((name) => memoryStructNamed(name) ?? []);
+  if (others.length > 0) return showOthers(options, others);
   const wanted = struct.length > 0 ? struct.map(structNamed) : structNames;
   if (emit && (json || compare)) throw new UsageError(`--emit goes without --${json ? 'json' : 'compare'}`);
   if (checks && emit !== 'c') throw new UsageError('--checks goes with --emit c');
-  if (options.assert) return assertions(options);
   if (as.length > 0) throw new UsageError('--as goes with check or --assert');
   if (options.report) throw new UsageError('--report goes with check or diff');
   if (base !== undefined) throw new UsageError('--base goes with check');
@@ -90,12 +96,30 @@ async function show(options: Options): Promise<Iterable<number>> {
   return [];
 }
 
+/** The layout of structs of ops that are named and not judged. */
+async function showOthers({ struct = [], arch = 'arm64', json, ...more }: Options, others: readonly MemoryStructName[]): Promise<number[]> {
+  if (others.length < struct.length) throw new UsageError('structs that are judged and structs that are not go in two commands');
+  if (more.emit || more.compare || more.checks) {
+    throw new UsageError(`${others[0]} is not judged: its layout is shown, and asserted with --emit c --assert`);
+  }
+  for (const [i, name] of others.entries()) {
+    const layout = memoryLayoutOf(name, arch);
+    if (json) {
+      const fields = layout.fields.map(({ path, type, offset, size, count }) => ({ path, type, offset, size: size * count }));
+      await line(JSON.stringify({ struct: name, arch, size: layout.size, align: layout.align, fields }));
+    } else for (const text of [...(i > 0 ? [''] : []), ...memoryLayoutText(layout)]) await line(text);
+  }
+  return [];
+}
+
 async function assertions({ struct = [], arch, emit, checks, as = [] }: Options): Promise<Iterable<number>> {
   if (emit !== 'c' && emit !== 'rust') throw new UsageError('--assert goes with --emit c or --emit rust');
   if (checks) throw new UsageError('--assert goes without --checks');
+  const others = struct.filter((name) => memoryStructNamed(name) !== undefined);
+  if (emit === 'rust' && others.length > 0) throw new UsageError(`--emit rust --assert is for structs that are judged, not ${others[0]}`);
   const { structs, fields } = aliasesOf(as);
   const asked: Asserted = {
-    ...(struct.length > 0 && { structs: struct.map(structNamed) }),
+    ...(struct.length > 0 && { structs: struct.map((name) => memoryStructNamed(name) ?? structNamed(name)) }),
     ...(arch && { arch }),
     names: new Map([...structs].map(([name, of]) => [of, name])),
     fields: new Map([...fields].map(([name, of]) => [of, name])),

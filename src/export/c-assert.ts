@@ -1,6 +1,5 @@
 import type { Arch } from '../abi/arch.ts';
-import type { StructLayout } from '../abi/layout.ts';
-import { type Asserted, assertOrigin, groupsOf } from './assertions.ts';
+import { type Asserted, type AssertedStruct, assertOrigin, groupsOf } from './assertions.ts';
 
 /** How a C compiler says what it compiles for. */
 const macros: Readonly<Record<Arch, string>> = {
@@ -54,8 +53,8 @@ function fieldMacro({ fields = new Map() }: Asserted): string {
 `;
 }
 
-function assertions(layout: StructLayout, { names = new Map(), fields = new Map() }: Asserted): string {
-  const { struct, size, align } = layout;
+function assertions(layout: AssertedStruct, { names = new Map(), fields = new Map() }: Asserted): string {
+  const { struct, size, align, parts } = layout;
   const type = names.get(struct) ?? `struct ${struct}`;
   const claim = (what: string, bytes: number, text: string): string =>
     `XENMEM_ASSERT(${what} == ${bytes},\n              "xenmem: ${text} is not ${bytes}");`;
@@ -64,13 +63,10 @@ function assertions(layout: StructLayout, { names = new Map(), fields = new Map(
       .split('.')
       .map((part) => fields.get(part) ?? (part === 'address_bits' ? 'XENMEM_ADDRESS_BITS' : part))
       .join('.');
-  const direct = layout.members
-    .filter(({ nested }) => nested)
-    .map(({ name, offset, size: bytes }) => ({ path: name, offset, size: bytes }));
   return [
     claim(`sizeof(${type})`, size, `the size of ${struct}`),
     claim(`XENMEM_ALIGNMENT(${type})`, align, `the alignment of ${struct}`),
-    ...[...direct, ...layout.fields].flatMap(({ path, offset, size: bytes }) => [
+    ...parts.flatMap(({ path, offset, size: bytes }) => [
       claim(`__builtin_offsetof(${type}, ${named(path)})`, offset, `the offset of ${path} in ${struct}`),
       claim(`sizeof(((${type} *)0)->${named(path)})`, bytes, `the size of ${path} in ${struct}`),
     ]),

@@ -1,6 +1,5 @@
 import type { Arch } from '../abi/arch.ts';
-import type { StructLayout } from '../abi/layout.ts';
-import { type Asserted, assertOrigin, groupsOf } from './assertions.ts';
+import { type Asserted, type AssertedStruct, assertOrigin, groupsOf } from './assertions.ts';
 
 /** How Rust calls the architectures. */
 const targets: Readonly<Record<Arch, string>> = { arm32: 'arm', arm64: 'aarch64', x86_64: 'x86_64', x86_32: 'x86' };
@@ -25,7 +24,7 @@ function condition(arches: readonly Arch[]): string {
   return `any(${arches.map((arch) => `target_arch = "${targets[arch]}"`).join(', ')})`;
 }
 
-function group(arches: readonly Arch[], layouts: readonly StructLayout[], asked: Asserted): string {
+function group(arches: readonly Arch[], layouts: readonly AssertedStruct[], asked: Asserted): string {
   return `#[cfg(${condition(arches)})]
 const _: () = {
     const fn size_of_field<T, F>(_: fn(*const T) -> *const F) -> usize {
@@ -35,7 +34,7 @@ ${layouts.flatMap((layout) => assertions(layout, asked)).join('\n')}
 };`;
 }
 
-function assertions({ struct, size, align, members }: StructLayout, { names = new Map(), fields = new Map() }: Asserted): string[] {
+function assertions({ struct, size, align, members }: AssertedStruct, { names = new Map(), fields = new Map() }: Asserted): string[] {
   const type = names.get(struct) ?? struct;
   const claim = (what: string, bytes: number, text: string): string =>
     `    const _: () = assert!(\n        ${what} == ${bytes},\n        "xenmem: ${text} is not ${bytes}"\n    );`;
@@ -43,7 +42,7 @@ function assertions({ struct, size, align, members }: StructLayout, { names = ne
   return [
     claim(`core::mem::size_of::<${type}>()`, size, `the size of ${struct}`),
     claim(`core::mem::align_of::<${type}>()`, align, `the alignment of ${struct}`),
-    ...members.flatMap(({ name, offset, size: bytes }) => [
+    ...members.flatMap(({ path: name, offset, size: bytes }) => [
       claim(`core::mem::offset_of!(${type}, ${named(name)})`, offset, `the offset of ${name} in ${struct}`),
       claim(
         `size_of_field(|s: *const ${type}| unsafe { core::ptr::addr_of!((*s).${named(name)}) })`,

@@ -4,6 +4,7 @@ import { likelyCause } from '../rules/cause.ts';
 import type { Finding, Judgement } from '../rules/judge.ts';
 import { isRequirement } from '../rules/rule.ts';
 import type { ObservedCall } from '../trace/call.ts';
+import { memoryCallText } from './memory-text.ts';
 import { mark } from './struct-text.ts';
 import { plain, type Style } from './style.ts';
 import { wrapped } from './wrap.ts';
@@ -21,7 +22,10 @@ export function callText(
   const name = start > 0 ? `${op} from ${start}` : op;
   const rc = call.rc === undefined ? 'rc ?' : `rc ${call.rc}${errnoName(call.rc) ? ` (${errnoName(call.rc)})` : ''}`;
   const head = `${place.padEnd(6)} ${name.padEnd(28)} ${rc.padEnd(20)} `;
-  if (!judgement) return [style.dim(`${head}not judged`)];
+  if (!judgement) {
+    const about = memoryCallText(call);
+    return [style.dim(`${head}not judged`), ...(about === undefined ? [] : wrapped('       ', about, 9))];
+  }
   const lines = [`${head}${verdict(judgement, style)}`];
   for (const f of judgement.findings.filter(shown)) {
     const where = f.where === undefined ? '' : `${f.where}${f.bytes ? ` @${f.bytes[0]}` : ''}: `;

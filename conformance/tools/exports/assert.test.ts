@@ -3,6 +3,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { has, root, scratch } from '../../../bin/shell.ts';
+import { memoryStructNames } from '../../../src/abi/memory-h.ts';
 import { emitCAssertions } from '../../../src/export/c-assert.ts';
 import { emitRustAssertions } from '../../../src/export/rust-assert.ts';
 
@@ -67,6 +68,28 @@ describe('layout --emit c --assert, after the header of libxen-dev', () => {
         place((text) => text.slice(0, start) + text.slice(start).replace(declared, 'unsigned char moved; $1'));
         expect(() => compile(flags, 'user.c', program), field).toThrow(`xenmem: the offset of ${field} in xen_memory_`);
       }
+    });
+  }
+
+  for (const [arch, compiler] of targets) {
+    needs([compiler[0], header], `${arch}: the other structs of the header too, and a moved field is named`, () => {
+      place((text) => text);
+      writeFileSync(join(scratch, 'gate.h'), emitCAssertions({ structs: memoryStructNames }));
+      const flags = [...compiler, '-D__XEN_TOOLS__', '-isystem', 'include', '-I.'];
+      const user = program.replace('#include <xen/memory.h>', '#include <xen/physdev.h>\n#include <xen/memory.h>');
+      compile(flags, 'user.c', user);
+      const memory = readFileSync(header, 'utf8');
+      writeFileSync(
+        join(scratch, 'include/xen/memory.h'),
+        memory.replace('uint64_aligned_t  handle; ', 'uint32_t moved[3]; uint64_aligned_t handle; '),
+      );
+      expect(readFileSync(join(scratch, 'include/xen/memory.h'), 'utf8')).not.toBe(memory);
+      expect(() => compile(flags, 'user.c', user)).toThrow('xenmem: the offset of u.nominate.handle in xen_mem_sharing_op is not 16');
+      writeFileSync(
+        join(scratch, 'include/xen/memory.h'),
+        memory.replace('    unsigned int space; ', '    unsigned char moved[8]; unsigned int space; '),
+      );
+      expect(() => compile(flags, 'user.c', user)).toThrow('xenmem: the offset of space in xen_add_to_physmap is not 4');
     });
   }
 

@@ -39,7 +39,7 @@ export const rooms: { readonly [room: string]: Room } = {
   },
   'src/text': {
     says: 'It writes what a person reads of a struct, a call and a rule, and the same as JSON.',
-    imports: ['src/abi', 'src/codec', 'src/trace', 'src/rules'],
+    imports: ['src/abi', 'src/codec', 'src/guest', 'src/trace', 'src/rules'],
   },
   'src/export': {
     says: 'It writes for other tools: the tables as C, Rust, Lua, gdb and JSON, and scripts that capture calls.',

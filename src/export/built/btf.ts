@@ -78,8 +78,14 @@ export function readBtf(file: Bytes, base?: Btf): Btf {
     const last = types.u32(where + 8);
     const leads = kind === 'pointer' || modifiers.has(kind);
     const to = leads ? last : kind === 'array' ? types.u32(where + 12) : 0;
-    const size = leads ? 0 : kind === 'array' ? types.u32(where + 20) : last;
+    const size = kind === 'pointer' ? pointerSize() : leads ? 0 : kind === 'array' ? types.u32(where + 20) : last;
     return { id, kind, name: string(types.u32(where)), size, to };
+  };
+  let pointer: number | undefined;
+  /** BTF does not say it; on every architecture of the table a pointer is as long as a long. */
+  const pointerSize = (): number => {
+    pointer ??= ['long unsigned int', 'unsigned long'].flatMap((name) => named('int', name))[0]?.size ?? 8;
+    return pointer;
   };
   const members = (of: FileType): { list: FileMember[]; count: number } => {
     if (of.kind !== 'struct' && of.kind !== 'union') throw new FileError(`type ${of.id} is no struct`);

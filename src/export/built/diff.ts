@@ -1,5 +1,7 @@
 import type { Arch } from '../../abi/arch.ts';
 import { layoutOf } from '../../abi/layout.ts';
+import { isMemoryStruct, type MemoryStructName } from '../../abi/memory-h.ts';
+import { type MemoryLayout, memoryLayoutOf } from '../../abi/memory-layout.ts';
 import type { StructName } from '../../abi/structs.ts';
 import { fieldsOf, isCalled, structsCalled, unwrapped } from './shape.ts';
 import type { FileType, Types } from './types.ts';
@@ -54,11 +56,25 @@ export function shapesOf(types: Types, struct: string): Shape[] {
   return [...made.values()];
 }
 
-/** The shape that the table has of a struct. */
-export function shapeOfTable(struct: StructName, arch: Arch): Shape {
+/** The shape that the table has of a struct; of a union the one leaf that a file has of it. */
+export function shapeOfTable(struct: StructName | MemoryStructName, arch: Arch): Shape {
+  if (isMemoryStruct(struct)) return shapeOfOther(memoryLayoutOf(struct, arch));
   const { size, fields } = layoutOf(struct, arch);
   const leaves = fields.map(({ path, offset, size: bytes }) => ({ path, bitOffset: 8 * offset, size: bytes, bits: 0, kind: 'word' }));
   return { struct, size, leaves };
+}
+
+function shapeOfOther({ struct, size, fields }: MemoryLayout): Shape {
+  const leaves = new Map<string, Leaf>();
+  for (const { path, offset, size: bytes, count, within } of fields) {
+    // A union is one leaf, under the name that it has in the struct.
+    const union = within.length === 0 ? path : path.slice(0, path.indexOf(`.${within[0]?.member}`));
+    const before = leaves.get(union);
+    const start = before === undefined ? offset : before.bitOffset / 8;
+    const end = Math.max(offset + bytes * count, before === undefined ? 0 : start + before.size);
+    leaves.set(union, { path: union, bitOffset: 8 * start, size: end - start, bits: 0, kind: 'word' });
+  }
+  return { struct, size, leaves: [...leaves.values()] };
 }
 
 function collect(types: Types, type: FileType, path: string, bitOffset: number, depth: number, into: Leaf[]): void {

@@ -1,0 +1,76 @@
+import type { MemoryField, MemoryLayout } from '../abi/memory-layout.ts';
+import { AbiError } from './errors.ts';
+
+/** A scalar: a `bigint` where the field may hold 64 bits on some architecture, else a number. */
+export type MemoryScalar = number | bigint;
+
+/** A field with what it holds; several of an array. */
+export interface MemoryValue {
+  readonly field: MemoryField;
+  readonly values: readonly MemoryScalar[];
+  /** Is it the member of its unions that the struct itself says is meant? `undefined` where nothing says so. */
+  readonly meant: boolean | undefined;
+}
+
+/** Every field of a struct with what it holds, members of unions that are not meant included; of bytes that end early, those that are there. */
+export function memoryValues(layout: MemoryLayout, bytes: Uint8Array): MemoryValue[] {
+  const held = layout.fields.filter(({ offset, size, count }) => offset + size * count <= bytes.length);
+  const numbers = new Map(held.map((field) => [field.path, valuesOf(field, bytes)]));
+  return held.map((field) => ({ field, values: numbers.get(field.path) ?? [], meant: isMeant(field, numbers) }));
+}
+
+/**
+ * The bytes of a struct from what its fields hold, by path; what is not said is zero. Fails where a value does not fit, a path is
+ * none of the struct's, or two members of a union say different things of one byte.
+ */
+export function encodeMemory(layout: MemoryLayout, values: ReadonlyMap<string, readonly MemoryScalar[]>): Uint8Array {
+  const { struct } = layout;
+  const bytes = new Uint8Array(layout.size);
+  const written = new Uint8Array(layout.size);
+  for (const [path, given] of values) {
+    const field = layout.fields.find((one) => one.path === path);
+    if (!field) throw new AbiError(struct, path, 0, 'extra', 'the struct has no such field');
+    if (given.length !== field.count) {
+      throw new AbiError(struct, path, field.offset, 'size', `${given.length} values, not ${field.count}`);
+    }
+    for (const [i, value] of given.entries()) {
+      const word = BigInt(value);
+      if (word < 0n || word >> BigInt(8 * field.size) > 0n) {
+        throw new AbiError(struct, path, field.offset, 'range', `${value} does not fit in ${field.size} bytes`);
+      }
+      for (let k = 0; k < field.size; k++) {
+        const at = field.offset + i * field.size + k;
+        const byte = Number((word >> BigInt(8 * k)) & 0xffn);
+        if (written[at] === 1 && bytes[at] !== byte) {
+          throw new AbiError(struct, path, at, 'range', 'another member of the union says otherwise');
+        }
+        bytes[at] = byte;
+        written[at] = 1;
+      }
+    }
+  }
+  return bytes;
+}
+
+function valuesOf({ offset, size, count, type }: MemoryField, bytes: Uint8Array): MemoryScalar[] {
+  return Array.from({ length: count }, (_, i) => {
+    let word = 0n;
+    for (let k = size - 1; k >= 0; k--) word = (word << 8n) | BigInt(bytes[offset + i * size + k] ?? 0);
+    return isWide(type) ? word : Number(word);
+  });
+}
+
+function isWide(type: string): boolean {
+  return type.startsWith('XEN_GUEST_HANDLE') || type.startsWith('uint64') || type === 'xen_ulong_t' || type === 'xen_pfn_t';
+}
+
+function isMeant({ within }: MemoryField, numbers: ReadonlyMap<string, readonly MemoryScalar[]>): boolean | undefined {
+  let meant: boolean | undefined = true;
+  for (const { union, member } of within) {
+    const [by] = numbers.get(union.by ?? '') ?? [];
+    const wanted = (by === undefined ? undefined : union.of?.[Number(by)]) ?? union.else;
+    if (wanted === undefined) meant = Object.keys(union.union).length === 1 ? meant : undefined;
+    else if (wanted !== member) return false;
+  }
+  return meant;
+}

@@ -1,0 +1,66 @@
+import { layoutOf } from '../abi/layout.ts';
+import { isMemoryStruct, memoryArguments } from '../abi/memory-h.ts';
+import { type MemoryLayout, memoryLayoutOf } from '../abi/memory-layout.ts';
+import { xenName } from '../abi/ops.ts';
+import { toHex } from '../codec/hex.ts';
+import { memoryValues } from '../codec/memory-codec.ts';
+import { memoryValueText } from '../codec/memory-json.ts';
+import { readPrefix } from '../guest/memory.ts';
+import type { ObservedCall } from '../trace/call.ts';
+import { plain, type Style } from './style.ts';
+
+/** The bytes of a struct that is not judged beside their meaning, a row per field; members of unions that are not meant left out. */
+export function memoryStructText(layout: MemoryLayout, bytes: Uint8Array, style: Style = plain): string[] {
+  const rows = memoryValues(layout, bytes)
+    .filter(({ meant }) => meant !== false)
+    .map((value) => {
+      const { path, offset, size, count } = value.field;
+      const held = toHex(bytes.subarray(offset, offset + size * count)).replace(/..(?=.)/g, '$& ');
+      const either = value.meant === undefined ? '   (one of a union; nothing tells which)' : '';
+      return `${style.dim(`0x${offset.toString(16).padStart(2, '0')}`)}│${held.padEnd(23)}│ ${path.padEnd(24)} ${memoryValueText(value)}${either}`;
+    });
+  const missing = layout.fields.filter(({ offset, size, count }) => offset + size * count > bytes.length);
+  const lacks = missing.length > 0 ? [`    not captured: ${missing.map(({ path }) => path).join(', ')}`] : [];
+  return [...rows, ...lacks];
+}
+
+/** A struct that is not judged, in C, with offset and size of each field; members of unions share their offset. */
+export function memoryLayoutText({ struct, arch, size, align, fields }: MemoryLayout): string[] {
+  const width = Math.max(...fields.map(({ type }) => type.length));
+  const rows = fields.map((field) => {
+    const text = `    ${field.type.padEnd(width)} ${field.path};`;
+    return `${text.padEnd(62)}/* ${String(field.offset).padStart(6)} ${String(field.size * field.count).padStart(5)} */`;
+  });
+  return [
+    `${`struct ${struct} {`.padEnd(62)}/* offset  size */`,
+    ...rows,
+    '',
+    `    /* size: ${size}, align: ${align} */`,
+    `};  /* ${arch} */`,
+  ];
+}
+
+/** What is to be said of a call that is not judged: the fields of its argument, where the captured bytes are that op's struct. */
+export function memoryCallText(call: ObservedCall): string | undefined {
+  const takes = memoryArguments[xenName(call.cmd, call.profile)];
+  if (takes === undefined) return undefined;
+  if (takes === 'nothing') return 'takes no argument';
+  if (!isMemoryStruct(takes)) return undefined;
+  const layout = memoryLayoutOf(takes, call.arch);
+  const captured = capturedAt(call);
+  if (captured.length === 0) return undefined;
+  const { size } = layoutOf('xen_memory_reservation', call.arch);
+  if (captured.length !== layout.size) {
+    const shape = captured.length === size ? ', the shape of a reservation' : '';
+    return `${captured.length} bytes were captured${shape}; ${takes} has ${layout.size}`;
+  }
+  const fields = memoryValues(layout, captured).filter(({ meant }) => meant !== false);
+  return `${takes}: ${fields.map((value) => `${value.field.path} ${memoryValueText(value)}`).join(', ')}`;
+}
+
+/** Bytes of an argument that are looked at: more than the longest struct has. */
+const mostCaptured = 256;
+
+function capturedAt(call: ObservedCall): Uint8Array {
+  return call.argument ?? (call.arg === undefined ? new Uint8Array(0) : readPrefix(call.before, call.arg, mostCaptured));
+}
