@@ -108,7 +108,7 @@ describe('lines', () => {
       'xenmem: lines.ndjson:4: not JSON at column 8: a hex number is written as a string: "0x1a"',
       'xenmem: lines.ndjson:8: record: a list of 1 is not an object',
     ]);
-    expect(stdout.split('\n')[0]).toBe('#7     get_dma_buf                  rc ?                 unknown   0 hold, 27 unknown');
+    expect(stdout.split('\n')[0]).toBe('#7     get_dma_buf                  rc ?                 unknown   0 hold, 28 unknown');
     expect(stdout.split('\n')[2]).toBe('1 call: 1 judged, 5 unreadable');
     expect(code).toBe(3);
   });

@@ -37,7 +37,7 @@ describe('the package', () => {
 
   it('has what a user runs, and no tests, programs of developers or faults', () => {
     expect(paths).toEqual(expect.arrayContaining(['README.md', 'LICENSE', 'CHANGELOG.md', 'docs/implementers.md']));
-    const odd = /\.test\.|\.stage\.|\.map$|^src\/|bench|agree|layout\/.*\.mjs|faults\/(?!(only|strength)\.json$)/;
+    const odd = /\.test\.|\.stage\.|\.map$|^src\/|bench|agree|layout\/.*\.mjs|faults\/(?!(?:strength|only)\.json$)/;
     expect(paths.filter((path) => odd.test(path))).toEqual([]);
   });
 

@@ -131,20 +131,22 @@ describe('the view for people', () => {
       code: 0,
       stderr: '',
       stdout: `\
-#9     decrease_reservation         rc 4                 ok        3 hold, 2 unknown
-#10    decrease_reservation         rc 0                 ok        3 hold, 2 unknown
-#11    populate_physmap             rc 4                 ok        3 hold, 2 unknown
-#12    populate_physmap             rc 4                 ok        3 hold, 2 unknown
-#13    decrease_reservation         rc 2                 ok        3 hold, 2 unknown
-#14    populate_physmap             rc 2                 ok        3 hold, 2 unknown
-#15    decrease_reservation         rc 1                 ok        3 hold, 2 unknown
-#16    populate_physmap             rc 1                 ok        3 hold, 2 unknown
-#17    decrease_reservation         rc 1                 ok        3 hold, 2 unknown
+#9     decrease_reservation         rc 4                 ok        3 hold, 5 unknown
+#10    decrease_reservation         rc 0                 ok        3 hold, 5 unknown
+#11    populate_physmap             rc 4                 ok        3 hold, 7 unknown
+#12    populate_physmap             rc 4                 ok        3 hold, 7 unknown
+#13    decrease_reservation         rc 2                 ok        3 hold, 5 unknown
+#14    populate_physmap             rc 2                 ok        3 hold, 7 unknown
+#15    decrease_reservation         rc 1                 ok        3 hold, 5 unknown
+#16    populate_physmap             rc 1                 ok        3 hold, 7 unknown
+#17    decrease_reservation         rc 1                 ok        3 hold, 5 unknown
 
 9 calls: 9 judged
-requirements: 27 hold, 0 violated, 18 unknown
+requirements: 27 hold, 0 violated, 53 unknown
 findings: caller-padding-zero 9
-✓ nothing wrong in what was captured (27 of 45 answers; 0 warnings, 9 notes)
+to judge more: capture the p2m before the call, the p2m after the call and the domain's number of
+               pages before and after: up to 13 more answers
+✓ nothing wrong in what was captured (27 of 80 answers; 0 warnings, 9 notes)
 `,
     });
   });
@@ -159,7 +161,7 @@ findings: caller-padding-zero 9
   it('--quiet leaves out what is well', () => {
     const { stdout } = xenmem(['validate', '-q', join(captures, real[1])]);
     expect(stdout.split('\n').slice(0, 2)).toEqual([
-      '#7     increase_reservation         rc 0                 ok        3 hold, 2 unknown',
+      '#7     increase_reservation         rc 0                 ok        3 hold, 6 unknown',
       '       warning caller-address-bits: address_bits @20: Xen takes no limit of 2^12 bytes or less',
     ]);
   });
@@ -322,7 +324,7 @@ describe('as it comes', () => {
 
   it('is read to its end by a pipe that stays slow', () => {
     expect(shell(`(head -4 '${balloon}'; sleep 0.5; tail -n +5 '${balloon}') | xenmem validate -q - | tail -1`).stdout).toBe(
-      '✓ nothing wrong in what was captured (27 of 45 answers; 0 warnings, 9 notes)\n',
+      '✓ nothing wrong in what was captured (27 of 80 answers; 0 warnings, 9 notes)\n',
     );
   });
 });

@@ -5,7 +5,7 @@ import { doubtsOf, missedCells, outcomeOf, replayLine, strengthLine, unexpectedO
 import { type ConformanceResult, type Incident, type RequirementResult, schema } from '../verdict/result.ts';
 
 /** Where the remarks on requirements stand. */
-const noteColumn = 60;
+const noteColumn = 64;
 /** Lines of one kind that the text spells out; the other forms have all of them. */
 const most = { incidents: 5, cells: 10, evidence: 5, text: 600 } as const;
 
@@ -30,7 +30,7 @@ export function conformanceText(result: ConformanceResult, style: Style = plain)
   const lines = [
     ...headText(result, style),
     '',
-    `${'requirement'.padEnd(30)} ${'verdict'.padEnd(9)} ${'judged'.padStart(8)} ${'unknown'.padStart(8)}`,
+    `${'requirement'.padEnd(34)} ${'verdict'.padEnd(9)} ${'judged'.padStart(8)} ${'unknown'.padStart(8)}`,
     ...requirements.flatMap((r) => requirementText(r, style)),
   ];
   for (const r of requirements.filter((q) => q.verdict === 'violated')) lines.push('', ...brokenText(r, style));
@@ -69,7 +69,7 @@ function requirementText(requirement: RequirementResult, style: Style): string[]
   const { id, verdict, exercised, unknown, excused } = requirement;
   const outcome = outcomeOf(requirement);
   const colour = { holds: style.good, violated: style.bad, broke: style.bad, expected: style.warn, unknown: style.dim }[outcome];
-  const head = `${id.padEnd(30)} ${colour(verdict.padEnd(9))} ${String(exercised).padStart(8)} ${String(unknown).padStart(8)}`;
+  const head = `${id.padEnd(34)} ${colour(verdict.padEnd(9))} ${String(exercised).padStart(8)} ${String(unknown).padStart(8)}`;
   const note = outcome === 'expected' ? 'expected' : verdict === 'unknown' ? (excused ?? '') : '';
   if (note === '') return [head];
   return wrapped(' '.repeat(noteColumn), foreign(note)).map((text, i) => {

@@ -31,7 +31,8 @@ export const shall: Readonly<Record<string, string>> = {
   'put-unpins': 'Xen shall be free to move each page that is put where it returns zero.',
   'put-only-listed': 'Xen shall keep pinned the pages that are not put.',
   'put-keeps-pages': 'Xen shall leave the mapping, the content and the ownership of the pages that are put as they were.',
-  'put-works': 'Xen shall return zero for a put of exactly the pages that one get has pinned.',
+  'put-works': 'Xen shall return zero for a put of pages that are all pinned.',
+  'put-refused-prefix': 'Xen shall unpin no page but those of a prefix of the list where it refuses a put.',
   'put-rc-zero-or-negative':
     'Xen shall return zero, or the negative of an error number of its public errno.h other than EINTR and ERESTART, to a put.',
   'put-in-untouched': 'Xen shall leave the argument and the list of a put as they were.',
@@ -42,12 +43,13 @@ export const shall: Readonly<Record<string, string>> = {
   'bad-address-fails': 'Xen shall return an error where the argument or a list does not lie in the memory of the domain.',
   'bounded-work': 'Xen shall refuse an extent order above its limit within the time of any other call.',
   survives: 'Xen shall remain in operation whatever the arguments of the call are.',
+  'refuses-unknown-domid': 'Xen shall refuse a call that names a domain which does not exist, and change nothing.',
+  'reservation-refuses-foreign-domid': 'Xen shall refuse a call of an unprivileged domain that names another domain, and change nothing.',
+  'reservation-effects':
+    'Xen shall unmap or map the pages of exactly the extents that it returns as processed, and change their owner accordingly.',
+  'reservation-contiguous':
+    'Xen shall back each extent that it populates with machine frames that follow one another, aligned to its size.',
+  'reservation-limit': 'Xen shall take the frames of new extents from below the limit that address_bits asks for.',
   'reservation-count': 'Xen shall return the number of extents that it has processed, those of earlier continuations included.',
   'reservation-list': 'Xen shall write to no entry of the list but those of the extents that it has allocated.',
-  'put-refused-prefix': 'Xen shall have unpinned no page behind the first that it cannot unpin where it returns an error to a put.',
-  'refuses-unknown-domid': 'Xen shall refuse a call that names a domain that does not exist.',
-  'reservation-refuses-foreign-domid': 'Xen shall process no extent for an unprivileged domain that names a domain other than itself.',
-  'reservation-effects': 'Xen shall change the memory of the domain by the extents that it counts as processed, no others.',
-  'reservation-contiguous': 'Xen shall back each populated extent with machine frames that follow one another from a multiple of its size.',
-  'reservation-limit': 'Xen shall back each new extent with memory below 2^address_bits where address_bits is not zero.',
 };
