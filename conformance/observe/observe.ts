@@ -48,7 +48,7 @@ export interface InUse {
 /** Bytes that mark a page, so that a move that loses its content shows. */
 const markBytes = 8;
 /** `said`: ranges that are read because a move is said to have changed them; `canaries`: marks that are looked at after a call although `changes` says that they are as they were; `moved`: pages read after a move. */
-const most = { listBytes: 4096, unlisted: 16n, canaries: 4, moved: 4, said: 64 };
+const most = { listBytes: 16_384, unlisted: 16n, canaries: 4, moved: 4, said: 64 };
 const shift = BigInt(PAGE_SHIFT);
 const framesBelow4G = 1n << (32n - shift);
 
@@ -397,8 +397,11 @@ class PlayedWorld {
 
   #injectable(inject: Inject | undefined): Inject | undefined {
     const { capabilities } = this.#hello;
-    if (inject?.fail_alloc !== undefined && capabilities.has('fail-alloc')) return { fail_alloc: inject.fail_alloc };
-    return inject?.preempt !== undefined && capabilities.has('preempt') ? { preempt: inject.preempt } : undefined;
+    const can: Inject = {
+      ...(inject?.fail_alloc !== undefined && capabilities.has('fail-alloc') && { fail_alloc: inject.fail_alloc }),
+      ...(inject?.preempt !== undefined && capabilities.has('preempt') && { preempt: inject.preempt }),
+    };
+    return can.fail_alloc === undefined && can.preempt === undefined ? undefined : can;
   }
 }
 

@@ -13,10 +13,10 @@ describe('the text of a result', () => {
       `toy 1.2  arm64, arm32  level 1 (2 demanded)  seed 1, shard 2 of 4
 120 of 5000 scenarios, 260 judged calls  (partial: ended early)
 
-requirement                    verdict     judged  unknown
-get-pinned                     unknown          0       90  needs the capability churn
-put-works                      unknown         11      200
-isolation                      holds          412       96
+requirement                        verdict     judged  unknown
+get-pinned                         unknown          0       90  needs the capability churn
+put-works                          unknown         11      200
+isolation                          holds          412       96
 
 scenarios without a verdict
   setup     scenario 40: no memory for domain 2
