@@ -6,12 +6,13 @@ import { SetupError } from './observe/observe.ts';
 import { type Hello, levelOf } from './protocol/implementation.ts';
 import type { CrashError } from './protocol/play.ts';
 import { type Player, UndrivenError } from './protocol/player.ts';
-import { scenarioFrom } from './scenario/generate.ts';
-import { drawEach, type Drawn as Made, shrunk } from './scenario/numbers.ts';
+import { plannedRow, scenarioFrom } from './scenario/generate.ts';
+import { drawEach, type Drawn as Made, plannedAt, shrunk } from './scenario/numbers.ts';
 import { type Scenario, type Step, sizeOf, toJson, tokenOf } from './scenario/scenario.ts';
 import { type Cells, countCell } from './verdict/cells.ts';
 import { broken, type Checked, check, InternalError, nothingSeen } from './verdict/check.ts';
 import { disputeOf } from './verdict/dispute.ts';
+import { Pairs } from './verdict/pairs.ts';
 import { readers } from './verdict/readings.ts';
 import type { ConformanceResult, Counterexample, ImplementationInfo, Incident, Shard, Strength } from './verdict/result.ts';
 import { storyOf } from './verdict/story.ts';
@@ -75,7 +76,7 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
   const { player, arch, seed, shard, level, strength, scenarios } = options;
   const runs = scenarios?.length ?? options.runs;
   const { hello } = player;
-  const suite = new Suite(player);
+  const suite = new Suite(player, arch);
   let index = 0;
   let ended =
     arch.length > 0
@@ -92,7 +93,7 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
     return ended === undefined;
   };
   const draw = (numbers: readonly number[]): Omit<RunScenario, 'index'> | undefined => {
-    const made = { numbers, arch: arch[index % arch.length] as Arch };
+    const made = { numbers: plannedAt(numbers, index, arch.length), arch: arch[index % arch.length] as Arch };
     const mine = !shard || hashOf(numbers) % shard.of === shard.index - 1;
     return mine ? { scenario: scenarioFrom(numbers, made.arch, hello), made } : undefined;
   };
@@ -123,6 +124,7 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
     ...(player.predicted && { predicted: suite.predicted }),
     tally: suite.tally,
     cells: suite.cells,
+    ...(!scenarios && arch.length > 0 && { pairs: suite.pairs.result }),
     readings: suite.readings,
     incidents: suite.incidents,
     counterexamples,
@@ -136,6 +138,7 @@ class Suite {
   /** The first scenarios that broke each requirement. */
   readonly found: Map<string, FirstSeen[]> = new Map();
   readonly cells: Cells = new Map();
+  readonly pairs: Pairs;
   readonly readings: { [id: string]: { [reading: string]: number } } = {};
   readonly incidents: Incident[] = [];
   calls = 0;
@@ -151,8 +154,9 @@ class Suite {
   readonly #player: Player;
   readonly #named: Pick<Player, 'iut' | 'reference'>;
 
-  constructor(player: Player) {
+  constructor(player: Player, arch: readonly Arch[]) {
     this.#player = player;
+    this.pairs = new Pairs(arch, player.hello);
     const { iut, reference } = player;
     this.#named = { ...(iut !== undefined && { iut }), ...(reference && { reference }) };
   }
@@ -195,6 +199,8 @@ class Suite {
   #count(checked: Checked, drawn: RunScenario): void {
     const { given, calls, events, crash } = checked;
     this.calls += calls.length;
+    const row = drawn.made && plannedRow(drawn.made.numbers, drawn.made.arch, this.#player.hello);
+    if (drawn.made && row && !events.some(({ kind }) => kind === 'skipped') && !crash) this.pairs.played(drawn.made.arch, row);
     this.predicted += checked.agreed.size;
     const dispute = disputeOf(checked);
     if (dispute && this.#disputesLike(dispute) < mostDisputed) this.#disputed.set(this.#incident('disputed', dispute, drawn), drawn);

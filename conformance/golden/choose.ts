@@ -29,7 +29,7 @@ export interface Candidate {
 
 /** Plays the first scenarios of a run. */
 export function draw(seed: number, scenarios: number, implementation: Implementation): PlayedScenario[] {
-  return samples(seed, scenarios).map(({ numbers, arch }, index) => {
+  return samples(seed, scenarios, false).map(({ numbers, arch }, index) => {
     const scenario = scenarioFrom(numbers, arch, implementation.hello);
     return { index, arch, scenario, checked: checkHere(scenario, implementation) };
   });

@@ -150,7 +150,7 @@ function brokenIn({ judged, observed }: Pick<CallCase, 'judged' | 'observed'>): 
 function negative(requirement: string, fault: Fault, known: Known, scenarios: number, but: readonly CallCase[] = []): CallCase | undefined {
   const hypervisor = known.of(fault);
   let best: { scenario: Scenario; index: number; broken: readonly string[] } | undefined;
-  for (const [index, { numbers, arch }] of samples(run.seed, scenarios).entries()) {
+  for (const [index, { numbers, arch }] of samples(run.seed, scenarios, false).entries()) {
     if (but.some(({ origin }) => origin.kind === 'shrunk counterexample' && origin.index === index && origin.mutant === fault.name))
       continue;
     const scenario = scenarioFrom(numbers, arch, hypervisor.hello);
@@ -210,7 +210,7 @@ function forTheRest(cases: readonly CallCase[], onProgress: (done: string) => vo
 
 function counterexample(fault: Fault, known: Known): CallCase | undefined {
   const hypervisor = known.of(fault);
-  for (const [index, { numbers, arch }] of samples(run.seed, run.untilKilled).entries()) {
+  for (const [index, { numbers, arch }] of samples(run.seed, run.untilKilled, false).entries()) {
     const scenario = scenarioFrom(numbers, arch, hypervisor.hello);
     const first = checkHere(scenario, hypervisor).given.find((g) => g.answer.answer === 'violated');
     if (!first) continue;

@@ -51,7 +51,7 @@ const markBytes = 8;
  * `canaries`: number of marked pages that are read again after each call even if `changes` does not list them, to catch an
  * implementation whose `changes` lies; `said`: ranges that are read because a move is said to have changed them.
  */
-const most = { listBytes: 4096, unlisted: 16n, canaries: 4, moved: 4, said: 64 };
+const most = { listBytes: 16_384, unlisted: 16n, canaries: 4, moved: 4, said: 64 };
 const shift = BigInt(PAGE_SHIFT);
 const framesBelow4G = 1n << (32n - shift);
 
@@ -400,8 +400,11 @@ class PlayedWorld {
 
   #injectable(inject: Inject | undefined): Inject | undefined {
     const { capabilities } = this.#hello;
-    if (inject?.fail_alloc !== undefined && capabilities.has('fail-alloc')) return { fail_alloc: inject.fail_alloc };
-    return inject?.preempt !== undefined && capabilities.has('preempt') ? { preempt: inject.preempt } : undefined;
+    const can: Inject = {
+      ...(inject?.fail_alloc !== undefined && capabilities.has('fail-alloc') && { fail_alloc: inject.fail_alloc }),
+      ...(inject?.preempt !== undefined && capabilities.has('preempt') && { preempt: inject.preempt }),
+    };
+    return can.fail_alloc === undefined && can.preempt === undefined ? undefined : can;
   }
 }
 

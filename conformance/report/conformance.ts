@@ -2,6 +2,7 @@ import { sayingOf } from '../../src/rules/table.ts';
 import { clipped, count, plain, printable, type Style } from '../../src/text/style.ts';
 import { wrapped } from '../../src/text/wrap.ts';
 import { doubtsOf, missedCells, outcomeOf, replayLine, strengthLine, unexpectedOf } from '../verdict/outcome.ts';
+import { pairsText } from '../verdict/pairs.ts';
 import { type ConformanceResult, type Incident, type RequirementResult, schema } from '../verdict/result.ts';
 
 /** Where the remarks on requirements stand. */
@@ -53,7 +54,7 @@ export function conformanceText(result: ConformanceResult, style: Style = plain)
 }
 
 function headText(
-  { implementation: who, arch, level, demanded, seed, runs, played, calls, predicted, partial, shard, fixtures }: ConformanceResult,
+  { implementation: who, arch, level, demanded, seed, runs, played, calls, predicted, partial, shard, fixtures, pairs }: ConformanceResult,
   style: Style,
 ): string[] {
   const asked = demanded === undefined || demanded === level ? '' : ` (${demanded} demanded)`;
@@ -61,7 +62,7 @@ function headText(
   const scenarios = played === runs ? count(runs, 'scenario') : `${played} of ${count(runs, 'scenario')}`;
   return [
     `${style.bold(foreign(`${who.name} ${who.version}`))}  ${foreign(arch.join(', '))}  level ${level}${asked}  ${fixtures ? 'fixtures' : `seed ${seed}`}${part}`,
-    `${scenarios}, ${count(calls, 'judged call')}${predicted === undefined ? '' : `, ${predicted} of them ended as the model predicts`}${partial ? style.warn('  (partial: ended early)') : ''}`,
+    `${scenarios}, ${count(calls, 'judged call')}${pairs === undefined ? '' : `, ${pairsText(pairs)} of values`}${predicted === undefined ? '' : `, ${predicted} of them ended as the model predicts`}${partial ? style.warn('  (partial: ended early)') : ''}`,
   ];
 }
 

@@ -5,8 +5,10 @@ import type { XenMemoryReservation } from '../../src/abi/values.ts';
 import { type Hello, levelOf } from '../protocol/implementation.ts';
 import { breakCall, type Draft, wildCall } from './break-call.ts';
 import { Choices } from './choices.ts';
+import { type Row, rowsFor } from './dimensions.ts';
 import { mostNumbers } from './numbers.ts';
 import { bystander, caller, controlPage, extentsOf, intend, type Plan, planWorld, wholeOf } from './plan.ts';
+import { plannedFrom } from './planned.ts';
 import { rareFor } from './rare.ts';
 import { type CallStep, framesOf, type Scenario, type Step } from './scenario.ts';
 
@@ -17,6 +19,8 @@ const ops = XENMEM['dma-buf'];
  * a whole call, because making many small things is what costs time.
  */
 export function scenarioFrom(numbers: readonly number[], arch: Arch, hello: Hello): Scenario {
+  const row = plannedRow(numbers, arch, hello);
+  if (row) return plannedFrom(row, new Choices(numbers), arch, hello);
   const rare = numbers.length === mostNumbers ? rareFor(numbers[mostNumbers - 1] as number, arch, hello) : undefined;
   if (rare) return rare;
   const choices = new Choices(numbers);
@@ -31,6 +35,11 @@ export function scenarioFrom(numbers: readonly number[], arch: Arch, hello: Hell
   const pair =
     gets.length > 0 && choices.percent(15) ? { step: choices.pick(gets), addressBits: choices.pick([1, 13, 32, 0xffff_ffff]) } : undefined;
   return { world: plan.world, steps, ...(pair && { pair }) };
+}
+
+/** The row of the plan that numbers stand for, if they stand for one. */
+export function plannedRow(numbers: readonly number[], arch: Arch, hello: Hello): Row | undefined {
+  return numbers.length > mostNumbers ? rowsFor(arch, hello)[numbers[mostNumbers] as number] : undefined;
 }
 
 function nextSteps(choices: Choices, plan: Plan, hello: Hello, first: boolean): Step[] {

@@ -17,21 +17,35 @@ export const scenarioNumbers: fc.Arbitrary<number[]> = fc.noBias(
   fc.array(fc.nat({ max: 0xffff_ffff }), { maxLength: mostNumbers, size: 'max' }),
 );
 
+/** Every so many scenarios one is planned (planned.ts), until all that are planned have been played. */
+const plannedEach = 3;
+
+/** What a scenario is made from at a place of the run: the last of its numbers says which planned one it is, if it is one. */
+export function plannedAt(numbers: readonly number[], index: number, arches: number): readonly number[] {
+  if (index % plannedEach !== plannedEach - 1) return numbers;
+  // Each architecture has plans of its own, and the architectures come by turns
+  return [...numbers, Math.floor(index / plannedEach / arches)];
+}
+
 /** What one scenario of a run is made from. */
 export interface Drawn {
   readonly numbers: readonly number[];
   readonly arch: Arch;
 }
 
-const known = new Map<number, readonly Drawn[]>();
+const known = new Map<string, readonly Drawn[]>();
 
-/** The first scenarios of the run with this seed, the architectures by turns: what the suite plays, drawn once for many players. */
-export function samples(seed: number, scenarios: number): readonly Drawn[] {
-  let drawn = known.get(seed);
+/**
+ * The first scenarios of the run with this seed, the architectures by turns: what the suite plays, drawn once for many players.
+ * `planned`: with those that are planned in their places, as a run has them.
+ */
+export function samples(seed: number, scenarios: number, planned = true): readonly Drawn[] {
+  const key = `${seed} ${planned}`;
+  let drawn = known.get(key);
   if (!drawn || drawn.length < scenarios) {
     const lists = fc.sample(wholeNumbers, { seed, numRuns: scenarios });
-    drawn = lists.map((numbers, i) => ({ numbers, arch: i % 2 === 0 ? 'arm64' : 'arm32' }));
-    known.set(seed, drawn);
+    drawn = lists.map((numbers, i) => ({ numbers: planned ? plannedAt(numbers, i, 2) : numbers, arch: i % 2 === 0 ? 'arm64' : 'arm32' }));
+    known.set(key, drawn);
   }
   return drawn.slice(0, scenarios);
 }

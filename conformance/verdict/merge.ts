@@ -1,3 +1,4 @@
+import { joined, type PairsPlayed } from './pairs.ts';
 import type { ConformanceResult, Counterexample, Shard } from './result.ts';
 import { type Counts, summarise } from './summary.ts';
 
@@ -39,6 +40,7 @@ export function mergeResults(parts: readonly ShardResult[], as?: Shard): Conform
     }
   }
   const { demanded, strength, fixtures } = first;
+  const pairs = parts.reduce<PairsPlayed | undefined>((sum, { pairs: own }) => (sum && own ? joined(sum, own) : (sum ?? own)), undefined);
   const ended = [...parts.flatMap((part) => part.ended ?? []), ...missing(parts, as)].join('; ');
   return summarise({
     implementation: first.implementation,
@@ -55,6 +57,7 @@ export function mergeResults(parts: readonly ShardResult[], as?: Shard): Conform
     ...(ended !== '' && { ended }),
     tally,
     cells,
+    ...(pairs && { pairs }),
     readings: Object.fromEntries([...readings].map(([id, sums]) => [id, Object.fromEntries(sums)])),
     incidents: parts.flatMap((part) => part.incidents),
     counterexamples,

@@ -1,6 +1,7 @@
 import { defaultSetting } from '../../src/trace/call.ts';
 import { count, flag, object, oneOf, RecordError, shown } from '../../src/trace/fields.ts';
 import { readRecord } from '../../src/trace/record.ts';
+import type { PairsPlayed } from './pairs.ts';
 import {
   type Broken,
   type ConformanceResult,
@@ -47,6 +48,7 @@ export function readResult(json: unknown): Omit<ConformanceResult, 'verdict' | '
       const { count: n, floor } = object(cell, where);
       return { count: count(n, `${where}.count`, most, '2^53 - 1'), floor: count(floor, `${where}.floor`, most, '2^53 - 1') };
     }),
+    ...optional('pairs', pairsOf),
     readings: record(result['readings'], 'readings', (counts, where) => record(counts, where, (n, at) => count(n, at, most, '2^53 - 1'))),
     incidents: list(result['incidents'], 'incidents', incidentOf),
     ...optional('strength', strengthOf),
@@ -65,6 +67,13 @@ function implementationOf(value: unknown, where: string): ImplementationInfo {
       typeof limit === 'string' && /^0x[0-9a-f]{1,16}$/.test(limit) ? limit : count(limit, at, most, '2^53 - 1'),
     ),
   };
+}
+
+function pairsOf(value: unknown, where: string): PairsPlayed {
+  const { of, reached } = object(value, where);
+  const bits = text(reached, `${where}.reached`);
+  if (!/^[0-9a-f]{1,5000}$/.test(bits)) throw new RecordError(`${where}.reached`, 'no hex number');
+  return { of: count(of, `${where}.of`, 20_000, '20000'), reached: bits };
 }
 
 function shardOf(value: unknown, where: string): Shard {

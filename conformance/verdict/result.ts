@@ -154,6 +154,8 @@ export interface ConformanceResult {
   readonly requirements: readonly RequirementResult[];
   /** How often each required cell of the coverage table was reached, and its floor. */
   readonly cells: { readonly [cell: string]: { readonly count: number; readonly floor: number } };
+  /** Pairs of values that can meet in a call (docs/evidence.md), and which were played: a bit for each, in hex. */
+  readonly pairs?: { readonly of: number; readonly reached: string };
   /** For each point the texts leave open: the readings seen, and how often. */
   readonly readings: { readonly [id: string]: { readonly [reading: string]: number } };
   readonly incidents: readonly Incident[];

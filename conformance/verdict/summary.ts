@@ -1,6 +1,7 @@
 import { isRequirement, type Rule } from '../../src/rules/rule.ts';
 import { rules } from '../../src/rules/table.ts';
 import { requiredCells } from './cells.ts';
+import { countOf, type PairsPlayed, pairsText } from './pairs.ts';
 import type { ConformanceResult, Counterexample, ImplementationInfo, Incident, RequirementResult, Shard, Strength } from './result.ts';
 
 /** Below so many judged calls a requirement that is demanded counts as not exercised. */
@@ -34,6 +35,7 @@ export interface Collected {
   readonly fixtures?: boolean;
   readonly tally: ReadonlyMap<string, Counts>;
   readonly cells: ReadonlyMap<string, number>;
+  readonly pairs?: PairsPlayed;
   readonly readings: ConformanceResult['readings'];
   readonly incidents: readonly Incident[];
   readonly counterexamples: ReadonlyMap<string, Counterexample>;
@@ -45,7 +47,7 @@ export const requirementIds: readonly string[] = rules.filter(isRequirement).map
 
 /** The verdict, and all that it stands on. */
 export function summarise(collected: Collected): ConformanceResult {
-  const { implementation, level, demanded, tally, cells, counterexamples, strength, shard, ended, fixtures = false } = collected;
+  const { implementation, level, demanded, tally, cells, counterexamples, strength, shard, ended, pairs, fixtures = false } = collected;
   const enough = fixtures ? 1 : floor;
   const requirements = rules.filter(isRequirement).map((rule): RequirementResult => {
     const { holds, violated, unknown } = tally.get(rule.id) ?? { holds: 0, violated: 0, unknown: 0 };
@@ -73,6 +75,7 @@ export function summarise(collected: Collected): ConformanceResult {
     ...(ended === undefined ? [] : [ended]),
     ...vacuous.map((r) => (fixtures ? `no fixture exercised ${r.id}` : `${r.id} was exercised ${r.exercised} times, fewer than ${floor}`)),
     ...table.flatMap(([cell, c]) => (c.count < c.floor ? [`cell "${cell}" was reached ${c.count} times, fewer than ${c.floor}`] : [])),
+    ...(pairs && countOf(pairs) < pairs.of ? [`${pairsText(pairs)} of values were played`] : []),
   ];
   return {
     verdict: broken.length > 0 ? 'nonconformant' : reasons.length > 0 ? 'inconclusive' : 'conformant',
@@ -91,6 +94,7 @@ export function summarise(collected: Collected): ConformanceResult {
     ...(fixtures && { fixtures }),
     requirements,
     cells: Object.fromEntries(table),
+    ...(pairs && { pairs }),
     readings: sorted(collected.readings),
     incidents,
     reasons,

@@ -288,7 +288,9 @@ export class Facts {
 
   /** What lacks to know all pages that this call may have given, taken or exchanged, whose changed content blames nobody. */
   get handedOverUnseen(): CapturePiece | undefined {
-    if (this.call.changes !== undefined || this.call.space === 'virtual') return undefined;
+    if (this.call.space === 'virtual') return undefined;
+    // All of memory was watched, and still a list may not have been read.
+    if (this.call.changes !== undefined) return this.exchanges && this.done ? this.exchangedUnseen : undefined;
     if (this.exchanges) return this.exchangedUnseen;
     return this.op === 'put_dma_buf' ? undefined : this.unlisted(this.in);
   }
