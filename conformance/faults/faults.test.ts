@@ -64,7 +64,7 @@ function play({ name, breaks }: Fault, implementation: Implementation): Seen {
   const undue: string[] = [];
   let disputed = false;
   let both = 0;
-  for (const [i, { numbers, arch }] of samples(1, most.scenarios).entries()) {
+  for (const [i, { numbers, arch }] of samples(1, most.scenarios, false).entries()) {
     const isDone = long ? breaks.every((id) => broken.has(id)) : breaks.some((id) => broken.has(id));
     if (isDone && i >= most.least) break;
     const checked = checkHere(scenarioFrom(numbers, arch, implementation.hello), implementation, i < most.predicted);

@@ -36,7 +36,7 @@ export function seenAt(create: Create, level: 0 | 1 | 2 = 2, bare = false): Impl
 export function brokenBy(implementation: Implementation, { seed, scenarios, until = () => false }: Budget): Detection {
   const broken = new Map<string, number>();
   let first: number | undefined;
-  for (const [index, drawn] of samples(seed, scenarios).entries()) {
+  for (const [index, drawn] of samples(seed, scenarios, false).entries()) {
     for (const id of violatedIn(checkHere(scenarioOf(drawn, implementation), implementation))) {
       first ??= index;
       if (!broken.has(id)) broken.set(id, index);

@@ -80,7 +80,7 @@ async function least(create: Create, seed: number, budget: number, from: number)
   const implementation = seenAt(create);
   let size = Number.POSITIVE_INFINITY;
   let tried = 0;
-  for (const drawn of samples(seed, budget).slice(from)) {
+  for (const drawn of samples(seed, budget, false).slice(from)) {
     if (tried === starts || size <= small) break;
     const scenario = await smallest(drawn, implementation);
     if (!scenario) continue;

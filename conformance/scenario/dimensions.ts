@@ -47,6 +47,8 @@ const apart: readonly Apart[] = [
   ['op', ['put'], 'history', ['first call']],
   ['op', ['put'], 'limit', ['24', '30']],
   ['op', ['put'], 'failure', ['no memory']],
+  // One churn reaches one range of frames
+  ['frames', ['equal modulo 2^16', 'equal modulo 2^32'], 'churn', ['before', 'after', 'before and after']],
   // A range of frames that is there twice has room for a few pages each time
   ['frames', ['equal modulo 2^16', 'equal modulo 2^32'], 'extents', many],
   ['frames', ['equal modulo 2^16', 'equal modulo 2^32'], 'orders', ['in < out', 'in > out', 'equal', '4 to 9']],

@@ -21,6 +21,8 @@ const opOf: { readonly [op in Row['op']]: JudgedOp } = {
 const control = { struct: 0n, lists: [2n, 5n], others: 8n, pages: 9 } as const;
 /** Pages for the calls before and after the one that matters, and as many holes. */
 const spare = 8;
+/** Churns in which a page that was put must move. */
+const movesToSee = 4;
 const caller = 1;
 const page = 4096n;
 
@@ -82,7 +84,8 @@ class Planned {
     if (churn.startsWith('before')) this.#churn();
     const focal = this.#focal();
     this.#steps.push(focal);
-    if (churn.endsWith('after')) this.#churn();
+    // What was put has four of them to move in.
+    if (churn.endsWith('after')) for (let i = 0; i < (this.#row.op === 'put' ? movesToSee : 1); i++) this.#churn();
     this.#after(focal);
     if (who === 'both pin one frame' || who === 'the other acts too') this.#churn(this.#other);
     return { world: this.#world(), steps: this.#steps };
@@ -185,7 +188,7 @@ class Planned {
     const at = (this.#base + control.lists[0]) * page;
     const order = this.#orders[1];
     this.#steps.push(this.#call('put_dma_buf', this.#domid(), [{ of: focal.lists[1] ?? [], at, order }], {}));
-    if (churn.endsWith('after')) for (let i = 0; i < 2; i++) this.#churn();
+    if (churn.endsWith('after')) for (let i = 0; i < movesToSee; i++) this.#churn();
   }
 
   #domid(): number {
