@@ -1,6 +1,6 @@
-// What the package runs is bundled, because loading sixty small modules takes Node longer than what most commands do: the
-// command, the library, what a module author imports, and what serves a module. What draws scenarios stays outside: only
-// `conform` loads it.
+// What the package runs is bundled, because loading sixty small modules takes Node longer than what
+// most commands do: the command, the library, what a module author imports, and what serves a
+// module. What draws scenarios stays outside: only `conform` loads it.
 export default {
   input: {
     xenmem: 'bin/xenmem.ts',

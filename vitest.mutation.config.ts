@@ -11,7 +11,8 @@ class QuickFirst extends BaseSequencer {
   }
 }
 
-// What kills mutants of the library: its unit tests and the suite's own, without those that run the built command.
+// What kills mutants of the library: its unit tests and the suite's own, without those that run the
+// built command.
 export default defineConfig({
   test: {
     include: [

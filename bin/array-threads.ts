@@ -24,8 +24,8 @@ export interface Done {
 const pieceBytes = 1 << 22;
 
 /**
- * Judges the whole structs of a file in threads and writes what is said of them in order. Returns where the rest begins, which
- * is too short for a struct.
+ * Judges the whole structs of a file in threads and writes what is said of them in order. Returns
+ * where the rest begins, which is too short for a struct.
  */
 export async function inThreads(
   path: string,

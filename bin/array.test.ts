@@ -7,7 +7,9 @@ const get = Buffer.from(readFileSync(join(root, 'fixtures/structs/get-dma-buf.he
 const clean = Buffer.from(get);
 clean.fill(0, 0x1a, 0x20).fill(0, 0x40);
 
-/** An array of structs: every third has nr_exchanged set, the padding of every fifth is not cleared. */
+/**
+ * An array of structs: every third has nr_exchanged set, the padding of every fifth is not cleared.
+ */
 function array(structs: number): Buffer {
   const bytes = Buffer.concat(Array.from({ length: structs }, () => clean));
   for (let i = 0; i < structs; i += 3) bytes.writeUInt8(1 + (i % 5), 72 * i + 0x40);

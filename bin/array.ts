@@ -71,7 +71,9 @@ export class StructArray {
     }
   }
 
-  /** Judges the structs in so many bytes of the block; what is too short for one must be the last. */
+  /**
+   * Judges the structs in so many bytes of the block; what is too short for one must be the last.
+   */
   async judge(length: number): Promise<void> {
     const structs = Math.floor(length / this.#bulk.size);
     this.#bulk.scan.run(structs);
@@ -135,7 +137,10 @@ export class StructArray {
   }
 }
 
-/** The judge of an array of the struct that was asked for, and what is to be said of each; `undefined` where none was. */
+/**
+ * The judge of an array of the struct that was asked for, and what is to be said of each;
+ * `undefined` where none was.
+ */
 export function arrayJudge(
   options: CaptureOptions,
   name: string,

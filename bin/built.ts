@@ -40,7 +40,9 @@ export async function wholeOf({ name, chunks, path }: Input): Promise<Uint8Array
   return Buffer.concat(parts);
 }
 
-/** A regular file read at once; `undefined` for one that does not say how long it is, as in /sys. */
+/**
+ * A regular file read at once; `undefined` for one that does not say how long it is, as in /sys.
+ */
 function wholeFile(name: string, path: string): Uint8Array | undefined {
   let file: number | undefined;
   try {
@@ -64,7 +66,9 @@ function tooLong(name: string): UnreadableError {
   return new UnreadableError(`${name}: longer than ${mostBytes >> 20} MiB`);
 }
 
-/** What the types of an input are, and what is made of them; what cannot be read is one clear line. */
+/**
+ * What the types of an input are, and what is made of them; what cannot be read is one clear line.
+ */
 export async function typesOf<T>(
   input: Input,
   names: ReadonlySet<string>,

@@ -32,7 +32,10 @@ export function flagsOf({ arch, profile, space, privileged }: CaptureOptions): P
   };
 }
 
-/** Reads an input, an array of structs by the block if so wanted, says aloud what it was taken for, and turns what cannot be read into one clear line. */
+/**
+ * Reads an input, an array of structs by the block if so wanted, says aloud what it was taken for,
+ * and turns what cannot be read into one clear line.
+ */
 export async function* itemsOf(input: Input, options: CaptureOptions, blocks = false): AsyncGenerator<TraceItem> {
   const { struct } = asked(options);
   const structSize = struct === undefined ? undefined : layoutOf(struct, options.arch ?? 'arm64').size;
@@ -91,7 +94,10 @@ export function structIn({ bytes, offset, struct: named }: BufferItem, options: 
   };
 }
 
-/** The ops that a struct may have been passed with: where it was told by its length, those of each struct of that length. */
+/**
+ * The ops that a struct may have been passed with: where it was told by its length, those of each
+ * struct of that length.
+ */
 function opsOf(named: StructName | undefined, { arch, size }: StructLayout): JudgedOp[] {
   return structNames.filter((struct) => (named === undefined ? layoutOf(struct, arch).size === size : struct === named)).flatMap(opsTaking);
 }
@@ -114,7 +120,10 @@ function guess(bytes: Uint8Array, arch: Arch, name: string): StructName {
   throw new UnreadableError(`${name}: ${length} bytes are no struct's size on ${arch}: say which with --struct or --cmd`);
 }
 
-/** Are the halves rather two arguments than the two lists of one: the same list, or lists of two domains? */
+/**
+ * Are the halves rather two arguments than the two lists of one: the same list, or lists of two
+ * domains?
+ */
 function areTwo(bytes: Uint8Array, arch: Arch): boolean {
   const { size, fields } = layoutOf(argumentOf.populate_physmap, arch);
   const isSame = (name: string): boolean =>

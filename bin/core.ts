@@ -20,7 +20,9 @@ export interface CoreList {
   /** The path of the handle, as `in.extent_start`. */
   readonly path: string;
   readonly list: GuestList;
-  /** Entries from the first on; fewer than the list has where the core ends, or where it is long. */
+  /**
+   * Entries from the first on; fewer than the list has where the core ends, or where it is long.
+   */
   readonly entries: readonly bigint[];
 }
 
@@ -39,8 +41,9 @@ const mostListed = 8 << 20;
 const loaded = 1;
 
 /**
- * The struct at an address of a core (gcore, QEMU's dump-guest-memory), with the lists behind its handles: both are found
- * through the program headers. `--space physical` takes their physical addresses.
+ * The struct at an address of a core (gcore, QEMU's dump-guest-memory), with the lists behind its
+ * handles: both are found through the program headers. `--space physical` takes their physical
+ * addresses.
  */
 export function structInCore(path: string, at: string, options: CaptureOptions): CoreStruct {
   const name = printable(path);
@@ -104,7 +107,9 @@ function read(file: number, address: bigint, options: CaptureOptions, struct: St
   return { layout, bytes, call, lists: [...known.values()], notes };
 }
 
-/** The architecture and the loaded segments; a core is as long as it likes, only its head is read. */
+/**
+ * The architecture and the loaded segments; a core is as long as it likes, only its head is read.
+ */
 function headOf(file: number): { arch?: Arch; segments: Segment[] } {
   const { size } = fstatSync(file);
   const first = new Bytes(bytesAt(file, 0, Math.min(size, 4096)), 'the file');

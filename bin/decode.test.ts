@@ -4,7 +4,10 @@ import { captures, file, has, hex, root, scratch, shell, xenmem } from './shell.
 
 const sample = join(root, 'fixtures/structs/get-dma-buf.hex');
 
-/** A `xen_memory_reservation` of 64-bit layout, by hand: little-endian hex of each field in turn, then padding. */
+/**
+ * A `xen_memory_reservation` of 64-bit layout, by hand: little-endian hex of each field in turn,
+ * then padding.
+ */
 const reservation = (start: string, nr: string, order: string, bits: string, domid: string, padding = '000000000000'): string =>
   start + nr + order + bits + domid + padding;
 const self = 'f07f';

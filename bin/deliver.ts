@@ -28,7 +28,10 @@ export function deliveryOptions(args: Argv): Argv {
     .option('json', { type: 'boolean', describe: 'the result as one JSON object' });
 }
 
-/** Looks at the options of a delivery before a run that takes minutes; answers what delivers its result, and says how it ended. */
+/**
+ * Looks at the options of a delivery before a run that takes minutes; answers what delivers its
+ * result, and says how it ended.
+ */
 export function delivery({
   json = false,
   report = [],
@@ -69,7 +72,10 @@ export function write(file: string, text: string): void {
   }
 }
 
-/** A kind of `--report`: a form of the result, or its traceability, which wants more than the result. */
+/**
+ * A kind of `--report`: a form of the result, or its traceability, which wants more than the
+ * result.
+ */
 type Kind = FormName | 'trace';
 const kinds: readonly Kind[] = [...formNames, 'trace'];
 
@@ -79,7 +85,10 @@ function textOf(kind: Kind, file: string, result: ConformanceResult): string {
   return /\.(xml|oreqm|reqm2)$/i.test(file) ? traceXml(result, evidence()) : traceCsv(result, evidence());
 }
 
-/** What the package knows of each requirement: its golden cases, and the faults that only it catches. */
+/**
+ * What the package knows of each requirement: its golden cases, and the faults that only it
+ * catches.
+ */
 function evidence(): Evidence {
   const read = (path: string): unknown => JSON.parse(readFileSync(new URL(`../../${path}`, import.meta.url), 'utf8'));
   const manifest = read('fixtures/golden/manifest.json') as Pick<Manifest, 'requirements'>;

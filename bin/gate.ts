@@ -3,7 +3,10 @@ import { writable, write } from './deliver.ts';
 import { UsageError } from './exit.ts';
 import { bytes } from './io.ts';
 
-/** Looks at the `--report` options before anything is read; answers what delivers the cases in the end. */
+/**
+ * Looks at the `--report` options before anything is read; answers what delivers the cases in the
+ * end.
+ */
 export function gateReports(gate: string, texts: readonly string[]): (cases: readonly GateCase[]) => Promise<void> {
   const reports = texts.map(reportOf);
   for (const { file } of reports) if (file !== '-') writable('--report', file);

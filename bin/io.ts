@@ -2,7 +2,10 @@ import { closeSync, createReadStream, fstatSync, openSync, readSync, statSync, w
 import { coloured, plain, printable, type Style } from '../src/text/style.ts';
 import { exit, UnreadableError, UsageError, worst } from './exit.ts';
 
-/** What is known of the outcome so far: the command may end at any time, by an interrupt or a reader that goes away (`| head`). */
+/**
+ * What is known of the outcome so far: the command may end at any time, by an interrupt or a reader
+ * that goes away (`| head`).
+ */
 export const outcome: {
   readonly codes: Set<number>;
   /** What an interrupted command still has to say. */
@@ -44,7 +47,10 @@ export function note(text: string): void {
   }
 }
 
-/** Two signals within this time, in milliseconds, are one: npx, make and timeout pass on what the terminal has sent already. */
+/**
+ * Two signals within this time, in milliseconds, are one: npx, make and timeout pass on what the
+ * terminal has sent already.
+ */
 const sameInterrupt = 500;
 let interrupted = Number.NEGATIVE_INFINITY;
 
@@ -81,8 +87,8 @@ export interface Input {
 }
 
 /**
- * Does something with each input that was named, or with stdin where none was. One that cannot be read, or not to its end, is
- * said so and counted; the others still have their turn.
+ * Does something with each input that was named, or with stdin where none was. One that cannot be
+ * read, or not to its end, is said so and counted; the others still have their turn.
  */
 export async function eachInput(names: readonly string[] = [], visit: (input: Input) => Promise<void>): Promise<{ unreadable: number }> {
   const wanted = names.length > 0 ? names : ['-'];
@@ -119,7 +125,10 @@ function open(name: string): Input {
   return { name: shown, chunks, ...(isFile && { path: name }) };
 }
 
-/** Fills a buffer from a file, or a part of it, again and again; gives the bytes each time, as many as there is room for but for the last. */
+/**
+ * Fills a buffer from a file, or a part of it, again and again; gives the bytes each time, as many
+ * as there is room for but for the last.
+ */
 export function* fills(path: string, into: Uint8Array, from = 0, to = Number.POSITIVE_INFINITY): Generator<number> {
   let file: number | undefined;
   try {
@@ -166,7 +175,10 @@ export function reason(error: NodeJS.ErrnoException): string {
   return known[error.code ?? ''] ?? printable(error.message);
 }
 
-/** Prints why a command could not go on, or could not with what is at `place`, and says which exit code that is. */
+/**
+ * Prints why a command could not go on, or could not with what is at `place`, and says which exit
+ * code that is.
+ */
 export function explainFailure(error: unknown, place = ''): number {
   if (error instanceof UsageError) {
     note(error.message);

@@ -186,7 +186,8 @@ describe('--expect', () => {
     expect(xenmem([...run, '--update-expect']).code).toBe(0);
     const written = JSON.parse(readFileSync(at('expected.json'), 'utf8'));
     expect(written.entries.map((e: { requirement: string }) => e.requirement)).toEqual(['survives']);
-    // Few scenarios were played before it was given up, so this is inconclusive, but nothing is wrong that is not expected.
+    // Few scenarios were played before it was given up, so this is inconclusive, but nothing is
+    // wrong that is not expected.
     expect(xenmem(run).code).toBe(4);
     const drifted = xenmem(['merge', at('good.json'), '--expect', at('expected.json')]);
     expect(drifted.code).toBe(1);

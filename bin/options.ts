@@ -111,7 +111,10 @@ export function opFor(struct: StructName): JudgedOp {
   return (Object.keys(argumentOf) as JudgedOp[]).findLast((op) => argumentOf[op] === struct) as JudgedOp;
 }
 
-/** The reference that the words of `--reference` name; a wrong one is the user's mistake, told with what is known. */
+/**
+ * The reference that the words of `--reference` name; a wrong one is the user's mistake, told with
+ * what is known.
+ */
 export function referenceNamed(words: readonly string[] = []): Implementation {
   try {
     return referenceFor(words);

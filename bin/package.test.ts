@@ -10,7 +10,8 @@ interface Packed {
   readonly size: number;
 }
 
-// Packed and unpacked as npm would install it, in a folder where nothing else is but what it depends on.
+// Packed and unpacked as npm would install it, in a folder where nothing else is but what it
+// depends on.
 const [{ filename, files }] = JSON.parse(npm(['pack', '--json', '--ignore-scripts', '--pack-destination', scratch])) as [
   { filename: string; files: readonly Packed[] },
 ];

@@ -21,7 +21,10 @@ export interface Ran {
   readonly stderr: string;
 }
 
-/** Runs the built command to its end, `input` on its stdin (else it is empty), with no colour but what `env` asks for. */
+/**
+ * Runs the built command to its end, `input` on its stdin (else it is empty), with no colour but
+ * what `env` asks for.
+ */
 export function xenmem(args: readonly string[], input: string | Uint8Array = '', env: NodeJS.ProcessEnv = {}): Ran {
   const { status, stdout, stderr } = spawnSync(process.execPath, [command, ...args], options(env, input));
   return { code: status, stdout, stderr };
@@ -64,7 +67,9 @@ export function terminal(cwd: string, ...args: string[]): string {
   return spawnSync('bash', ['-c', '"$@" 2>&1', 'bash', process.execPath, ...args], { cwd, encoding: 'utf8' }).stdout.trimEnd();
 }
 
-/** Fails unless `output` is what was printed; a line that is `…` stands for lines that are left out. */
+/**
+ * Fails unless `output` is what was printed; a line that is `…` stands for lines that are left out.
+ */
 export function shows(output: string, printed: string): void {
   const parts = `\n${output.trimEnd()}\n`.split('\n…\n');
   if (parts.length === 1) expect(output.trimEnd()).toBe(printed);

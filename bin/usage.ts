@@ -1,6 +1,7 @@
 import { closest } from './closest.ts';
 
-// yargs loses a lone `-`, so it travels under another name, which no argument of a process can have.
+// yargs loses a lone `-`, so it travels under another name, which no argument of a process can
+// have.
 const stdin = '\0stdin';
 
 /** A word as yargs may have it. */
@@ -19,7 +20,10 @@ interface Known {
   getOptions(): { readonly key: object; readonly alias: Readonly<Record<string, readonly string[]>> };
 }
 
-/** One line from what yargs says of wrong words, which takes several, drops dashes and lists camel case twins. */
+/**
+ * One line from what yargs says of wrong words, which takes several, drops dashes and lists camel
+ * case twins.
+ */
 export function usageMessage(message: string, parser: unknown, words: readonly string[]): string {
   const text = message.replaceAll(stdin, '-');
   const unknown = /^Unknown arguments?: (.*)$/s.exec(text)?.[1]?.split(', ');

@@ -269,7 +269,8 @@ describe('as it comes', () => {
     const [head = '', ...rest] = readFileSync(balloon, 'utf8').split(/(?<=\n)/);
     child.stdin.write(head + rest[0] + rest[1]);
     let seen = '';
-    // Nothing more is written before two answers have come: a reader that waits for more would hang here.
+    // Nothing more is written before two answers have come: a reader that waits for more would hang
+    // here.
     for await (const chunk of child.stdout) {
       seen += chunk;
       if (seen.split('\n').length > 2 && !child.stdin.writableEnded) child.stdin.end(rest.slice(2).join(''));
@@ -281,7 +282,8 @@ describe('as it comes', () => {
     const child = spawn(process.execPath, [command, 'validate', '-'], { stdio: 'pipe' });
     const struct = '\\x00\\x20\\x00\\x00\\x00\\x00\\x00\\x00\\x03'.padEnd(24 * 4, '\\x00') + '\\xf0\\x7f'.padEnd(8 * 4, '\\x00');
     const call = (rc: number): string => `xenmem_in: tid=7 cmd=6 arg=0x1000 mem=${struct}\nxenmem_out: tid=7 rc=${rc} mem=${struct}\n`;
-    // As bpftrace 0.17 printed it: what it attaches to, the header of the recipe, calls, and its maps at the end.
+    // As bpftrace 0.17 printed it: what it attaches to, the header of the recipe, calls, and its
+    // maps at the end.
     child.stdin.write(`Attaching 6 probes...\n{"xenmem":1,"arch":"arm64","source":"xenmem recipe bpftrace"}\n${call(3)}`);
     let seen = '';
     for await (const chunk of child.stdout) {

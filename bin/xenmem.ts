@@ -115,14 +115,17 @@ function parserOf(words: readonly string[], known: ReadonlyMap<string, Command>)
     const list = /\[(\w+)\.\.\]/.exec(usage)?.[1];
     const builder = (args: Argv): Argv => command?.options(args) ?? args;
     parser.command(usage, describe, builder, (args) => {
-      // Thrown, because after a handler that returns yargs renders the whole help, which takes as long as most commands.
+      // Thrown, because after a handler that returns yargs renders the whole help, which takes as
+      // long as most commands.
       if (command) throw new Words(command, list, args);
     });
   }
   return parser;
 }
 
-/** Prints what could come next. The words are not finished, so what is wrong with them is no news. */
+/**
+ * Prints what could come next. The words are not finished, so what is wrong with them is no news.
+ */
 function complete(parser: Argv): void {
   try {
     parser.parseSync();

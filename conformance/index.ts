@@ -1,6 +1,6 @@
 /**
- * What a module that is tested needs (`xenmem conform --iut module:./iut.js`, docs/implementers.md): its default export is an
- * `Implementation`, or a function that makes one.
+ * What a module that is tested needs (`xenmem conform --iut module:./iut.js`,
+ * docs/implementers.md): its default export is an `Implementation`, or a function that makes one.
  */
 
 export {

@@ -36,7 +36,10 @@ export class JobError extends Error {
 type JobMessage = 'stop' | { readonly done: number };
 const jobMark = 'XENMEM_JOB';
 
-/** In a process that is such a job: ends it when it is told to, or when nobody is left to tell; answers what reports its progress. */
+/**
+ * In a process that is such a job: ends it when it is told to, or when nobody is left to tell;
+ * answers what reports its progress.
+ */
 export function asJob(stop: () => void): ((done: number) => void) | undefined {
   if (process.env[jobMark] === undefined || !process.send) return undefined;
   process.on('message', (message: JobMessage) => {

@@ -6,7 +6,8 @@ import { scenarioFrom } from './scenario/generate.ts';
 import { samples } from './scenario/numbers.ts';
 import { checkHere } from './verdict/check.ts';
 
-// For the mutation runner, once per mutant of our own code: short forms of the run and of `fixtures check`.
+// For the mutation runner, once per mutant of our own code: short forms of the run and of `fixtures
+// check`.
 
 it('rules and model agree on the same few hundred calls', () => {
   const model = referenceImplementation();

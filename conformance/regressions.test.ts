@@ -3,7 +3,8 @@ import { referenceImplementation } from './protocol/reference.ts';
 import { scenarioOf } from './scenario/scenario.ts';
 import { checkHere } from './verdict/check.ts';
 
-// Scenarios in which rules and model once disagreed, as `npm run agree` found them, each with its cause.
+// Scenarios in which rules and model once disagreed, as `npm run agree` found them, each with its
+// cause.
 it.each([
   [
     'a populate read gfn 0 from a list of zeros, so address 0 was memory when a later list lay there',

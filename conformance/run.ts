@@ -18,11 +18,20 @@ import type { ConformanceResult, Counterexample, ImplementationInfo, Incident, S
 import { storyOf } from './verdict/story.ts';
 import { type Counts, mostDisputed, requirementIds, summarise } from './verdict/summary.ts';
 
-/** Most times a scenario is played again to make it smaller: one that is judged, one that is disputed, one that breaks the implementation, one that hangs it. */
+/**
+ * Most times a scenario is played again to make it smaller: one that is judged, one that is
+ * disputed, one that breaks the implementation, one that hangs it.
+ */
 const shrinkBudget = { judged: 400, disputed: 60, broken: 20, hung: 3 } as const;
-/** Scenarios that may break the implementation before the run ends, one that hangs it counting twice: more would say the same. */
+/**
+ * Scenarios that may break the implementation before the run ends, one that hangs it counting
+ * twice: more would say the same.
+ */
 const mostBroken = 5;
-/** Scenarios that broke a requirement that are kept, in case the first does not break it again; and how often each is tried. */
+/**
+ * Scenarios that broke a requirement that are kept, in case the first does not break it again; and
+ * how often each is tried.
+ */
 const [mostSeen, mostTries] = [3, 5];
 /** Scenarios that may fail in a row because of the surroundings. */
 const mostSetupFaults = 3;
@@ -69,8 +78,8 @@ interface FirstSeen {
 }
 
 /**
- * Runs the suite: scenarios from one seed, every answer counted, and for each violated requirement the smallest scenario that
- * still shows it. The same seed gives the same result on every machine.
+ * Runs the suite: scenarios from one seed, every answer counted, and for each violated requirement
+ * the smallest scenario that still shows it. The same seed gives the same result on every machine.
  */
 export async function runSuite(options: RunOptions): Promise<ConformanceResult> {
   const { player, arch, seed, shard, level, strength, scenarios } = options;
@@ -299,7 +308,10 @@ class Suite {
     }
   }
 
-  /** The smallest scenario that still shows it, as far as so many plays go. `shows`: the step of a scenario that does, if one does. */
+  /**
+   * The smallest scenario that still shows it, as far as so many plays go. `shows`: the step of a
+   * scenario that does, if one does.
+   */
   async #least(
     { scenario, made }: RunScenario,
     budget: number,
@@ -316,7 +328,10 @@ class Suite {
     return scenarioOf(await shrunk(made.numbers, budget, size));
   }
 
-  /** What shows that a requirement is broken: one that does so again wherever there is one, else the first, as flaky. */
+  /**
+   * What shows that a requirement is broken: one that does so again wherever there is one, else the
+   * first, as flaky.
+   */
   async counterexample(id: string, found: readonly FirstSeen[]): Promise<Counterexample> {
     let first: Counterexample | undefined;
     for (const one of found) {
@@ -330,14 +345,15 @@ class Suite {
   }
 
   /**
-   * The scenario of the smallest list of numbers that still breaks the requirement; deterministic, and bounded in what it plays.
-   * One that was given is small already.
+   * The scenario of the smallest list of numbers that still breaks the requirement; deterministic,
+   * and bounded in what it plays. One that was given is small already.
    */
   async smallest(id: string, { drawn, message, crash }: FirstSeen): Promise<Counterexample> {
     const { index } = drawn;
     const budget = crash ? (crash.hung ? shrinkBudget.hung : shrinkBudget.broken) : shrinkBudget.judged;
     const show = async (scenario: Scenario): Promise<{ checked: Checked; given: Checked['given'][number] | undefined } | undefined> => {
-      // What breaks an implementation is to be looked at alone, without what earlier scenarios left behind.
+      // What breaks an implementation is to be looked at alone, without what earlier scenarios left
+      // behind.
       if (crash && !this.#lost) await this.#player.renew();
       const checked = await this.#playedAgain(scenario, drawn);
       return checked && { checked, given: checked.given.find((g) => g.id === id && g.answer.answer === 'violated') };

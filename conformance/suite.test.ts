@@ -224,7 +224,10 @@ describe('metamorphic: no oracle is needed to say that these agree', () => {
     return { ...scenario, steps: scenario.steps.slice(0, last + 1).map((s, i) => (i === last && s.do === 'call' ? change(s) : s)) };
   };
 
-  /** Has a page another frame, or none, after the call, that holds its struct or an end of one of its lists? */
+  /**
+   * Has a page another frame, or none, after the call, that holds its struct or an end of one of
+   * its lists?
+   */
   const givesItselfAway = ({ event: { call }, judgement: { facts } }: ReturnType<typeof checkHere>['calls'][number]): boolean => {
     const ranges = [facts.argumentRange, ...facts.reservations.map((r) => r.list?.range)].filter((range) => range !== undefined);
     const pages = ranges.flatMap(({ address, length }) => [address >> 12n, (address + length - 1n) >> 12n]);
@@ -262,7 +265,8 @@ describe('metamorphic: no oracle is needed to say that these agree', () => {
     fc.assert(
       fc.property(scenarios, (s) => {
         const whole = changed(s, preempt(undefined));
-        // A continuation reads the struct and the lists anew: a call that gives their pages away ends where they are gone
+        // A continuation reads the struct and the lists anew: a call that gives their pages away
+        // ends where they are gone
         fc.pre(!checkHere(whole, model).calls.some(givesItselfAway));
         expect(outcome(changed(s, preempt(1)))).toEqual(outcome(whole));
       }),

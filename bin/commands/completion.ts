@@ -29,7 +29,8 @@ export async function run({ shell = [] }: Options): Promise<number[]> {
   return [];
 }
 
-// yargs answers with or without descriptions by what $SHELL says, so each script says it. File names where nothing else fits.
+// yargs answers with or without descriptions by what $SHELL says, so each script says it. File
+// names where nothing else fits.
 const bash = `_xenmem() {
   local word="\${COMP_WORDS[COMP_CWORD]}"
   mapfile -t COMPREPLY < <(compgen -W "$(SHELL=bash xenmem --get-yargs-completions "\${COMP_WORDS[@]:0:COMP_CWORD+1}" 2>/dev/null)" -- "$word")

@@ -43,7 +43,10 @@ interface Options extends Delivery {
   readonly scope: ScopeName;
 }
 
-/** Scenarios of a run where none is asked for: every requirement and every cell gets well above its floor. */
+/**
+ * Scenarios of a run where none is asked for: every requirement and every cell gets well above its
+ * floor.
+ */
 const defaultRuns = 5000;
 const most = { seed: 0x7fff_ffff, runs: 10_000_000, jobs: 256, shards: 10_000 } as const;
 
@@ -108,14 +111,18 @@ export async function run(options: Options): Promise<Iterable<number>> {
   bar.end();
   await deliver(result);
   if (isModel(options) && result.verdict === 'nonconformant') {
-    // Here the implementation is the model itself, so its two oracles disagree: that is a bug of ours.
+    // Here the implementation is the model itself, so its two oracles disagree: that is a bug of
+    // ours.
     note('the reference model breaks a rule: the two oracles disagree');
     outcome.codes.add(exit.internal);
   }
   return outcome.codes;
 }
 
-/** What does something else than a run takes nothing that only a run has: it would be passed over in silence. */
+/**
+ * What does something else than a run takes nothing that only a run has: it would be passed over in
+ * silence.
+ */
 function alone(options: Options): void {
   const given = (name: keyof Options): boolean => options[name] !== undefined && options[name] !== false;
   const others = ['exhaustive', 'check', 'replay', 'fixtures'] as const;
@@ -198,7 +205,10 @@ async function playerOf(options: Options, arch: Arch, scale: number): Promise<Pl
   return { ...playerHere(referenceNamed(reference)), ...(reference.some((word) => word !== 'strict') && { reference }) };
 }
 
-/** Is it the model itself that is played, in some reading? A rule that it breaks is a bug of ours: the two oracles disagree. */
+/**
+ * Is it the model itself that is played, in some reading? A rule that it breaks is a bug of ours:
+ * the two oracles disagree.
+ */
 function isModel(options: Options): boolean {
   return options.iut === undefined && (options.reference ?? []).every((word) => word === 'strict' || word.includes('='));
 }
@@ -220,7 +230,10 @@ function failed(error: unknown): Iterable<number> {
   return outcome.codes;
 }
 
-/** What was measured when the suite was built: measuring takes minutes. It says nothing of an implementation with fewer ops. */
+/**
+ * What was measured when the suite was built: measuring takes minutes. It says nothing of an
+ * implementation with fewer ops.
+ */
 function strengthFor(hello: Hello): Strength | undefined {
   const isMeasured = Object.keys(referenceHello.commands).every((op) => Object.hasOwn(hello.commands, op));
   if (!isMeasured) return undefined;

@@ -52,7 +52,8 @@ export async function run(options: Options): Promise<Iterable<number>> {
         const data = options.hex ? `${toHex(encoded)}\n` : encoded;
         if (out === undefined) await bytes(data);
         else {
-          // Opened only now, so that input that makes nothing leaves a file that is there as it was.
+          // Opened only now, so that input that makes nothing leaves a file that is there as it
+          // was.
           file ??= await openOutput(out, options.force ?? false);
           await file.appendFile(data).catch((error: NodeJS.ErrnoException) => {
             throw new UsageError(`--out ${out}: ${reason(error)}`);

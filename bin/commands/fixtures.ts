@@ -174,7 +174,10 @@ async function generate(given: Options): Promise<void> {
   await line(`${to}: ${files.size} files, ${size} bytes; ${mutants.killed} of ${mutants.total} faulty hypervisors found out`);
 }
 
-/** The one task that loads faulty hypervisors: what it runs is built beside the command, and no part of the package. */
+/**
+ * The one task that loads faulty hypervisors: what it runs is built beside the command, and no part
+ * of the package.
+ */
 async function generator(): Promise<typeof import('../../conformance/golden/generate.ts')> {
   const module = new URL('../conformance/golden/generate.js', import.meta.url);
   if (!existsSync(module)) throw new NoCloneError();

@@ -24,7 +24,10 @@ export interface CheckOptions {
   readonly report?: readonly string[];
 }
 
-/** Holds the structs of built files against the table; exit 1 where one differs, 4 where none has any. */
+/**
+ * Holds the structs of built files against the table; exit 1 where one differs, 4 where none has
+ * any.
+ */
 export async function check(options: CheckOptions, files: readonly string[]): Promise<Iterable<number>> {
   const { arch, emit, json = false, compare, checks, assert, as = [], base, report = [] } = options;
   const other = emit ? 'emit' : compare ? 'compare' : checks ? 'checks' : assert ? 'assert' : undefined;
@@ -63,7 +66,10 @@ interface Shown {
   readonly comparison: Comparison;
 }
 
-/** What is told of a file: all of it, but of an archive only the objects that have one of the structs, if any has. */
+/**
+ * What is told of a file: all of it, but of an archive only the objects that have one of the
+ * structs, if any has.
+ */
 function ofInterest(all: readonly Shown[]): readonly Shown[] {
   const having = all.filter(({ comparison }) => comparison.structs.length > 0);
   return having.length > 0 ? having : all.slice(0, 1);

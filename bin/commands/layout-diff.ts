@@ -28,8 +28,9 @@ interface Side {
 }
 
 /**
- * Says what became of each struct from one build to another, or to the table: exit 1 where anything changed, 4 where the two
- * have no struct in common. Without names it looks at the structs of the table.
+ * Says what became of each struct from one build to another, or to the table: exit 1 where anything
+ * changed, 4 where the two have no struct in common. Without names it looks at the structs of the
+ * table.
  */
 export async function diff(options: DiffOptions, words: readonly string[]): Promise<Iterable<number>> {
   const [a, b, ...wanted] = words;

@@ -22,7 +22,10 @@ const lost = `const [first, ...others] = frames as [number, ...number[]];
 /** A bad entry is found only when its chunk is reached. */
 const looksAsItGoes: Edit = [get, ahead, ahead.replace('===', '!==')];
 
-/** Lists whose length is computed wrongly, so that none runs past the end of the address space, and an entry there lies at 0. */
+/**
+ * Lists whose length is computed wrongly, so that none runs past the end of the address space, and
+ * an entry there lies at 0.
+ */
 export const listsAreBounded = (length: string): readonly Edit[] => [
   ['call.ts', 'import { strayBits }', 'import { pointerOf, strayBits }'],
   [

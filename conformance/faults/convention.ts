@@ -159,7 +159,7 @@ export const convention: readonly Fault[] = family('convention and neighbours', 
     ['reservation-refuses-foreign-domid'],
     [[neighbours, 'if (domain !== caller && !caller.privileged) return true; // reservation-refuses-foreign-domid', '']],
   ],
-  ['counts what it does not give up', ['reservation-effects'], [[neighbours, gives, '']]],
+  ['counts what it does not give up', ['reservation-effects'], [[neighbours, gives, gives.replace('pages)', '0)')]]],
   [
     'populates an extent backwards',
     ['reservation-contiguous'],

@@ -13,7 +13,10 @@ export type Family =
   | 'isolation'
   | 'convention and neighbours';
 
-/** A change to a source file of the model: `find` occurs exactly once there, and `put` takes its place. */
+/**
+ * A change to a source file of the model: `find` occurs exactly once there, and `put` takes its
+ * place.
+ */
 export type Edit = readonly [file: string, find: string, put: string];
 
 /** The model with other lines in it. */
@@ -28,15 +31,18 @@ export interface Fault extends Edited {
   /** The requirements that it breaks, all of them: each shows in an ordinary run. */
   readonly breaks: readonly string[];
   /**
-   * Further requirements that a longer run may report, because later calls start from a corrupted state. The run never
-   * reports any others.
+   * Further requirements that a longer run may report, because later calls start from a corrupted
+   * state. The run never reports any others.
    */
   readonly also: readonly string[];
 }
 
 /** A hypervisor that is unusual and right: it is never to be blamed. */
 export interface Legal extends Edited {
-  /** The open point that it takes another reading of (docs/ambiguities.md), or in words what else allows it. */
+  /**
+   * The open point that it takes another reading of (docs/ambiguities.md), or in words what else
+   * allows it.
+   */
   readonly freedom: AmbiguityId | `no open point: ${string}`;
   /** What it says of itself, where that is not what the reference model says. */
   readonly hello?: Partial<Hello>;

@@ -21,9 +21,13 @@ import { type Create, load } from './load.ts';
 import { seenAt, violatedIn } from './play.ts';
 import { type MeasuredStrength, summary } from './strength.ts';
 
-// Every edited model is played once here, and all that is asked of it is asked of what was seen then.
+// Every edited model is played once here, and all that is asked of it is asked of what was seen
+// then.
 
-/** Shows each all that it breaks (npm run test:long), or is it enough that it is caught, and under a right id? */
+/**
+ * Shows each all that it breaks (npm run test:long), or is it enough that it is caught, and under a
+ * right id?
+ */
 const long = process.env['XENMEM_LONG'] !== undefined;
 const most = { scenarios: long ? 1500 : 600, predicted: long ? 100 : 6, least: long ? 100 : 6, legal: long ? 400 : 25 };
 

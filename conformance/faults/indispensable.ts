@@ -17,8 +17,8 @@ export const notAlone: Readonly<Record<string, string>> = {
 };
 
 /**
- * For each requirement the faulty hypervisors that it alone catches: without it they would be found by accident at best, where
- * in a long run what follows from the mistake shows (`also`).
+ * For each requirement the faulty hypervisors that it alone catches: without it they would be found
+ * by accident at best, where in a long run what follows from the mistake shows (`also`).
  */
 export function onlyKillers(): ReadonlyMap<string, readonly string[]> {
   const found = new Map<string, string[]>();

@@ -14,7 +14,10 @@ const reads = (id: string, was: string, is: string): Edit => [freedoms, `'${id}'
 /** Something is answered with another errno. */
 const answers = (file: string, guard: string, was: string, is: string): Edit => [file, `${guard} return ${was};`, `${guard} return ${is};`];
 
-/** The guards of get and put, in their order; together are those of which one has to come before another. */
+/**
+ * The guards of get and put, in their order; together are those of which one has to come before
+ * another.
+ */
 const getOrder = [
   'if (done > given.nr_extents) return EINVAL; // get-partial-count',
   `// "5. THIS FIELD MUST BE INITIALISED TO ZERO BY THE CALLER!"
@@ -26,7 +29,8 @@ const getOrder = [
   // "2. @in.nr_extents << @in.extent_order == @out.nr_extents << @out.extent_order"
   const isSameSize = given.nr_extents << BigInt(given.extent_order) === wanted.nr_extents << BigInt(wanted.extent_order);
   if (!isSameSize) return EINVAL; // get-refuses-size-mismatch
-  // "3. @in.extent_start and @out.extent_start lists must not overlap": the caller's to keep (caller-lists-disjoint)`,
+  // "3. @in.extent_start and @out.extent_start lists must not overlap": the caller's to keep
+  // (caller-lists-disjoint)`,
   'if (isRefusedHandle(call, given) || isRefusedHandle(call, wanted)) return EFAULT; // caller-handle-high-zero',
   'if (ins.wraps || outs.wraps) return EFAULT; // bad-address-fails',
   'if (order > max_order_unprivileged && !caller.privileged) return EPERM; // bounded-work',
@@ -72,7 +76,10 @@ const movesWithinZone: readonly Edit[] = [
   ['p2m.ts', "import { release, take } from './allocator.ts';", "import { FRAMES_BELOW_4G, release, take } from './allocator.ts';"],
 ];
 
-/** Hypervisors that do what the specification leaves open in their own way. None of them is ever to be blamed. */
+/**
+ * Hypervisors that do what the specification leaves open in their own way. None of them is ever to
+ * be blamed.
+ */
 export const legal: readonly Legal[] = [
   {
     name: 'takes memory from the bottom',

@@ -13,7 +13,10 @@ export class EditError extends Error {
   override readonly name = 'EditError';
 }
 
-/** Faults are edits of the sources, which only a clone of the repository has, with what its developers install. */
+/**
+ * Faults are edits of the sources, which only a clone of the repository has, with what its
+ * developers install.
+ */
 export class NoCloneError extends Error {
   override readonly name = 'NoCloneError';
   constructor() {
@@ -25,8 +28,9 @@ const room = 'src/model';
 const door = 'hypervisor.ts';
 
 /**
- * The models with these edits, by name: bundled in one go, each with its own copy of the model and all with one copy of what
- * the model stands on. `EditError` where an edit does not apply, `NoCloneError` where there are no sources to edit.
+ * The models with these edits, by name: bundled in one go, each with its own copy of the model and
+ * all with one copy of what the model stands on. `EditError` where an edit does not apply,
+ * `NoCloneError` where there are no sources to edit.
  */
 export async function load(edited: readonly Edited[]): Promise<ReadonlyMap<string, Create>> {
   const bundler = await import('rolldown').catch((error: unknown) => {
@@ -43,7 +47,8 @@ export async function load(edited: readonly Edited[]): Promise<ReadonlyMap<strin
     plugins: [
       {
         name: 'edited model',
-        // Each edited model is one graph of modules, told apart by the number behind the last question mark.
+        // Each edited model is one graph of modules, told apart by the number behind the last
+        // question mark.
         resolveId(source, importer) {
           if (importer === undefined || importer === 'entry') return source;
           const [from, which] = partsOf(importer);
@@ -73,7 +78,10 @@ export async function load(edited: readonly Edited[]): Promise<ReadonlyMap<strin
   }
 }
 
-/** A module's file, and which edited model it belongs to, if to one. The path of a clone may have a question mark in it. */
+/**
+ * A module's file, and which edited model it belongs to, if to one. The path of a clone may have a
+ * question mark in it.
+ */
 export function partsOf(id: string): [file: string, which: string | undefined] {
   const [, file = '', which] = /^(.*?)(?:\?(\d+))?$/s.exec(id) ?? [];
   return [file, which];
@@ -85,7 +93,10 @@ export function isAbsent(error: unknown, name: string): boolean {
   return code === 'ERR_MODULE_NOT_FOUND' && message.startsWith(`Cannot find package '${name}' `);
 }
 
-/** The files of the model that edits change, by name, with their new text. `EditError` where one does not apply. */
+/**
+ * The files of the model that edits change, by name, with their new text. `EditError` where one
+ * does not apply.
+ */
 export function editedFiles({ name, edits }: Edited): ReadonlyMap<string, string> {
   const files = new Map<string, string>();
   for (const [file, find, put] of edits) {
@@ -105,7 +116,10 @@ export function pristine(file: string): string {
   return readFileSync(join(sources(), room, file), 'utf8');
 }
 
-/** The top of the clone. A run of mutation tests plays in a copy whose sources are changed already: not that one. */
+/**
+ * The top of the clone. A run of mutation tests plays in a copy whose sources are changed already:
+ * not that one.
+ */
 export function sources(): string {
   const here = fileURLToPath(import.meta.url).split('/.stryker-tmp/')[0] as string;
   for (let at = here; at !== dirname(at); at = dirname(at)) {

@@ -9,7 +9,8 @@ import { type Create, EditError, editedFiles, load, NoCloneError, pristine, sour
 import { brokenBy } from './play.ts';
 import { type MeasuredStrength, measure, summary } from './strength.ts';
 
-// npm run faults -- list | show NAME | types | legal | measure [--write]: for developers, in a clone.
+// npm run faults -- list | show NAME | types | legal | measure [--write]: for developers, in a
+// clone.
 
 const [word = 'list', ...rest] = process.argv.slice(2);
 const all: readonly Edited[] = [...faults, ...legal];
@@ -47,7 +48,10 @@ function show(): void {
   }
 }
 
-/** Type-checks every edited file in one run: what an edit breaks in it, and what a change of the model breaks in an edit. */
+/**
+ * Type-checks every edited file in one run: what an edit breaks in it, and what a change of the
+ * model breaks in an edit.
+ */
 function types(): void {
   const root = sources();
   const cache = join(root, 'node_modules', '.cache');

@@ -155,7 +155,8 @@ export const pinning: readonly Fault[] = family('pinning', [
     ],
     ['get-pinned', 'put-only-listed'],
   ],
-  // What the seed's own patch would do if the continuation were made for the op whose code it shares.
+  // What the seed's own patch would do if the continuation were made for the op whose code it
+  // shares.
   [
     'goes on as an exchange when preempted',
     ['get-pinned'],

@@ -23,8 +23,8 @@ export interface Budget {
 }
 
 /**
- * An edited model, seen at a level: 2 is everything, 1 without moving pages, 0 also without a look at the p2m. `bare`: with no
- * capability beyond those that make the level.
+ * An edited model, seen at a level: 2 is everything, 1 without moving pages, 0 also without a look
+ * at the p2m. `bare`: with no capability beyond those that make the level.
  */
 export function seenAt(create: Create, level: 0 | 1 | 2 = 2, bare = false): Implementation {
   const beyond: readonly Capability[] = level === 2 ? [] : level === 1 ? ['churn'] : ['churn', 'translate'];
@@ -51,7 +51,10 @@ export function violatedIn({ given }: Checked): Set<string> {
   return new Set(given.filter((g) => g.answer.answer === 'violated').map((g) => g.id));
 }
 
-/** The smallest scenario found that still shows a violation, up to there; `undefined` if these numbers show none. */
+/**
+ * The smallest scenario found that still shows a violation, up to there; `undefined` if these
+ * numbers show none.
+ */
 export async function smallest({ numbers, arch }: Drawn, implementation: Implementation): Promise<Scenario | undefined> {
   const shown = (list: readonly number[]): Scenario | undefined => {
     const scenario = scenarioOf({ numbers: list, arch }, implementation);

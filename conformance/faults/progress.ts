@@ -16,7 +16,10 @@ const first = 'let done = Math.floor(Number(asked.nr_exchanged) / x.insPerChunk)
 /** Writes another count when the call is over; what a continuation goes on at is right. */
 const tells = (wrong: string): Edit => [file, written, written.replace('nrExchanged)', `rc === -ERESTART ? nrExchanged : ${wrong})`)];
 
-/** Counts other things than input extents, done and handed in; what a continuation goes on at is right. */
+/**
+ * Counts other things than input extents, done and handed in; what a continuation goes on at is
+ * right.
+ */
 const counts = (done: string, given: string): readonly Edit[] => [
   [file, refused, refused.replace('asked.nr_exchanged', given)],
   [file, preempted, preempted.replace('count(done)', count)],

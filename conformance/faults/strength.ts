@@ -5,8 +5,8 @@ import type { Create } from './load.ts';
 import { brokenBy, seenAt, smallest } from './play.ts';
 
 /**
- * Scenarios that were played at levels 0, 1 and 2, the one that showed a fault included; `null` where none did. Level 2 sees
- * everything, 1 no moving pages, 0 no p2m either.
+ * Scenarios that were played at levels 0, 1 and 2, the one that showed a fault included; `null`
+ * where none did. Level 2 sees everything, 1 no moving pages, 0 no p2m either.
  */
 export type ByLevel = readonly [number | null, number | null, number | null];
 
@@ -41,7 +41,10 @@ export interface StrengthSummary {
   readonly killedAt: readonly [number, number, number];
 }
 
-/** Scenarios to start from, as long as what they shrink to is not small: the first one to show a fault is not always a good one. */
+/**
+ * Scenarios to start from, as long as what they shrink to is not small: the first one to show a
+ * fault is not always a good one.
+ */
 const starts = 4;
 const small = 3;
 

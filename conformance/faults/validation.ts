@@ -15,7 +15,10 @@ const sizesNotCompared: readonly Edit[] = [
   [file, 'if (!isSameSize) return EINVAL; // get-refuses-size-mismatch', ''],
 ];
 
-/** Counts of so many bits that are shifted as they are: what is shifted out is as if it had never been there. */
+/**
+ * Counts of so many bits that are shifted as they are: what is shifted out is as if it had never
+ * been there.
+ */
 const modulo = (bits: 32 | 64): readonly Edit[] => [
   [file, limits, ''],
   [file, ', max_extents }', ' }'],

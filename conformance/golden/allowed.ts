@@ -8,15 +8,25 @@ import type { Facts } from '../../src/rules/facts.ts';
 import type { Judgement } from '../../src/rules/judge.ts';
 import type { P2m } from '../../src/trace/call.ts';
 
-// What may come of a call, from the sentences and the freedoms of the specification's section 6, not from what the model did.
+// What may come of a call, from the sentences and the freedoms of the specification's section 6,
+// not from what the model did.
 
-/** What one chunk of an exchange does once it is done. Frames have names: which ones they are is the allocator's choice. */
+/**
+ * What one chunk of an exchange does once it is done. Frames have names: which ones they are is the
+ * allocator's choice.
+ */
 export interface Chunk {
   /** `nr_exchanged` when this chunk is the last that was done. */
   readonly nr_exchanged: string;
-  /** Guest frames and what is behind them then: no frame, or page `j` of the extent with that name, `"a+1"`. */
+  /**
+   * Guest frames and what is behind them then: no frame, or page `j` of the extent with that name,
+   * `"a+1"`.
+   */
   readonly p2m: readonly (readonly [gfn: string, frame: string | null])[];
-  /** The output list entries that it overwrites, by the name of the extent whose first frame they hold. */
+  /**
+   * The output list entries that it overwrites, by the name of the extent whose first frame they
+   * hold.
+   */
   readonly out: readonly string[];
   /** Guest frames whose old frames may not come back in this chunk. */
   readonly not_behind: readonly string[];
@@ -25,7 +35,9 @@ export interface Chunk {
 /** What a call does, chunk by chunk in order. */
 export interface AllowedEffect {
   readonly chunks: readonly Chunk[];
-  /** The first frame of each new extent is a multiple of this, and its pages lie one after another. */
+  /**
+   * The first frame of each new extent is a multiple of this, and its pages lie one after another.
+   */
   readonly multiple_of: string;
   /** Every page of a new extent lies below this frame; absent without a limit. */
   readonly below?: string;
@@ -39,9 +51,15 @@ export type Allowed =
   | { readonly is: 'part'; readonly rc: '-errno'; readonly nr_exchanged: readonly string[] }
   /** An errno, and nothing changed. */
   | { readonly is: 'refused'; readonly rc: '-errno' }
-  /** Ops 0, 1, 6: a count, or an errno; entries up to it may be written, and the pages listed given or taken. */
+  /**
+   * Ops 0, 1, 6: a count, or an errno; entries up to it may be written, and the pages listed given
+   * or taken.
+   */
   | { readonly is: 'count'; readonly rc: readonly [least: number, most: number]; readonly or: '-errno' }
-  /** The caller broke a duty, or there is more than can be listed: these requirements bind, and nothing else is fixed. */
+  /**
+   * The caller broke a duty, or there is more than can be listed: these requirements bind, and
+   * nothing else is fixed.
+   */
   | { readonly is: 'unspecified'; readonly binding: readonly string[] };
 
 /** Chunks that are written out: a call with more is told by its outcomes alone. */
@@ -73,7 +91,10 @@ export function workOf({ facts, op }: Judgement): AllowedEffect | undefined {
   return { chunks, multiple_of: hex64(1n << BigInt(oo)), ...(below !== undefined && { below }) };
 }
 
-/** Every right outcome of a call. `holds`: the requirements that were judged of it in a run that kept them. */
+/**
+ * Every right outcome of a call. `holds`: the requirements that were judged of it in a run that
+ * kept them.
+ */
 export function allowedOf(
   judgement: Judgement,
   work: AllowedEffect | undefined,
@@ -128,7 +149,10 @@ function isOutcome(one: Allowed, work: AllowedEffect | undefined, facts: Facts):
   }
 }
 
-/** Are the struct but for its count, the input list and the entries beyond K as before, as far as they were seen? */
+/**
+ * Are the struct but for its count, the input list and the entries beyond K as before, as far as
+ * they were seen?
+ */
 function sameElsewhere(facts: Facts, K: bigint): boolean {
   const { argument, argumentAfter, layout, call } = facts;
   const counted = facts.exchanges ? fieldOf(layout, 'nr_exchanged').offset : layout.size;
@@ -148,7 +172,10 @@ function sameElsewhere(facts: Facts, K: bigint): boolean {
   return true;
 }
 
-/** Is the p2m afterwards, and the list of frames, what these chunks make of it, up to the names of frames? */
+/**
+ * Is the p2m afterwards, and the list of frames, what these chunks make of it, up to the names of
+ * frames?
+ */
 function p2mIs(facts: Facts, work: AllowedEffect | undefined, chunks: readonly Chunk[]): boolean {
   const { p2mBefore, p2mAfter, after } = facts.call;
   const named = new Set(chunks.flatMap((chunk) => chunk.p2m.map(([gfn]) => BigInt(gfn))));

@@ -21,7 +21,10 @@ export interface Given {
 /** Always the whole set: the case says which of them bind in each step. */
 const always: readonly string[] = rules.filter((rule) => isRequirement(rule) && rule.always).map((rule) => rule.id);
 
-/** Plays a scenario and writes down what was seen; `undefined` where a step could not be played or the implementation broke. */
+/**
+ * Plays a scenario and writes down what was seen; `undefined` where a step could not be played or
+ * the implementation broke.
+ */
 export function callCase(
   { role, requirement, scenario, origin }: Given,
   implementation: Implementation,

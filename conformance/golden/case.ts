@@ -52,16 +52,24 @@ export type Frames = readonly (readonly [gfn: string, mfn: string | null])[];
 /** Ranges of guest memory. */
 export type Ranges = readonly (readonly [address: string, length: string])[];
 
-/** Frames behind guest frames before a step, below and above 4 GiB, and owned ones that no guest frame leads to. */
+/**
+ * Frames behind guest frames before a step, below and above 4 GiB, and owned ones that no guest
+ * frame leads to.
+ */
 export type FramesInUse = readonly [low: number, high: number, unmapped: number];
 
-/** One step as it was seen: a call as a record of a trace, with what a trace has no place for beside it. */
+/**
+ * One step as it was seen: a call as a record of a trace, with what a trace has no place for beside
+ * it.
+ */
 export type ObservedStep =
   | {
       readonly do: 'call';
       readonly record: TraceRecord;
       readonly inject?: { readonly fail_alloc?: number; readonly preempt?: number };
-      /** Every range of the caller's memory that changed; absent where not all of it was watched. */
+      /**
+       * Every range of the caller's memory that changed; absent where not all of it was watched.
+       */
       readonly changed?: Ranges;
       /** Domains that the call has no business with, where they were watched. */
       readonly others?: readonly {
@@ -109,14 +117,20 @@ export interface CallCase {
   /** What the implementation is taken to declare of itself. */
   readonly assumes?: { readonly level: 0 | 1 | 2; readonly max_order: number; readonly max_extents: string };
   readonly header: TraceRecord;
-  /** What was seen, step by step: of the reference model, of a faulty hypervisor (negative), or of a real one (capture). */
+  /**
+   * What was seen, step by step: of the reference model, of a faulty hypervisor (negative), or of a
+   * real one (capture).
+   */
   readonly observed: readonly ObservedStep[];
   /** How the two further runs of a pair ended: the same again, and with other `address_bits`. */
   readonly pair?: readonly { readonly rc: number; readonly nr_exchanged: string | null }[];
   readonly judged: readonly JudgedStep[];
   /** The same from the records alone, as a trace: what `xenmem validate` must say. */
   readonly trace_judged: readonly JudgedStep[];
-  /** Per step what each chunk of the call does, where it does any; frames by name, since the allocator is free. */
+  /**
+   * Per step what each chunk of the call does, where it does any; frames by name, since the
+   * allocator is free.
+   */
   readonly work?: readonly (AllowedEffect | null)[];
   /** Per step every outcome that is right, if the steps before it ended as observed. */
   readonly allowed?: readonly (readonly Allowed[])[];
@@ -129,7 +143,9 @@ export interface CallCase {
 
 export type GoldenCase = StructCase | CallCase;
 
-/** JSON without white space, keys sorted: the same text for the same content. Numbers must be whole. */
+/**
+ * JSON without white space, keys sorted: the same text for the same content. Numbers must be whole.
+ */
 export function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map((entry) => canonicalJson(entry ?? null)).join(',')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);

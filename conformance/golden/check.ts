@@ -38,8 +38,9 @@ const model = referenceImplementation();
 const mostBytes = { file: 64 * 1024, all: 5 * 1024 * 1024 } as const;
 
 /**
- * Checks a folder of cases: every file against the manifest, every requirement's text, every struct against the codec, and every
- * call judged again: by the rules from what was written down, and by the model from its scenario.
+ * Checks a folder of cases: every file against the manifest, every requirement's text, every struct
+ * against the codec, and every call judged again: by the rules from what was written down, and by
+ * the model from its scenario.
  */
 export function checkFolder(folder: string, { rules = allRules, codecs = codecFor }: Truth = {}): FolderCheck {
   const stored = storedFiles(folder);

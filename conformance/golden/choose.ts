@@ -35,13 +35,17 @@ export function draw(seed: number, scenarios: number, implementation: Implementa
   });
 }
 
-/** Where each requirement is first seen to hold in each scenario, those after the fewest steps first. */
+/**
+ * Where each requirement is first seen to hold in each scenario, those after the fewest steps
+ * first.
+ */
 export function candidatesIn(drawn: readonly PlayedScenario[]): Map<string, Candidate[]> {
   const found = new Map<string, Candidate[]>();
   for (const one of drawn) {
     const seen = new Set<string>();
     for (const { id, step, answer } of one.checked.given) {
-      // Of the edges only those of the step that shows it count, so later steps of the same scenario are looked at too.
+      // Of the edges only those of the step that shows it count, so later steps of the same
+      // scenario are looked at too.
       const key = `${id} ${step}`;
       if (answer.answer !== 'holds' || seen.has(key)) continue;
       seen.add(key);
@@ -97,8 +101,9 @@ export function upTo({ world, steps, pair }: Scenario, step: number): Scenario {
 }
 
 /**
- * The smallest scenario of which `shows` still says yes: without the second run, without steps before the last, without a
- * failure asked for, with clean padding, with one guest, with little memory.
+ * The smallest scenario of which `shows` still says yes: without the second run, without steps
+ * before the last, without a failure asked for, with clean padding, with one guest, with little
+ * memory.
  */
 export function shrink(scenario: Scenario, shows: (smaller: Scenario) => boolean): Scenario {
   let least = scenario;

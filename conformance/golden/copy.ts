@@ -18,7 +18,10 @@ interface Sample {
   readonly fields: ReadonlyMap<string, string>;
 }
 
-/** What these struct cases are as files for a project without JSON: a `.bin` each, one table, one C header. */
+/**
+ * What these struct cases are as files for a project without JSON: a `.bin` each, one table, one C
+ * header.
+ */
 export function copiedFiles(cases: readonly StructCase[]): Map<string, Uint8Array | string> {
   const files = new Map<string, Uint8Array | string>();
   const samples = cases.flatMap(samplesOf);

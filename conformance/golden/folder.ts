@@ -46,7 +46,10 @@ export function manifestIn(folder: string): Manifest {
   }
 }
 
-/** The cases of a folder, in the order of their names. Throws where one is no JSON: `checkFolder` says more. */
+/**
+ * The cases of a folder, in the order of their names. Throws where one is no JSON: `checkFolder`
+ * says more.
+ */
 export function casesIn(folder: string): StoredCase[] {
   const stored = storedFiles(folder).filter(({ file }) => file !== manifestName && !companions.includes(file as 'schema.json'));
   return stored.map(({ file, text }) => {
@@ -75,7 +78,10 @@ export function companionsIn(folder: string): Map<string, string> {
   return new Map(companions.map((file) => [file, readFileSync(join(folder, file), 'utf8')]));
 }
 
-/** Writes a folder of cases; files of an earlier one that are no more are taken away, anything else is left. */
+/**
+ * Writes a folder of cases; files of an earlier one that are no more are taken away, anything else
+ * is left.
+ */
 export function writeFolder(folder: string, files: ReadonlyMap<string, string>): void {
   let old: readonly string[] = [];
   try {

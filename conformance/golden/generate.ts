@@ -57,7 +57,10 @@ class Known {
   }
 }
 
-/** Makes the cases anew. The same sources give the same cases, on every machine. `NoCloneError` where there are no faults to load. */
+/**
+ * Makes the cases anew. The same sources give the same cases, on every machine. `NoCloneError`
+ * where there are no faults to load.
+ */
 export async function generateCases({ fixtures, promoted, onProgress = () => {} }: Sources, filter: Filter = {}): Promise<GoldenCase[]> {
   const known = new Known(await load(faults));
   const structs = filter.requirement === undefined ? structCases(join(fixtures, 'layout')) : [];
@@ -116,7 +119,10 @@ function kept(requirement: string, role: Role, candidates: readonly Candidate[],
   return found;
 }
 
-/** Cases that break a requirement, and as little else as can be found: of different faulty hypervisors if there are so many. */
+/**
+ * Cases that break a requirement, and as little else as can be found: of different faulty
+ * hypervisors if there are so many.
+ */
 function negatives(requirement: string, known: Known): CallCase[] {
   if (cannot[requirement]?.negative !== undefined) return [];
   const breaking = faults.filter((fault) => fault.breaks.includes(requirement));
@@ -177,7 +183,10 @@ function negative(requirement: string, fault: Fault, known: Known, scenarios: nu
   return finished({ role: 'negative', requirement, scenario, origin }, known, hypervisor);
 }
 
-/** A case with the faulty hypervisors that it finds out. Two plays of a scenario must show the same, so the model is made anew. */
+/**
+ * A case with the faulty hypervisors that it finds out. Two plays of a scenario must show the same,
+ * so the model is made anew.
+ */
 function finished(given: Given, known: Known, implementation = referenceImplementation()): CallCase | undefined {
   const golden = callCase(given, implementation);
   if (!golden) return undefined;
@@ -185,7 +194,10 @@ function finished(given: Given, known: Known, implementation = referenceImplemen
   return { ...rest, kills: known.killedBy(given.scenario), origin };
 }
 
-/** A promoted case does not say what it finds out: promoting needs no faulty hypervisor, and its name is made of what it says. */
+/**
+ * A promoted case does not say what it finds out: promoting needs no faulty hypervisor, and its
+ * name is made of what it says.
+ */
 function promotedAgain({ requirement, scenario, origin }: CallCase): CallCase {
   const again = scenarioIn(scenario);
   const golden = again && callCase({ role: 'positive', requirement, scenario: again, origin }, referenceImplementation());

@@ -260,7 +260,10 @@ function scenarioOf({ scenario }: CallCase): Scenario {
   return scenarioIn(scenario)!;
 }
 
-/** The step at which an implementation ends in no way that a case allows, as long as it goes the way that was observed. */
+/**
+ * The step at which an implementation ends in no way that a case allows, as long as it goes the way
+ * that was observed.
+ */
 function strays(golden: CallCase, implementation: ReturnType<typeof referenceImplementation>): number | undefined {
   for (const { step, event } of checkHere(scenarioOf(golden), implementation).calls) {
     const own = golden.allowed![step]!;

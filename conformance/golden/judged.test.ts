@@ -9,8 +9,8 @@ import type { CallCase } from './case.ts';
 import { storedFiles } from './folder.ts';
 import { eventsOf, judgeRun, judgeTrace } from './observed.ts';
 
-// "What was not captured makes a verdict unknown; it never makes it hold": of a call that was seen in full less and less is
-// told, and no answer may turn into another, only into none.
+// "What was not captured makes a verdict unknown; it never makes it hold": of a call that was seen
+// in full less and less is told, and no answer may turn into another, only into none.
 
 const calls = storedFiles(fileURLToPath(new URL('../../fixtures/golden', import.meta.url)))
   .filter(({ file }) => file.startsWith('calls/'))
@@ -61,7 +61,8 @@ function thinned(p2m: P2m, without: number): P2m {
 
 /** Where it is what is seen that is judged, and less of it is right for want of what is not. */
 const judgesWhatIsSeen: { readonly [id: string]: RegExp } = {
-  // "No captured guest byte changes": without the watch over all memory the stray one is not captured.
+  // "No captured guest byte changes": without the watch over all memory the stray one is not
+  // captured.
   'no-stray-writes': /^changes$|^before|^after/,
   // Content can be watched where the p2m is not.
   'put-keeps-pages': /^p2m|third of p2m|^after|^before|^changes/,

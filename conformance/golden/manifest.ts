@@ -9,7 +9,10 @@ export const manifestName = 'manifest.json';
 
 /** What the cases of one requirement are, and the text they were made for. */
 export interface RequirementEntry {
-  /** SHA-256 of the quoted sentence (where there is none, of what is said in its place), a line end, and our reading of it. */
+  /**
+   * SHA-256 of the quoted sentence (where there is none, of what is said in its place), a line end,
+   * and our reading of it.
+   */
   readonly text_sha256: string;
   readonly positive: number;
   readonly negative: number;
@@ -42,8 +45,8 @@ export function textHash(rule: Pick<Rule, 'source' | 'quote' | 'remark' | 'readi
 }
 
 /**
- * The files of a folder of cases, the manifest last. `beside`: the text of each companion. `faulty`: the names of all faulty
- * hypervisors that were played.
+ * The files of a folder of cases, the manifest last. `beside`: the text of each companion.
+ * `faulty`: the names of all faulty hypervisors that were played.
  */
 export function filesOf(
   cases: readonly GoldenCase[],

@@ -60,7 +60,10 @@ function callOf({ call, inject, inUse }: Event & { kind: 'call' }, setting: Sett
   };
 }
 
-/** The calls and moves of a case as they were seen, read back from the data. Throws where the data is none. */
+/**
+ * The calls and moves of a case as they were seen, read back from the data. Throws where the data
+ * is none.
+ */
 export function eventsOf(golden: Pick<CallCase, 'header' | 'observed' | 'scenario'>): (Event & { kind: 'call' | 'churn' })[] {
   const { header, observed } = golden;
   const domains = scenarioIn(golden.scenario)?.world.domains;
@@ -91,7 +94,9 @@ export function eventsOf(golden: Pick<CallCase, 'header' | 'observed' | 'scenari
   });
 }
 
-/** What the rules say of what was seen, as of a live run of that scenario on such an implementation. */
+/**
+ * What the rules say of what was seen, as of a live run of that scenario on such an implementation.
+ */
 export function judgeRun(
   scenario: Scenario,
   hello: Hello,
@@ -111,7 +116,10 @@ export function judgeRun(
   return judgedSteps(given);
 }
 
-/** What the rules say of the records alone, in order, as `xenmem validate` does. Moves of pages are not in a trace. */
+/**
+ * What the rules say of the records alone, in order, as `xenmem validate` does. Moves of pages are
+ * not in a trace.
+ */
 export function judgeTrace({ header, observed }: Pick<CallCase, 'header' | 'observed'>): JudgedStep[] {
   const judge = traceJudge();
   const { setting } = readRecord(header, defaultSetting);
@@ -137,7 +145,10 @@ export function judgedSteps(given: readonly Given[]): JudgedStep[] {
     .map(([step, at]) => ({ step, holds: [...at.holds].sort(), violated: [...at.violated].sort() }));
 }
 
-/** How the two further runs of a scenario's pair end on an implementation; `undefined` where it has none. */
+/**
+ * How the two further runs of a scenario's pair end on an implementation; `undefined` where it has
+ * none.
+ */
 export function pairOutcomes(scenario: Scenario, implementation: Implementation): PairOutcome[] | undefined {
   const ends = playHere(pairEnds(scenario, implementation.hello), implementation);
   return ends?.map(({ rc, N }) => ({ rc: rc as number, nr_exchanged: N === undefined ? null : hex64(N) }));

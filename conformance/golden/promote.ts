@@ -18,8 +18,9 @@ export class DisagreementError extends Error {
 }
 
 /**
- * Makes a case of the scenario in a replay token and puts it into a folder of cases. It is a case of the requirement that is
- * named, or of the one with the fewest cases among those judged at its last step. Answers the file; `SyntaxError` for a bad token.
+ * Makes a case of the scenario in a replay token and puts it into a folder of cases. It is a case
+ * of the requirement that is named, or of the one with the fewest cases among those judged at its
+ * last step. Answers the file; `SyntaxError` for a bad token.
  */
 export function promote(token: string, folder: string, requirement?: string): string {
   const scenario = scenarioOf(token);

@@ -3,7 +3,10 @@ import { type Scenario, scenarioIn } from '../scenario/scenario.ts';
 import { canonicalJson } from './case.ts';
 import { casesIn, type StoredCase } from './folder.ts';
 
-/** The scenarios of a folder of cases, each once, in the order of their files: what `conform --fixtures` plays. */
+/**
+ * The scenarios of a folder of cases, each once, in the order of their files: what `conform
+ * --fixtures` plays.
+ */
 export function goldenScenarios(folder: string): Scenario[] {
   return scenariosOf(casesIn(folder));
 }
@@ -18,7 +21,10 @@ export function scenariosOf(cases: readonly StoredCase[]): Scenario[] {
   return [...found.values()];
 }
 
-/** Those that an implementation can be asked for: of its architectures, with as many guests and pages as it has room for. */
+/**
+ * Those that an implementation can be asked for: of its architectures, with as many guests and
+ * pages as it has room for.
+ */
 export function playable(scenarios: readonly Scenario[], hello: Hello): Scenario[] {
   const { ram_pages = Number.POSITIVE_INFINITY, domains = Number.POSITIVE_INFINITY, max_gfn } = hello.limits;
   return scenarios.filter(({ world, steps }) => {

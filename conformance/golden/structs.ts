@@ -31,7 +31,10 @@ interface Measured {
 
 const padByte = 'a5';
 
-/** Every struct case, values and bytes from what C compilers measured. `layouts` is the folder of their files. */
+/**
+ * Every struct case, values and bytes from what C compilers measured. `layouts` is the folder of
+ * their files.
+ */
 export function structCases(layouts: string): StructCase[] {
   return archNames.flatMap((arch) => {
     const text = readFileSync(join(layouts, `${arch}.json`), 'utf8');
@@ -54,7 +57,10 @@ function layoutIn(measured: Measured, struct: StructName): Measured['structs'][s
   return measured.structs[struct] as Measured['structs'][string];
 }
 
-/** All zero, each field at its most and nothing else, rows with every field set, dirty padding, handles with all their bits. */
+/**
+ * All zero, each field at its most and nothing else, rows with every field set, dirty padding,
+ * handles with all their bits.
+ */
 function encodedRows(measured: Measured, struct: StructName): EncodedRow[] {
   const { columns, rows, dirty_rows, whole_handle_rows = [] } = measured.values[struct] as Measured['values'][string];
   const isSet = (row: Row): number => columns.filter((_, i) => BigInt(row[i] as string) !== 0n).length;

@@ -9,7 +9,10 @@ const lastAddress = 1n << 64n;
 /** Parts of a page that are read one by one; where more have changed, the page is. */
 const mostParts = 8;
 
-/** What the harness knows of one domain while a scenario runs: its memory, its mappings, and what it may rely on. */
+/**
+ * What the harness knows of one domain while a scenario runs: its memory, its mappings, and what it
+ * may rely on.
+ */
 export class DomainView {
   readonly domid: number;
   readonly privileged: boolean;
@@ -20,7 +23,10 @@ export class DomainView {
   pages: number | undefined;
   #p2m: SeenP2m;
   readonly #mapped = new Map<bigint, boolean | undefined>();
-  /** May frames beyond the runs have become RAM, because a call populated some? Then they are not known to be holes. */
+  /**
+   * May frames beyond the runs have become RAM, because a call populated some? Then they are not
+   * known to be holes.
+   */
   #spilled = false;
   #holes: readonly ByteRange[] | undefined;
   readonly #marks = new Set<bigint>();
@@ -42,12 +48,18 @@ export class DomainView {
     eachFrame(plan.holes, (gfn) => this.#mapped.set(gfn, false));
   }
 
-  /** As the implementation last translated it, without what it did not answer; another map as soon as anything differs. */
+  /**
+   * As the implementation last translated it, without what it did not answer; another map as soon
+   * as anything differs.
+   */
   get p2m(): SeenP2m {
     return this.#p2m;
   }
 
-  /** Is a frame RAM: yes, no, or `undefined` where it cannot be told, as of any frame that is not watched. */
+  /**
+   * Is a frame RAM: yes, no, or `undefined` where it cannot be told, as of any frame that is not
+   * watched.
+   */
   mapped(gfn: bigint): boolean | undefined {
     return this.#mapped.get(gfn);
   }
@@ -91,7 +103,10 @@ export class DomainView {
     for (let i = 0; i * PAGE_SIZE < bytes.length; i++) this.#marks.add(first + BigInt(i));
   }
 
-  /** A call may have populated this frame: one that is not watched is not known to be a hole any more. */
+  /**
+   * A call may have populated this frame: one that is not watched is not known to be a hole any
+   * more.
+   */
   populated(gfn: bigint): void {
     if (this.#spilled || this.#mapped.has(gfn)) return;
     this.#spilled = true;
@@ -114,7 +129,10 @@ export class DomainView {
     for (let gfn = address >> shift; gfn << shift < address + length; gfn++) this.forget(gfn);
   }
 
-  /** The mapping of a page is not known any more, or known from the outcome of a call alone; a look at the p2m knows better. */
+  /**
+   * The mapping of a page is not known any more, or known from the outcome of a call alone; a look
+   * at the p2m knows better.
+   */
   believe(gfn: bigint, mapped: boolean | undefined): void {
     if (this.#p2m.has(gfn)) return;
     this.#map(gfn, mapped);
@@ -122,8 +140,9 @@ export class DomainView {
   }
 
   /**
-   * Takes in a look at the p2m, run by run. A page with another frame behind it was only moved, and has kept its content, if `keeps` says
-   * so of it; else its content is not known. Answers which pages those are that were moved.
+   * Takes in a look at the p2m, run by run. A page with another frame behind it was only moved, and
+   * has kept its content, if `keeps` says so of it; else its content is not known. Answers which
+   * pages those are that were moved.
    */
   looked(seen: readonly Frames[], keeps: (gfn: bigint) => boolean): bigint[] {
     const movedPages: bigint[] = [];
@@ -150,8 +169,9 @@ export class DomainView {
   }
 
   /**
-   * The parts of some ranges whose content was known, in pieces that one read can fetch. It goes by the pages that are known, and not by
-   * the ranges: an implementation may name all of 2^64 bytes, or the same byte a thousand times.
+   * The parts of some ranges whose content was known, in pieces that one read can fetch. It goes by
+   * the pages that are known, and not by the ranges: an implementation may name all of 2^64 bytes,
+   * or the same byte a thousand times.
    */
   knownParts(ranges: readonly ChangedRange[]): ByteRange[] {
     if (ranges.length === 0) return [];

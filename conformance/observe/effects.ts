@@ -24,7 +24,10 @@ export function countIn({ layout }: StructCodec<'xen_get_dma_buf'>, bytes: Uint8
   return readField(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), field) as bigint;
 }
 
-/** Which frames the call may have populated, by what its list really held: that can be more than was written for it. */
+/**
+ * Which frames the call may have populated, by what its list really held: that can be more than was
+ * written for it.
+ */
 export function spill(view: DomainView, { step, op, rc, N }: EndedCall, before: GuestMemory, arch: World['arch']): void {
   const exchanges = op === 'get_dma_buf' || op === 'exchange';
   if (exchanges ? N === 0n : op !== 'populate_physmap' || rc <= startExtent(step.cmd)) return;
@@ -40,8 +43,8 @@ export function spill(view: DomainView, { step, op, rc, N }: EndedCall, before: 
 }
 
 /**
- * The pages that a call may have given, taken or exchanged, by what its lists really held: those hold nobody knows what afterwards. Any
- * other page with another frame behind it was only moved.
+ * The pages that a call may have given, taken or exchanged, by what its lists really held: those
+ * hold nobody knows what afterwards. Any other page with another frame behind it was only moved.
  */
 export function touchedBy({ step, op, rc, N }: EndedCall, before: GuestMemory, arch: World['arch']): (gfn: bigint) => boolean {
   const exchanges = op === 'get_dma_buf' || op === 'exchange';
@@ -57,7 +60,10 @@ export function touchedBy({ step, op, rc, N }: EndedCall, before: GuestMemory, a
   return (gfn) => gfns.has(gfn);
 }
 
-/** At level 0 the p2m is not observable: infers from rc and nr_exchanged which of the named frames are mapped now. */
+/**
+ * At level 0 the p2m is not observable: infers from rc and nr_exchanged which of the named frames
+ * are mapped now.
+ */
 export function believe(view: DomainView, { step, op, rc, N }: EndedCall): void {
   if (op === 'put_dma_buf') return;
   const [inputs = [], outputs = []] = step.reservations.map((r, i) => framesOf(step.lists[i] ?? [], r.extent_order));

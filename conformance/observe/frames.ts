@@ -1,7 +1,9 @@
 import type { P2m } from '../../src/trace/call.ts';
 import type { PageRun } from '../protocol/implementation.ts';
 
-/** What a look-up of one run told: the frames behind it, or `undefined` where there was no answer. */
+/**
+ * What a look-up of one run told: the frames behind it, or `undefined` where there was no answer.
+ */
 export type Frames = readonly (bigint | null)[] | undefined;
 
 /** A guest frame with another frame behind it, or none; `undefined` where there was no answer. */
@@ -11,7 +13,10 @@ interface Difference {
   readonly frame: bigint | null;
 }
 
-/** The p2m in the answers to a look at these runs, as they are: a map is never built, since most looks find what the last one did. */
+/**
+ * The p2m in the answers to a look at these runs, as they are: a map is never built, since most
+ * looks find what the last one did.
+ */
 export class SeenP2m implements P2m {
   readonly #runs: readonly PageRun[];
   readonly #starts: readonly number[];

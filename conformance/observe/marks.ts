@@ -20,14 +20,23 @@ export function newMarks(view: DomainView, names: ReadonlySet<bigint>): Piece[] 
   return unmarked.slice(0, mostMarks).map((gfn) => markOf(view.domid, gfn));
 }
 
-/** Pages at the start of RAM that are left as they are: structs and lists lie there, and what is read by mistake is then zero. */
+/**
+ * Pages at the start of RAM that are left as they are: structs and lists lie there, and what is
+ * read by mistake is then zero.
+ */
 const unfilled = 4;
 /** Most bytes of one write. */
 const mostWritten = 16 * PAGE_SIZE;
-/** Bytes without a pattern that a page is filled with a stretch of; the stretches of two pages begin at different places. */
+/**
+ * Bytes without a pattern that a page is filled with a stretch of; the stretches of two pages begin
+ * at different places.
+ */
 const noise = noiseOf(32 * PAGE_SIZE);
 
-/** RAM filled, so that a byte shows that is lost, also where it becomes zero, or goes to another page. */
+/**
+ * RAM filled, so that a byte shows that is lost, also where it becomes zero, or goes to another
+ * page.
+ */
 export function fillOf(domid: number, ram: readonly PageRun[]): Piece[] {
   return ram.flatMap(({ gfn, pages }, run) => {
     const skipped = run === 0 ? unfilled : 0;
@@ -47,7 +56,10 @@ export function fillOf(domid: number, ram: readonly PageRun[]): Piece[] {
   });
 }
 
-/** What is read of a page to see whether it holds what it held: its mark, eight bytes that another step looks for elsewhere, or all. */
+/**
+ * What is read of a page to see whether it holds what it held: its mark, eight bytes that another
+ * step looks for elsewhere, or all.
+ */
 export function looksInto(gfn: bigint, step: number, whole: boolean): ByteRange[] {
   const address = gfn << shift;
   if (whole) return [{ address, length: BigInt(PAGE_SIZE) }];

@@ -10,7 +10,10 @@ import { SetupError } from './observe.ts';
 
 const unsupported: Reply = { error: { kind: 'unsupported', message: 'not today' } };
 
-/** The reference hypervisor, which does not do some of what it is asked; `asks` are the ops that went out together. */
+/**
+ * The reference hypervisor, which does not do some of what it is asked; `asks` are the ops that
+ * went out together.
+ */
 function refusing(refuses: (request: Request) => boolean, error: Reply = unsupported): Implementation & { asks: string[][] } {
   const model = referenceImplementation();
   const asks: string[][] = [];

@@ -19,7 +19,10 @@ export type Event =
       readonly call: ObservedCall;
       /** What was asked for beside the call, as far as the implementation can do it. */
       readonly inject: Inject | undefined;
-      /** Was a guest frame of the named domain RAM before the call? `undefined` too of one that is no RAM or hole of the world. */
+      /**
+       * Was a guest frame of the named domain RAM before the call? `undefined` too of one that is
+       * no RAM or hole of the world.
+       */
       readonly wasMapped: (gfn: bigint) => boolean | undefined;
       readonly inUse: InUse | undefined;
     }
@@ -35,10 +38,16 @@ export type Event =
       readonly kept: readonly bigint[];
       readonly inUse: InUse | undefined;
     }
-  /** The implementation could not do the step: what depends on it is unknown. `half`: something may have been done all the same. */
+  /**
+   * The implementation could not do the step: what depends on it is unknown. `half`: something may
+   * have been done all the same.
+   */
   | { readonly kind: 'skipped'; readonly step: number; readonly why: string; readonly half?: boolean };
 
-/** Frames behind guest frames before a step, on either side of 4 GiB, and those that are owned and no guest frame leads to. */
+/**
+ * Frames behind guest frames before a step, on either side of 4 GiB, and those that are owned and
+ * no guest frame leads to.
+ */
 export interface InUse {
   readonly low: number;
   readonly high: number;
@@ -48,8 +57,9 @@ export interface InUse {
 /** Bytes that mark a page, so that a move that loses its content shows. */
 const markBytes = 8;
 /**
- * `canaries`: number of marked pages that are read again after each call even if `changes` does not list them, to catch an
- * implementation whose `changes` lies; `said`: ranges that are read because a move is said to have changed them.
+ * `canaries`: number of marked pages that are read again after each call even if `changes` does not
+ * list them, to catch an implementation whose `changes` lies; `said`: ranges that are read because
+ * a move is said to have changed them.
  */
 const most = { listBytes: 16_384, unlisted: 16n, canaries: 4, moved: 4, said: 64 };
 const shift = BigInt(PAGE_SHIFT);
@@ -61,9 +71,10 @@ export class SetupError extends Error {
 }
 
 /**
- * Plays a scenario: yields requests, takes their answers, and returns what was seen. It judges nothing and waits for nothing,
- * so one text serves an implementation in this process and one at the end of a pipe. A step goes out in one go wherever
- * possible: over a pipe it is the round trips that cost.
+ * Plays a scenario: yields requests, takes their answers, and returns what was seen. It judges
+ * nothing and waits for nothing, so one text serves an implementation in this process and one at
+ * the end of a pipe. A step goes out in one go wherever possible: over a pipe it is the round trips
+ * that cost.
  */
 export function* observe(scenario: Scenario, hello: Hello, seen: (event: Event) => void): Play<void> {
   const stage = new PlayedWorld(scenario, hello);
@@ -96,7 +107,10 @@ class PlayedWorld {
     this.#views = scenario.world.domains.map((plan) => new DomainView(plan, namedElsewhere(scenario, plan)));
   }
 
-  /** Builds the world, marks the pages that the scenario names and looks at it; says why if there is no such world. */
+  /**
+   * Builds the world, marks the pages that the scenario names and looks at it; says why if there is
+   * no such world.
+   */
   *open(): Play<string | undefined> {
     const marks = this.#views.flatMap((view, i) => {
       const { ram } = this.#scenario.world.domains[i] ?? { ram: [] };
@@ -243,7 +257,8 @@ class PlayedWorld {
     if (churned?.error) return { kind: 'skipped', step: index, why: churned.error.message };
     const answers = told.slice(looks.length);
     this.#look(answers, [view], () => true);
-    // What is said to have changed is looked into at once: the next call is not to be blamed for it.
+    // What is said to have changed is looked into at once: the next call is not to be blamed for
+    // it.
     const ranges = this.#changeRequests().length > 0 ? (answers.slice(-this.#views.length)[this.#views.indexOf(view)]?.ranges ?? []) : [];
     const said = view.knownParts(ranges).slice(0, most.said);
     looks.push(...said);
@@ -285,7 +300,10 @@ class PlayedWorld {
     return requests;
   }
 
-  /** Takes in a look: `keeps` says of a page with another frame whether it must have been moved with its content. Answers the moved pages. */
+  /**
+   * Takes in a look: `keeps` says of a page with another frame whether it must have been moved with
+   * its content. Answers the moved pages.
+   */
   #look(
     answers: readonly Reply[],
     views: readonly DomainView[],
@@ -323,7 +341,10 @@ class PlayedWorld {
     return { low, high, unmapped };
   }
 
-  /** Looks into pages that were moved during a call, some of them: whatever is reported, they must hold what they held. */
+  /**
+   * Looks into pages that were moved during a call, some of them: whatever is reported, they must
+   * hold what they held.
+   */
   *#lostIn(moved: ReadonlyMap<DomainView, readonly bigint[]>, index: number): Play<Map<DomainView, ByteRange[]>> {
     const looks = [...moved].flatMap(([view, gfns]) =>
       spreadOut(gfns, index, most.moved)
@@ -348,7 +369,10 @@ class PlayedWorld {
     return view.p2m.isWhole || !this.#hello.capabilities.has('translate');
   }
 
-  /** What is read back after a call whatever it reports: the struct, the lists, and the marks of the pages it names. */
+  /**
+   * What is read back after a call whatever it reports: the struct, the lists, and the marks of the
+   * pages it names.
+   */
   #reads(step: CallStep, structSize: number, caller: DomainView, marked: readonly bigint[]): ByteRange[] {
     const own: ByteRange[] = [{ address: step.arg, length: BigInt(structSize) }];
     if (!this.#hello.capabilities.has('changes')) {

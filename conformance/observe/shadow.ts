@@ -7,12 +7,15 @@ const shift = BigInt(PAGE_SHIFT);
 const offsetMask = BigInt(PAGE_SIZE - 1);
 
 /**
- * What a guest's memory is known to hold, page by page. A page that is absent is a hole, or its content is not known. Pages of
- * zeros are one page until they are written. Inside, pages go by plain numbers: of a 64-bit address they have 52 bits.
+ * What a guest's memory is known to hold, page by page. A page that is absent is a hole, or its
+ * content is not known. Pages of zeros are one page until they are written. Inside, pages go by
+ * plain numbers: of a 64-bit address they have 52 bits.
  */
 export class Shadow implements GuestMemory {
   readonly #pages = new Map<number, Uint8Array>();
-  /** What was written into a page of unknown content: one piece a page, which is what a mark needs. */
+  /**
+   * What was written into a page of unknown content: one piece a page, which is what a mark needs.
+   */
   readonly #scraps = new Map<number, Piece>();
 
   /** A page of zeros, as RAM is at the start. */

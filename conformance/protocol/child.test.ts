@@ -29,7 +29,10 @@ function* insisting(): Play<void> {
     ];
 }
 
-/** Processes that this test has started, whatever they became, and that are still there a moment later. */
+/**
+ * Processes that this test has started, whatever they became, and that are still there a moment
+ * later.
+ */
 async function leftBehind(): Promise<string[]> {
   for (let patience = 20; patience > 0 && running().length > 0; patience--) await new Promise((resolve) => setTimeout(resolve, 50));
   return running();
@@ -43,7 +46,8 @@ function running(): string[] {
       return false;
     }
   };
-  // One that was just killed is there until it is waited for, but has no memory and so no environment any more.
+  // One that was just killed is there until it is waited for, but has no memory and so no
+  // environment any more.
   return readdirSync('/proc').filter(isOurs);
 }
 

@@ -19,7 +19,10 @@ process.on('exit', () => {
   for (const child of running) child.kill();
 });
 
-/** An implementation under test in a process of its own, and in a group of its own with all it starts. */
+/**
+ * An implementation under test in a process of its own, and in a group of its own with all it
+ * starts.
+ */
 export class Child implements Transport {
   readonly #process: ChildProcess;
   readonly #tag = `${process.pid}-${randomBytes(8).toString('hex')}`;
@@ -33,7 +36,8 @@ export class Child implements Transport {
 
   private constructor([file, ...args]: readonly string[]) {
     this.#process = spawn(file as string, args, {
-      // A group of its own, so that one signal reaches its children too, and the terminal's Ctrl-C does not.
+      // A group of its own, so that one signal reaches its children too, and the terminal's Ctrl-C
+      // does not.
       detached: true,
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, [mark]: this.#tag },
@@ -60,7 +64,10 @@ export class Child implements Transport {
     for (const pipe of [stdout, stderr]) pipe?.on('error', () => {});
   }
 
-  /** Starts a command, its words as they are, without a shell. Rejects with a `StartError` where there is nothing to start. */
+  /**
+   * Starts a command, its words as they are, without a shell. Rejects with a `StartError` where
+   * there is nothing to start.
+   */
   static async start(command: readonly string[]): Promise<Child> {
     const name = command[0] ?? '';
     let child: Child;
@@ -148,7 +155,10 @@ export class Child implements Transport {
   }
 }
 
-/** Processes that carry a mark in their environment: those that left the group they were started in. Only Linux tells. */
+/**
+ * Processes that carry a mark in their environment: those that left the group they were started in.
+ * Only Linux tells.
+ */
 function strays(marked: string): number[] {
   let names: string[];
   try {

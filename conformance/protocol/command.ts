@@ -5,7 +5,10 @@ import { words } from './words.ts';
 
 const modulePrefix = 'module:';
 
-/** The words that start an implementation: the command as it is, or the host for a module. Throws a `SyntaxError` where there are none. */
+/**
+ * The words that start an implementation: the command as it is, or the host for a module. Throws a
+ * `SyntaxError` where there are none.
+ */
 export function commandOf(iut: string, host: string): readonly string[] {
   if (iut.startsWith(modulePrefix)) return [process.execPath, host, iut.slice(modulePrefix.length)];
   const command = words(iut);

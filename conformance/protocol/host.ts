@@ -4,7 +4,8 @@ import { pathToFileURL } from 'node:url';
 import type { Implementation } from './implementation.ts';
 import { serve } from './serve.ts';
 
-// Runs an implementation that is a module in a process of its own: `node host.js FILE`. What it prints is not an answer.
+// Runs an implementation that is a module in a process of its own: `node host.js FILE`. What it
+// prints is not an answer.
 
 globalThis.console = new Console(process.stderr, process.stderr);
 

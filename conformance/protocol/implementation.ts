@@ -5,7 +5,8 @@ import type { ChangedRange, Inject, World } from '../../src/guest/world.ts';
 
 export type { ChangedRange, DomainPlan, Inject, PageRun, World } from '../../src/guest/world.ts';
 
-// The implementation protocol, in process: the same requests and answers as over a pipe, with numbers and bytes as they are.
+// The implementation protocol, in process: the same requests and answers as over a pipe, with
+// numbers and bytes as they are.
 
 export type Request =
   | ({ readonly op: 'reset' } & World)
@@ -15,7 +16,9 @@ export type Request =
   | { readonly op: 'translate' | 'churn'; readonly domid: number; readonly gfn: bigint; readonly pages: number }
   | { readonly op: 'pages' | 'changes'; readonly domid: number };
 
-/** One answer; which keys it has depends on the request. `error` is not a refusal by the hypervisor. */
+/**
+ * One answer; which keys it has depends on the request. `error` is not a refusal by the hypervisor.
+ */
 export interface Reply {
   readonly fault?: boolean;
   readonly bytes?: Uint8Array;
@@ -56,11 +59,17 @@ export interface Implementation {
   answer(requests: readonly Request[]): Reply[];
 }
 
-/** The level of what can be seen of an implementation: 0 memory and return codes, 1 also the p2m, 2 also pages that move. */
+/**
+ * The level of what can be seen of an implementation: 0 memory and return codes, 1 also the p2m, 2
+ * also pages that move.
+ */
 export function levelOf({ capabilities }: Hello): 0 | 1 | 2 {
   if (!capabilities.has('translate')) return 0;
   return capabilities.has('churn') ? 2 : 1;
 }
 
-/** The highest order that an implementation which declares none is taken to have: one above it has to be refused. */
+/**
+ * The highest order that an implementation which declares none is taken to have: one above it has
+ * to be refused.
+ */
 export const presumedMaxOrder: number = MAX_ORDER + 2;

@@ -1,5 +1,6 @@
-// Implementations that misbehave, for the tests of the gate: the reference model behind a real pipe, with one vice.
-// node misbehaving.mjs VICE [FILE]; needs the build. FILE is where one that errs only once remembers it.
+// Implementations that misbehave, for the tests of the gate: the reference model behind a real
+// pipe, with one vice. node misbehaving.mjs VICE [FILE]; needs the build. FILE is where one that
+// errs only once remembers it.
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, writeFileSync, writeSync } from 'node:fs';
 import { Readable, Writable } from 'node:stream';

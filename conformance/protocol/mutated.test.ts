@@ -8,7 +8,8 @@ import { Session } from './session.ts';
 import { type Transport, TransportError } from './transport.ts';
 import { requestLine } from './wire.ts';
 
-// Answers that were damaged on the way: nothing may hang, throw anything but a crash, or be taken for an answer that was not given.
+// Answers that were damaged on the way: nothing may hang, throw anything but a crash, or be taken
+// for an answer that was not given.
 
 const world: Request = {
   op: 'reset',

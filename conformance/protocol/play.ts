@@ -3,7 +3,10 @@ import type { Implementation, Reply, Request } from './implementation.ts';
 /** Yields requests, takes their answers. */
 export type Play<T> = Generator<readonly Request[], T, readonly Reply[]>;
 
-/** Anything that is yielded requests and takes their answers, played on an implementation in this process. */
+/**
+ * Anything that is yielded requests and takes their answers, played on an implementation in this
+ * process.
+ */
 export function playHere<T>(play: Play<T>, implementation: Implementation): T {
   let turn = play.next();
   while (!turn.done) turn = play.next(implementation.answer(turn.value));

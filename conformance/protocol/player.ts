@@ -16,7 +16,10 @@ export interface Player {
   readonly reference?: readonly string[];
   /** Is it held against the reference model too? Of the model itself that would say nothing. */
   readonly predicted: boolean;
-  /** Plays to the end. Rejects with a `CrashError` where the implementation breaks, and with an `UndrivenError` where it cannot be started. */
+  /**
+   * Plays to the end. Rejects with a `CrashError` where the implementation breaks, and with an
+   * `UndrivenError` where it cannot be started.
+   */
   play<T>(play: Play<T>): Promise<T>;
   /** Starts the implementation again before the next play. */
   renew(): Promise<void>;
@@ -45,7 +48,10 @@ export function playerHere(implementation: Implementation): Player {
   };
 }
 
-/** A player for an implementation at the end of a transport, which is started again whenever it broke. */
+/**
+ * A player for an implementation at the end of a transport, which is started again whenever it
+ * broke.
+ */
 export async function playerOver(start: () => Promise<Transport>, arch: Arch, scale = 1): Promise<Player> {
   let session: Session | undefined = await opened(start, arch, scale);
   const { hello } = session;

@@ -210,7 +210,10 @@ const probes: readonly Probe[] = [
   },
 ];
 
-/** What a get of one page of RAM for the hole beside it returns; `undefined` where there is no such op. */
+/**
+ * What a get of one page of RAM for the hole beside it returns; `undefined` where there is no such
+ * op.
+ */
 async function got(ask: Ask, { commands }: Hello, arch: Arch, inject?: Inject): Promise<number | undefined> {
   const cmd = commands.get_dma_buf;
   if (cmd === undefined) return undefined;

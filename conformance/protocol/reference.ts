@@ -21,12 +21,18 @@ export const referenceHello: Hello = {
   translated: true,
 };
 
-/** The reference hypervisor as an implementation under test, with these readings of open points, and this in its introduction. */
+/**
+ * The reference hypervisor as an implementation under test, with these readings of open points, and
+ * this in its introduction.
+ */
 export function referenceImplementation(freedoms: Partial<Freedoms> = {}, other: Partial<Hello> = {}): Implementation {
   return implementationOf(createHypervisor(modelWith(freedoms), freedoms['neighbour-of-pinned']), other);
 }
 
-/** A hypervisor in this process as an implementation under test. `other`: what it says of itself that the reference model does not. */
+/**
+ * A hypervisor in this process as an implementation under test. `other`: what it says of itself
+ * that the reference model does not.
+ */
 export function implementationOf(hypervisor: Hypervisor, other: Partial<Hello> = {}): Implementation {
   const hello = { ...referenceHello, ...other };
   return crashing({ hello, answer: (requests) => requests.map((request) => answer(hypervisor, request)) });
@@ -66,7 +72,10 @@ export class WrongReferenceError extends Error {
   override readonly name: string = 'WrongReferenceError';
 }
 
-/** A word that names no reference, no open point or no reading of it, with all that would have been right there. */
+/**
+ * A word that names no reference, no open point or no reading of it, with all that would have been
+ * right there.
+ */
 export class UnknownReferenceError extends WrongReferenceError {
   override readonly name = 'UnknownReferenceError';
   readonly word: string;
@@ -79,7 +88,10 @@ export class UnknownReferenceError extends WrongReferenceError {
   }
 }
 
-/** What can be chosen of each limit. No order above 9 is for an unprivileged domain, and the suite plays nobody else with one. */
+/**
+ * What can be chosen of each limit. No order above 9 is for an unprivileged domain, and the suite
+ * plays nobody else with one.
+ */
 const limits = {
   max_order: { least: 0, most: strict['more-limits'].max_order_unprivileged },
   max_extents: { least: 1, most: Number(strict['more-limits'].max_extents) },
@@ -91,7 +103,10 @@ function readingsOf(id: string): readonly string[] {
   return Object.hasOwn(readings, id) ? readings[id as keyof typeof readings] : [];
 }
 
-/** The reference that words name: one of `references`, or the strict one with readings of open points, `FREEDOM=READING` each. */
+/**
+ * The reference that words name: one of `references`, or the strict one with readings of open
+ * points, `FREEDOM=READING` each.
+ */
 export function referenceFor(words: readonly string[]): Implementation {
   const chosen = words.filter((word) => word.includes('='));
   const names = words.filter((word) => !word.includes('='));

@@ -10,7 +10,10 @@ import { protocolVersion } from './wire.ts';
 
 type Json = { readonly [key: string]: unknown };
 
-/** Answers the requests on `input`, a line each, by the implementation, on `output`; until `bye` or the end of the input. */
+/**
+ * Answers the requests on `input`, a line each, by the implementation, on `output`; until `bye` or
+ * the end of the input.
+ */
 export async function serve(implementation: Implementation, input: Readable, output: Writable): Promise<void> {
   for await (const line of createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })) {
     if (!output.write(`${answerLine(line, implementation)}\n`)) await new Promise((resolve) => output.once('drain', resolve));

@@ -26,7 +26,9 @@ export class Session {
     this.#scale = scale;
   }
 
-  /** Shakes hands. Rejects with a `CrashError` where that fails, and then the other side is gone. */
+  /**
+   * Shakes hands. Rejects with a `CrashError` where that fails, and then the other side is gone.
+   */
   static async open(transport: Transport, arch: Arch, scale = 1): Promise<Session> {
     try {
       const answer = await exchange(transport, 0, { op: 'hello', arch }, limits.start * scale);
@@ -36,7 +38,10 @@ export class Session {
     }
   }
 
-  /** Asks, and has an answer to each request. Rejects with a `CrashError` where the implementation breaks: it is gone then. */
+  /**
+   * Asks, and has an answer to each request. Rejects with a `CrashError` where the implementation
+   * breaks: it is gone then.
+   */
   async ask(requests: readonly Request[]): Promise<readonly Reply[]> {
     const answers: Reply[] = [];
     try {
@@ -62,7 +67,10 @@ export class Session {
     return this.#transport.close(limits.bye * this.#scale);
   }
 
-  /** Sends as many of the requests as fit one line, from one of them on. After an error the rest is asked again. */
+  /**
+   * Sends as many of the requests as fit one line, from one of them on. After an error the rest is
+   * asked again.
+   */
   async #batch(requests: readonly Request[], from: number): Promise<Reply[]> {
     const steps: Request[] = [];
     for (let room = longestLine - frame; steps.length < mostSteps && from + steps.length < requests.length; ) {

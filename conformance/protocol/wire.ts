@@ -4,7 +4,8 @@ import { hex64, toHex } from '../../src/codec/hex.ts';
 import { bytesOf, count, flag, object, oneOf, pairs, RecordError, returnCode, shown, word } from '../../src/trace/fields.ts';
 import { type Capability, capabilities, type Hello, type PageRun, type Reply, type Request } from './implementation.ts';
 
-// The implementation protocol as lines of text. Requests are written so that a small C program can read them; answers may be any JSON.
+// The implementation protocol as lines of text. Requests are written so that a small C program can
+// read them; answers may be any JSON.
 
 /** The version of the protocol. */
 export const protocolVersion = 1;
@@ -21,7 +22,10 @@ export type WireRequest =
   | { readonly op: 'bye' }
   | { readonly op: 'batch'; readonly steps: readonly Request[] };
 
-/** A request as a line, its line end included: ASCII, no white space, no escapes, keys in the order of the protocol. */
+/**
+ * A request as a line, its line end included: ASCII, no white space, no escapes, keys in the order
+ * of the protocol.
+ */
 export function requestLine(id: number, request: WireRequest): string {
   return `{"id":${id},${fieldsOf(request)}}\n`;
 }
@@ -62,7 +66,10 @@ function fieldsOf(request: WireRequest): string {
   }
 }
 
-/** About how many bytes a request takes in a line, and its answer in another: what a batch must keep below the longest line. */
+/**
+ * About how many bytes a request takes in a line, and its answer in another: what a batch must keep
+ * below the longest line.
+ */
 export function weight(request: Request): number {
   const room = 160;
   if (request.op === 'write') return room + 2 * request.bytes.length;
@@ -128,7 +135,10 @@ export function answerOf(request: Request, json: unknown, where = 'answer'): Rep
   }
 }
 
-/** Frames by how they are written: the same few are looked up again and again, and to read one costs more than all else of an answer. */
+/**
+ * Frames by how they are written: the same few are looked up again and again, and to read one costs
+ * more than all else of an answer.
+ */
 const known = new Map<unknown, bigint>();
 const mostKnown = 4096;
 /** `0x` and 16 digits: with leading zeros a frame may be as long as a line. */

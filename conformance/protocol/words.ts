@@ -1,6 +1,7 @@
 /**
- * A command line as words: split at blanks, with '…' and "…" around what belongs together and \ before a character that is
- * meant as it is. Nothing is expanded, and no shell sees it. A `SyntaxError` where a quote is left open.
+ * A command line as words: split at blanks, with '…' and "…" around what belongs together and \
+ * before a character that is meant as it is. Nothing is expanded, and no shell sees it. A
+ * `SyntaxError` where a quote is left open.
  */
 export function words(text: string): string[] {
   const found: string[] = [];

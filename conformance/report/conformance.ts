@@ -25,7 +25,10 @@ export function textForm(result: ConformanceResult): string {
   return `${conformanceText(result).join('\n')}\n`;
 }
 
-/** The result for a person: a line per requirement, what broke and how to see it again, and the verdict last. */
+/**
+ * The result for a person: a line per requirement, what broke and how to see it again, and the
+ * verdict last.
+ */
 export function conformanceText(result: ConformanceResult, style: Style = plain): string[] {
   const { requirements, readings, strength, incidents } = result;
   const lines = [

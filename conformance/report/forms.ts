@@ -7,7 +7,10 @@ import { ktapForm } from './ktap.ts';
 import { markdownForm } from './markdown.ts';
 import { sarifForm } from './sarif.ts';
 
-/** Every form of a result by the name it has in `--report KIND=FILE`; each ends with a line end, and the same result gives the same bytes. */
+/**
+ * Every form of a result by the name it has in `--report KIND=FILE`; each ends with a line end, and
+ * the same result gives the same bytes.
+ */
 export const forms = {
   text: textForm,
   json: jsonForm,

@@ -19,7 +19,9 @@ export interface GateResult {
 /** GitHub shows ten annotations of a level and drops the rest unsaid; longer messages are cut. */
 const most = { annotations: 10, text: 1000 } as const;
 
-/** The forms of `--report KIND=FILE` for a gate, as those of `conform`; each ends with a line end. */
+/**
+ * The forms of `--report KIND=FILE` for a gate, as those of `conform`; each ends with a line end.
+ */
 export const gateForms = { junit: junitOf, sarif: sarifOf, github: githubOf, markdown: markdownOf } as const satisfies {
   readonly [kind: string]: (result: GateResult) => string;
 };

@@ -13,8 +13,8 @@ interface Annotation {
 }
 
 /**
- * Annotations as workflow commands of GitHub Actions, one a line, the worst first. GitHub shows ten of each level and drops the rest
- * unsaid, so the tenth says how many more there are.
+ * Annotations as workflow commands of GitHub Actions, one a line, the worst first. GitHub shows ten
+ * of each level and drops the rest unsaid, so the tenth says how many more there are.
  */
 export function githubForm(result: ConformanceResult): string {
   const inconclusive = result.verdict === 'inconclusive';

@@ -2,12 +2,16 @@ import { clipped, printable } from '../../src/text/style.ts';
 import { type Case, casesOf, groups, scopeLine, verdictLine } from '../verdict/outcome.ts';
 import type { ConformanceResult } from '../verdict/result.ts';
 
-/** Longest message attribute and longest line of a body: GitLab refuses files that are too large, and shows neither in full. */
+/**
+ * Longest message attribute and longest line of a body: GitLab refuses files that are too large,
+ * and shows neither in full.
+ */
 const most = { message: 500, line: 16_000 } as const;
 
 /**
- * JUnit XML as GitLab reads it (`artifacts:reports:junit`): a test case per requirement and per thing that must be right about the run,
- * with the group as `classname`, which is what GitLab shows as the suite. It holds no times, so the same result gives the same bytes.
+ * JUnit XML as GitLab reads it (`artifacts:reports:junit`): a test case per requirement and per
+ * thing that must be right about the run, with the group as `classname`, which is what GitLab shows
+ * as the suite. It holds no times, so the same result gives the same bytes.
  */
 export function junitForm(result: ConformanceResult): string {
   const cases = casesOf(result);
@@ -55,7 +59,9 @@ function quoted(text: string): string {
   return escaped(clipped(text, most.message));
 }
 
-/** Escaped for an attribute and for text alike; what XML cannot hold at all stays visible as `\x00`. */
+/**
+ * Escaped for an attribute and for text alike; what XML cannot hold at all stays visible as `\x00`.
+ */
 function escaped(text: string): string {
   return printable(text)
     .replaceAll('&', '&amp;')

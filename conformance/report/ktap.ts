@@ -6,8 +6,9 @@ import type { ConformanceResult } from '../verdict/result.ts';
 const most = { why: 200, line: 16_000 } as const;
 
 /**
- * KTAP version 1 as the kernel's tests write it: a subtest per group, diagnostics before the line they belong to, no YAML. `prove` and
- * readers of TAP 13 take it too. An expected violation is `ok … # XFAIL`, as kselftest writes it, so that every reader lets it pass.
+ * KTAP version 1 as the kernel's tests write it: a subtest per group, diagnostics before the line
+ * they belong to, no YAML. `prove` and readers of TAP 13 take it too. An expected violation is `ok
+ * … # XFAIL`, as kselftest writes it, so that every reader lets it pass.
  */
 export function ktapForm(result: ConformanceResult): string {
   const cases = casesOf(result);
@@ -21,7 +22,8 @@ export function ktapForm(result: ConformanceResult): string {
     const nothing = own.every(({ outcome }) => outcome === 'unknown');
     lines.push(`${bad > 0 ? 'not ok' : 'ok'} ${index + 1} ${group}${nothing ? ' # SKIP nothing was judged' : ''}`);
   }
-  // Readers of TAP 13 want the version and the plan first; what is said of the whole run may stand anywhere.
+  // Readers of TAP 13 want the version and the plan first; what is said of the whole run may stand
+  // anywhere.
   return `${[...lines, `# ${said(scopeLine(result), most.line)}`, `# ${said(verdictLine(result), most.line)}`].join('\n')}\n`;
 }
 

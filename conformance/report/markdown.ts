@@ -11,8 +11,9 @@ const signs = { holds: '✅ holds', violated: '❌ violated', broke: '💥 broke
 const verdictSigns = { conformant: '✅', nonconformant: '❌', inconclusive: '❔' } as const;
 
 /**
- * Markdown for a step summary or a comment: the verdict, what is wrong, a table of the requirements, and the first ten counterexamples told
- * step by step. At most 64 KB, whatever comes in: parts that do not fit are left out whole, and it says so.
+ * Markdown for a step summary or a comment: the verdict, what is wrong, a table of the
+ * requirements, and the first ten counterexamples told step by step. At most 64 KB, whatever comes
+ * in: parts that do not fit are left out whole, and it says so.
  */
 export function markdownForm(result: ConformanceResult): string {
   const violated = result.requirements.filter((r) => r.verdict === 'violated' && r.counterexample);
@@ -106,7 +107,9 @@ function fenced(lines: readonly string[]): string {
   return [`${fence}text`, ...lines, fence].join('\n');
 }
 
-/** Text from outside as text and nothing else: in Markdown a character reference never is markup. */
+/**
+ * Text from outside as text and nothing else: in Markdown a character reference never is markup.
+ */
 function escaped(text: string): string {
   return line(text).replace(
     /[&<>`*[\]#|~\\@$]|^[-+=]|(?<=^\d+)[.)]|(?<!\w)_|_(?!\w)|:(?=\/\/|[\w+-]+:)|(?<=www)\./g,

@@ -2,11 +2,14 @@ import { isRequirement } from '../../src/rules/rule.ts';
 import { rules } from '../../src/rules/table.ts';
 import type { ConformanceResult, Counterexample, P2mEntry, RequirementResult, StoryStep } from '../verdict/result.ts';
 
-// Small results of every kind. The two stories are what the suite told of faulty variants of its own model, shortened.
+// Small results of every kind. The two stories are what the suite told of faulty variants of its
+// own model, shortened.
 
 const ids = rules.filter(isRequirement).map((rule) => rule.id);
 
-/** The p2m of a guest with RAM from 0x40000 on and holes after it: the frames behind it, in order. */
+/**
+ * The p2m of a guest with RAM from 0x40000 on and holes after it: the frames behind it, in order.
+ */
 function p2m(...mfns: (number | null)[]): P2mEntry[] {
   return mfns.map((mfn, i) => [`0x${(0x40000 + i).toString(16)}`, mfn === null ? null : `0x${mfn.toString(16)}`]);
 }
@@ -177,7 +180,9 @@ export const conformant: ConformanceResult = {
   strength: { mutants: 149, budget: 600, seed: 1, extras: true, killed: ['never pins', 'counts pages'], survivors: [] },
 };
 
-/** A churn and a get break it, one violation is expected, and the file of expectations has drifted. */
+/**
+ * A churn and a get break it, one violation is expected, and the file of expectations has drifted.
+ */
 export const nonconformant: ConformanceResult = {
   ...conformant,
   verdict: 'nonconformant',

@@ -3,13 +3,17 @@ import { clipped, printable } from '../../src/text/style.ts';
 import { doubtsOf, exitOf, fingerprintOf, groupOf, replayLine, scopeLine, verdictLine } from '../verdict/outcome.ts';
 import type { ConformanceResult, RequirementResult } from '../verdict/result.ts';
 
-/** Longest text: GitHub shows about a thousand characters of a message, and refuses files above 10 MB. */
+/**
+ * Longest text: GitHub shows about a thousand characters of a message, and refuses files above 10
+ * MB.
+ */
 const most = { text: 1000, replay: 16_000, notifications: 100 } as const;
 
 /**
- * SARIF 2.1.0 for code scanning: a rule per requirement, a result per violated one. A hypervisor under test has no source file here, so a
- * result lies at a logical location (the op) and, since GitHub wants a path, in an artifact named after the requirement, which stays the
- * same from run to run.
+ * SARIF 2.1.0 for code scanning: a rule per requirement, a result per violated one. A hypervisor
+ * under test has no source file here, so a result lies at a logical location (the op) and, since
+ * GitHub wants a path, in an artifact named after the requirement, which stays the same from run to
+ * run.
  */
 export function sarifForm(result: ConformanceResult): string {
   const { requirements, implementation, incidents, drift, seed, level } = result;

@@ -8,7 +8,10 @@ import type { P2m } from '../../src/trace/call.ts';
 import type { Scenario } from '../scenario/scenario.ts';
 import type { Checked } from '../verdict/check.ts';
 
-/** A scenario told step by step: the world, each call's bytes, what it returned, what moved, and what the rules said. */
+/**
+ * A scenario told step by step: the world, each call's bytes, what it returned, what moved, and
+ * what the rules said.
+ */
 export function scenarioText(scenario: Scenario, checked: Checked, style: Style = plain): string[] {
   const { world } = scenario;
   const lines = [`${style.bold('world')}  ${world.arch}, ${world.free.low} frames free below 4 GiB, ${world.free.high} above`];

@@ -7,7 +7,10 @@ import { type CallScene, changedFrames, type FrameMove, frameName, type MemoryRo
 /** Frames and list entries on a line. */
 const most = { moves: 16, entries: 8, text: 400 } as const;
 
-/** A counterexample told step by step: the world, each call's bytes, what it changed, and which rules that broke. */
+/**
+ * A counterexample told step by step: the world, each call's bytes, what it changed, and which
+ * rules that broke.
+ */
 export function storyText({ scenario, story }: Pick<Counterexample, 'scenario' | 'story'>): string[] {
   return [
     ...worldText(scenario),

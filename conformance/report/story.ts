@@ -18,7 +18,10 @@ export interface FrameMove {
   readonly after: bigint | null | undefined;
 }
 
-/** Eight bytes of guest memory of which a step changed some; a byte that was not seen is `undefined`. */
+/**
+ * Eight bytes of guest memory of which a step changed some; a byte that was not seen is
+ * `undefined`.
+ */
 export interface MemoryRow {
   readonly address: bigint;
   readonly before: readonly (number | undefined)[];

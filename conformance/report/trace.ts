@@ -15,7 +15,10 @@ export interface Evidence {
 /** Longest text of a message from outside, in characters. */
 const longest = 1000;
 
-/** Traceability as a table: requirement → rule → fixtures → scenarios played → verdict → faults that only it catches. */
+/**
+ * Traceability as a table: requirement → rule → fixtures → scenarios played → verdict → faults that
+ * only it catches.
+ */
 export function traceCsv(result: ConformanceResult, evidence: Evidence): string {
   const { implementation: who, seed, played, level } = result;
   const head = [
@@ -61,8 +64,9 @@ export function traceCsv(result: ConformanceResult, evidence: Evidence): string 
 }
 
 /**
- * The same as OpenFastTrace imports it (ReqM2's `specdocument`): the requirements of each level, and a test for each design
- * requirement that holds. OpenFastTrace then tells those that no test covers.
+ * The same as OpenFastTrace imports it (ReqM2's `specdocument`): the requirements of each level,
+ * and a test for each design requirement that holds. OpenFastTrace then tells those that no test
+ * covers.
  */
 export function traceXml(result: ConformanceResult, evidence: Evidence): string {
   const answers = found(result);

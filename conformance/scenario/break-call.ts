@@ -40,7 +40,10 @@ const words = [
   (1n << 64n) - 1n,
 ];
 
-/** Breaks one thing about a valid call: mostly a duty of the caller, sometimes only what it may rely on. */
+/**
+ * Breaks one thing about a valid call: mostly a duty of the caller, sometimes only what it may rely
+ * on.
+ */
 export function breakCall(choices: Choices, plan: Plan, draft: Draft): void {
   // With a neighbour there, to name it is what matters most.
   const names = plan.world.domains.length > 1 && choices.percent(15);
@@ -190,7 +193,10 @@ function addInput(draft: Draft, plan: Plan): void {
   draft.in = { ...draft.in, nr_extents: draft.in.nr_extents + 1n };
 }
 
-/** Where the RAM that the caller began with ends and its holes begin: what lies across it is half there. */
+/**
+ * Where the RAM that the caller began with ends and its holes begin: what lies across it is half
+ * there.
+ */
 function endOfRam(plan: Plan): bigint {
   const { gfn, pages } = plan.world.domains[0]?.ram[0] ?? wholeOf(plan, caller);
   return (gfn + BigInt(pages)) << 12n;

@@ -1,6 +1,7 @@
 /**
- * Each decision is the next number of a list. Zero is always the simplest choice, and behind its end the list
- * has zeros only, so shrinking the numbers shrinks what is made of them, whatever that is.
+ * Each decision is the next number of a list. Zero is always the simplest choice, and behind its
+ * end the list has zeros only, so shrinking the numbers shrinks what is made of them, whatever that
+ * is.
  */
 export class Choices {
   readonly #numbers: readonly number[];

@@ -24,7 +24,10 @@ export type Row = { readonly [name in Dimension]: (typeof dimensions)[name][numb
 
 export const dimensionNames: readonly Dimension[] = Object.keys(dimensions) as Dimension[];
 
-/** Values that cannot meet: nothing would be left of one beside the other, or of the machine. `[dimension, values, dimension, values]`. */
+/**
+ * Values that cannot meet: nothing would be left of one beside the other, or of the machine.
+ * `[dimension, values, dimension, values]`.
+ */
 type Apart = readonly [Dimension, readonly string[], Dimension, readonly string[]];
 
 const reservationOps = ['increase', 'decrease', 'populate'];
@@ -57,7 +60,10 @@ const apart: readonly Apart[] = [
 /** Values of each dimension. */
 type Values = { readonly [name in Dimension]: readonly string[] };
 
-/** What of it there is for such an implementation: values that it, the architecture or its limits have no room for are left out. */
+/**
+ * What of it there is for such an implementation: values that it, the architecture or its limits
+ * have no room for are left out.
+ */
 export function valuesFor(arch: Arch, hello: Hello): Values {
   const { commands, capabilities, limits } = hello;
   const pages = limits.ram_pages ?? 4096;
@@ -129,8 +135,9 @@ export function pairsFor(arch: Arch, hello: Hello): string[] {
 const known = new Map<string, readonly Row[]>();
 
 /**
- * Rows that show every pair there is: a covering array, made greedily and always the same. Each row begins with a pair that none has
- * shown yet, and takes of every further dimension the value that shows most of those that are left.
+ * Rows that show every pair there is: a covering array, made greedily and always the same. Each row
+ * begins with a pair that none has shown yet, and takes of every further dimension the value that
+ * shows most of those that are left.
  */
 export function rowsFor(arch: Arch, hello: Hello): readonly Row[] {
   const values = valuesFor(arch, hello);
@@ -160,7 +167,10 @@ function nextRow(values: Values, missing: ReadonlySet<string>): Row | undefined 
   return undefined;
 }
 
-/** The row with a value of each dimension; those with most at stake are decided first, and one that leads nowhere is given up. */
+/**
+ * The row with a value of each dimension; those with most at stake are decided first, and one that
+ * leads nowhere is given up.
+ */
 function completed(row: Begun, values: Values, missing: ReadonlySet<string>): Row | undefined {
   const open = dimensionNames.filter((name) => row[name] === undefined);
   if (open.length === 0) return row as Row;

@@ -15,8 +15,8 @@ import { type CallStep, framesOf, type Scenario, type Step } from './scenario.ts
 const ops = XENMEM['dma-buf'];
 
 /**
- * A scenario from a list of numbers: of its calls about 60 in 100 are valid, 30 break one duty, 10 are wild. Few numbers make
- * a whole call, because making many small things is what costs time.
+ * A scenario from a list of numbers: of its calls about 60 in 100 are valid, 30 break one duty, 10
+ * are wild. Few numbers make a whole call, because making many small things is what costs time.
  */
 export function scenarioFrom(numbers: readonly number[], arch: Arch, hello: Hello): Scenario {
   const row = plannedRow(numbers, arch, hello);
@@ -63,7 +63,10 @@ function nextSteps(choices: Choices, plan: Plan, hello: Hello, first: boolean): 
   return pins && levelOf(hello) === 2 && choices.percent(35) ? [step, ...churns(choices, plan)] : [step];
 }
 
-/** Got, moved around, put, moved around again: by chance alone these hardly ever meet, and each of them done right. */
+/**
+ * Got, moved around, put, moved around again: by chance alone these hardly ever meet, and each of
+ * them done right.
+ */
 function lifeOfABuffer(choices: Choices, plan: Plan, { commands }: Hello): Step[] {
   if (commands.get_dma_buf === undefined || commands.put_dma_buf === undefined) return [];
   const got = finish(plan, exchangeCall(choices, plan, 'get_dma_buf'));
@@ -153,7 +156,10 @@ interface Shape {
   readonly holes: readonly bigint[];
 }
 
-/** Output frames: holes, the chunk's own inputs (as the real client does), or what an earlier chunk has released. */
+/**
+ * Output frames: holes, the chunk's own inputs (as the real client does), or what an earlier chunk
+ * has released.
+ */
 function outputs(choices: Choices, { chunks, perIn, perOut, oi, oo, inList, holes }: Shape): bigint[] {
   const style = choices.pick(['holes', 'own', 'earlier'] as const);
   const found: bigint[] = [];
@@ -174,7 +180,10 @@ function outputs(choices: Choices, { chunks, perIn, perOut, oi, oo, inList, hole
 const putHows = ['all', 'all', 'all', 'some', 'pages', 'one', 'frames', 'none', 'rest', 'partly'] as const;
 type PutHow = (typeof putHows)[number];
 
-/** A put of what a get committed: all of it, some of it, in other extents, or by the list that get has overwritten. */
+/**
+ * A put of what a get committed: all of it, some of it, in other extents, or by the list that get
+ * has overwritten.
+ */
 function putCall(choices: Choices, plan: Plan, hows: readonly PutHow[] = putHows): Draft {
   const commit = plan.commits.length > 0 ? choices.pick([...plan.commits].reverse()) : undefined;
   const order = commit?.order ?? 0;
@@ -258,7 +267,9 @@ function remember(plan: Plan, { op, in: given, out, inList = [], outList = [], b
   }
 }
 
-/** Whose pages: nearly always the caller's own, by DOMID_SELF; a privileged caller may name another. */
+/**
+ * Whose pages: nearly always the caller's own, by DOMID_SELF; a privileged caller may name another.
+ */
 function domainOf(choices: Choices, plan: Plan): { domid: number; as: number } {
   const raised = plan.world.domains[0]?.privileged === true && plan.world.domains.length > 1;
   if (raised && choices.percent(25)) return { domid: bystander, as: bystander };

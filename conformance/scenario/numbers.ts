@@ -1,26 +1,37 @@
 import fc from 'fast-check';
 import type { Arch } from '../../src/abi/arch.ts';
 
-/** Numbers enough for six calls. Fewer make a simpler scenario: whatever is missing reads as zero. */
+/**
+ * Numbers enough for six calls. Fewer make a simpler scenario: whatever is missing reads as zero.
+ */
 export const mostNumbers = 96;
 
 /**
- * What a run draws: lists long enough that no scenario runs out of numbers. Cut short as in `scenarioNumbers`, half of them would
- * end in the simplest of everything, and breaking a duty is never that.
+ * What a run draws: lists long enough that no scenario runs out of numbers. Cut short as in
+ * `scenarioNumbers`, half of them would end in the simplest of everything, and breaking a duty is
+ * never that.
  */
 export const wholeNumbers: fc.Arbitrary<number[]> = fc.noBias(
   fc.array(fc.nat({ max: 0xffff_ffff }), { minLength: mostNumbers, maxLength: mostNumbers }),
 );
 
-/** What scenarios are made from. Unbiased: a liking for small numbers would be a liking for the first of every choice. */
+/**
+ * What scenarios are made from. Unbiased: a liking for small numbers would be a liking for the
+ * first of every choice.
+ */
 export const scenarioNumbers: fc.Arbitrary<number[]> = fc.noBias(
   fc.array(fc.nat({ max: 0xffff_ffff }), { maxLength: mostNumbers, size: 'max' }),
 );
 
-/** Every so many scenarios one is planned (planned.ts), until all that are planned have been played. */
+/**
+ * Every so many scenarios one is planned (planned.ts), until all that are planned have been played.
+ */
 const plannedEach = 3;
 
-/** What a scenario is made from at a place of the run: the last of its numbers says which planned one it is, if it is one. */
+/**
+ * What a scenario is made from at a place of the run: the last of its numbers says which planned
+ * one it is, if it is one.
+ */
 export function plannedAt(numbers: readonly number[], index: number, arches: number): readonly number[] {
   if (index % plannedEach !== plannedEach - 1) return numbers;
   // Each architecture has plans of its own, and the architectures come by turns
@@ -36,8 +47,9 @@ export interface Drawn {
 const known = new Map<string, readonly Drawn[]>();
 
 /**
- * The first scenarios of the run with this seed, the architectures by turns: what the suite plays, drawn once for many players.
- * `planned`: with those that are planned in their places, as a run has them.
+ * The first scenarios of the run with this seed, the architectures by turns: what the suite plays,
+ * drawn once for many players. `planned`: with those that are planned in their places, as a run has
+ * them.
  */
 export function samples(seed: number, scenarios: number, planned = true): readonly Drawn[] {
   const key = `${seed} ${planned}`;
@@ -50,7 +62,10 @@ export function samples(seed: number, scenarios: number, planned = true): readon
   return drawn.slice(0, scenarios);
 }
 
-/** The same lists one at a time, however many: handed on until `take` says no. What it throws is thrown on. */
+/**
+ * The same lists one at a time, however many: handed on until `take` says no. What it throws is
+ * thrown on.
+ */
 export async function drawEach(seed: number, runs: number, take: (numbers: readonly number[]) => Promise<boolean>): Promise<void> {
   let thrown: { readonly error: unknown } | undefined;
   // To fast-check what ends a run is a failing example, of which it is not to make smaller ones.
@@ -65,9 +80,10 @@ export async function drawEach(seed: number, runs: number, take: (numbers: reado
 }
 
 /**
- * The list of the smallest scenario found that still shows something, as far as so many tries go; deterministic. `sizeOf` plays a list:
- * `undefined` where it does not show it, else how large what shows it is. Numbers are left out, or made zero, as long as that
- * grows nothing: whatever is missing reads as zero, the first and simplest of every choice.
+ * The list of the smallest scenario found that still shows something, as far as so many tries go;
+ * deterministic. `sizeOf` plays a list: `undefined` where it does not show it, else how large what
+ * shows it is. Numbers are left out, or made zero, as long as that grows nothing: whatever is
+ * missing reads as zero, the first and simplest of every choice.
  */
 export async function shrunk(
   numbers: readonly number[],

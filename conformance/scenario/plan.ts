@@ -4,7 +4,9 @@ import type { Choices } from './choices.ts';
 
 /** Pages at the start of RAM that hold structs and lists, and are exchanged only by mistake. */
 export const controlPages = 4;
-/** Where RAM begins: at 1 GiB as on real boards, or lower where an implementation has fewer frames. */
+/**
+ * Where RAM begins: at 1 GiB as on real boards, or lower where an implementation has fewer frames.
+ */
 const firstGfns = [0x40000n, 0x400n, 8n] as const;
 const holePages = 16;
 export const caller = 1;
@@ -19,7 +21,10 @@ export interface Commit {
   readonly listAt: bigint;
 }
 
-/** What the generator means a guest's pages to be, by index from the first; a wrong guess only makes a call less valid. */
+/**
+ * What the generator means a guest's pages to be, by index from the first; a wrong guess only makes
+ * a call less valid.
+ */
 export interface PagePlan {
   readonly mapped: boolean[];
   readonly pinned: boolean[];
@@ -73,12 +78,18 @@ export function planWorld(choices: Choices, arch: Arch, { limits }: Hello): Plan
   };
 }
 
-/** Everything of a domain that is watched: RAM and holes lie side by side, so that one churn reaches all of it. */
+/**
+ * Everything of a domain that is watched: RAM and holes lie side by side, so that one churn reaches
+ * all of it.
+ */
 export function wholeOf({ pages, firstGfn }: Plan, domid: number): { gfn: bigint; pages: number } {
   return { gfn: firstGfn, pages: pages.get(domid)?.mapped.length ?? 0 };
 }
 
-/** Aligned runs of 2^order pages, all mapped and unpinned (or all unmapped), outside the control pages. */
+/**
+ * Aligned runs of 2^order pages, all mapped and unpinned (or all unmapped), outside the control
+ * pages.
+ */
 export function extentsOf(plan: Plan, domid: number, order: number, wanted: 'mapped' | 'hole' | 'pinned' | 'any'): bigint[] {
   const own = plan.pages.get(domid);
   if (!own) return [];
@@ -96,7 +107,10 @@ export function extentsOf(plan: Plan, domid: number, order: number, wanted: 'map
   return found;
 }
 
-/** Marks pages as mapped or not, pinned or not; `undefined` leaves it as it is. Pages beyond the plan are nobody's. */
+/**
+ * Marks pages as mapped or not, pinned or not; `undefined` leaves it as it is. Pages beyond the
+ * plan are nobody's.
+ */
 export function intend(plan: Plan, domid: number, gfns: readonly bigint[], mapped: boolean | undefined, pinned: boolean): void {
   const own = plan.pages.get(domid);
   if (!own) return;

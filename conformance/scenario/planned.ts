@@ -17,7 +17,10 @@ const opOf: { readonly [op in Row['op']]: JudgedOp } = {
   populate: 'populate_physmap',
 };
 
-/** Pages at the start of RAM for structs and lists: two for structs, three for each list, and one for the calls around. */
+/**
+ * Pages at the start of RAM for structs and lists: two for structs, three for each list, and one
+ * for the calls around.
+ */
 const control = { struct: 0n, lists: [2n, 5n], others: 8n, pages: 9 } as const;
 /** Pages for the calls before and after the one that matters, and as many holes. */
 const spare = 8;
@@ -31,7 +34,10 @@ export function plannedRows(arch: Arch, hello: Hello): number {
   return rowsFor(arch, hello).length;
 }
 
-/** The scenario of a row: one call that has all its values, with a history before it and what shows its effects after it. */
+/**
+ * The scenario of a row: one call that has all its values, with a history before it and what shows
+ * its effects after it.
+ */
 export function plannedFrom(row: Row, choices: Choices, arch: Arch, hello: Hello): Scenario {
   return new Planned(row, choices, arch, hello).scenario();
 }
@@ -91,7 +97,10 @@ class Planned {
     return { world: this.#world(), steps: this.#steps };
   }
 
-  /** The RAM of a guest: where calls find their structs, lists and pages; and, where frames are to be mistaken, the same again elsewhere. */
+  /**
+   * The RAM of a guest: where calls find their structs, lists and pages; and, where frames are to
+   * be mistaken, the same again elsewhere.
+   */
   #world(): World {
     const { memory, who, frames } = this.#row;
     const ram: PageRun[] = [{ gfn: this.#base, pages: Number(this.#to - this.#base) - spare }];

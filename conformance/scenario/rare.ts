@@ -6,7 +6,8 @@ import type { Hello, PageRun, World } from '../protocol/implementation.ts';
 import { caller } from './plan.ts';
 import type { CallStep, Scenario } from './scenario.ts';
 
-// Scenarios that chance would hardly ever make: each was a fault that a run of thousands did not find.
+// Scenarios that chance would hardly ever make: each was a fault that a run of thousands did not
+// find.
 
 const { get_dma_buf, put_dma_buf } = XENMEM['dma-buf'];
 const shift = BigInt(PAGE_SHIFT);
@@ -17,7 +18,10 @@ interface Rare {
   readonly scenario: (arch: Arch) => Scenario;
 }
 
-/** A list of such a scenario: where it is, what is written there, and how many of it the struct names (by default all). */
+/**
+ * A list of such a scenario: where it is, what is written there, and how many of it the struct
+ * names (by default all).
+ */
 interface RareList {
   readonly at: bigint;
   readonly of: readonly bigint[] | undefined;
@@ -27,7 +31,8 @@ interface RareList {
 
 const rares: readonly Rare[] = [
   {
-    // Frames got for a chunk that then failed are free again: each of two gets fails with one of two frames in hand.
+    // Frames got for a chunk that then failed are free again: each of two gets fails with one of
+    // two frames in hand.
     fits: (_, { capabilities, limits }) =>
       capabilities.has('free') && capabilities.has('fail-alloc') && reaches(limits, 0x41fn) && (limits.max_order ?? 1) > 0,
     scenario: (arch) => {
@@ -44,7 +49,8 @@ const rares: readonly Rare[] = [
     },
   },
   {
-    // A list of two entries that begins with the last word there is: the first call writes that one, the second the one at 0.
+    // A list of two entries that begins with the last word there is: the first call writes that
+    // one, the second the one at 0.
     fits: (arch, { limits }) =>
       arch === 'arm32' && reaches(limits, 0xfffffn) && (limits.ram_pages ?? 18) >= 18 && (limits.max_extents ?? 2n) >= 2n,
     scenario: (arch) => {
@@ -84,7 +90,10 @@ const rares: readonly Rare[] = [
 /** One scenario in so many is one of these. */
 const oneIn = 32;
 
-/** The one that a number stands for, if it stands for one, of those that this implementation has room for. */
+/**
+ * The one that a number stands for, if it stands for one, of those that this implementation has
+ * room for.
+ */
 export function rareFor(number: number, arch: Arch, hello: Hello): Scenario | undefined {
   if (number % oneIn !== oneIn - 1 || hello.commands.get_dma_buf === undefined || hello.commands.put_dma_buf === undefined)
     return undefined;

@@ -17,7 +17,10 @@ export interface CallStep {
   readonly nrExchanged: bigint;
   /** Every padding byte. */
   readonly padding: number;
-  /** What the lists hold; `undefined` leaves memory as it is, which is how a list that get has overwritten is used again. */
+  /**
+   * What the lists hold; `undefined` leaves memory as it is, which is how a list that get has
+   * overwritten is used again.
+   */
   readonly lists: readonly (readonly bigint[] | undefined)[];
   readonly inject?: Inject;
 }
@@ -36,7 +39,10 @@ export type Step = CallStep | ChurnStep;
 export interface Scenario {
   readonly world: World;
   readonly steps: readonly Step[];
-  /** Run it twice as it is and once with the first reservation of step `step` asking for other `address_bits`. */
+  /**
+   * Run it twice as it is and once with the first reservation of step `step` asking for other
+   * `address_bits`.
+   */
   readonly pair?: { readonly step: number; readonly addressBits: number };
 }
 
@@ -48,7 +54,10 @@ export function framesOf(bases: readonly bigint[], order: number): bigint[] {
 
 const version = 'x1';
 
-/** A scenario as one word that can be pasted into a shell. It stands for the scenario itself, not for a seed. */
+/**
+ * A scenario as one word that can be pasted into a shell. It stands for the scenario itself, not
+ * for a seed.
+ */
 export function tokenOf(scenario: Scenario): string {
   return `${version}.${deflateRawSync(JSON.stringify(toJson(scenario)), { level: 9 }).toString('base64url')}`;
 }

@@ -21,7 +21,8 @@ function agreed(name: ScopeName): ReturnType<typeof exhaust> {
   return found;
 }
 
-// Searched by npm run test:long, which .ci/run does; `npm test` searches the slice through the command (bin/conform.test.ts).
+// Searched by npm run test:long, which .ci/run does; `npm test` searches the slice through the
+// command (bin/conform.test.ts).
 const whole = describe.runIf(process.env['XENMEM_LONG'] !== undefined);
 
 whole('model and rules agree on every call in every state', { timeout: 120_000 }, () => {

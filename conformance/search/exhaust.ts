@@ -13,7 +13,10 @@ import { Judge, rcText } from './verdict.ts';
 
 export type { ScopeName };
 
-/** Where model and rules disagree: the move that shows it, in the state it was made in, and how that state is reached. */
+/**
+ * Where model and rules disagree: the move that shows it, in the state it was made in, and how that
+ * state is reached.
+ */
 export interface Disagreement {
   /** The requirement that was violated; what none of them has a name for begins with `model:`. */
   readonly id: string;
@@ -22,7 +25,10 @@ export interface Disagreement {
   readonly move: string;
   /** The moves from the first state to that one. */
   readonly path: readonly string[];
-  /** The call as a record of a trace, which `xenmem validate` judges too; absent for a move of the hypervisor's own. */
+  /**
+   * The call as a record of a trace, which `xenmem validate` judges too; absent for a move of the
+   * hypervisor's own.
+   */
   readonly call?: TraceRecord;
 }
 
@@ -53,10 +59,15 @@ export interface ExhaustiveResult {
 }
 
 export interface ExhaustOptions {
-  /** Another hypervisor than the strict model: what is wrong with it is found if the scope has room for it. */
+  /**
+   * Another hypervisor than the strict model: what is wrong with it is found if the scope has room
+   * for it.
+   */
   readonly hypervisor?: Hypervisor;
   readonly onProgress?: (progress: { readonly states: number; readonly searched: number; readonly transitions: number }) => void;
-  /** So many disagreements are enough, one for each requirement and kind of move; 20 unless given. */
+  /**
+   * So many disagreements are enough, one for each requirement and kind of move; 20 unless given.
+   */
   readonly most?: number;
   /** For tests of the search itself. */
   readonly renaming?: Renaming;
@@ -71,13 +82,15 @@ interface Visited {
 }
 
 /**
- * Visits every state of a scope that the model can reach, breadth first, and makes every move in each of them; what the rules
- * say of a move is compared with what the model did. No sequence of moves, however long, leads out of what was visited, unless a
- * call whose out list is overwritten on the way populates a gfn that is none of the scope's: that is judged and not followed.
+ * Visits every state of a scope that the model can reach, breadth first, and makes every move in
+ * each of them; what the rules say of a move is compared with what the model did. No sequence of
+ * moves, however long, leads out of what was visited, unless a call whose out list is overwritten
+ * on the way populates a gfn that is none of the scope's: that is judged and not followed.
  *
- * What is reached: with pages given back and taken again every partial mapping of the gfns with every choice of pins, since
- * the guest's allowance is all of them and a get or populate under 4 GiB or without a limit leads to either half of memory;
- * without that, every gfn stays mapped, for an exchange gives as many pages as it takes.
+ * What is reached: with pages given back and taken again every partial mapping of the gfns with
+ * every choice of pins, since the guest's allowance is all of them and a get or populate under 4
+ * GiB or without a limit leads to either half of memory; without that, every gfn stays mapped, for
+ * an exchange gives as many pages as it takes.
  */
 export function exhaust(name: ScopeName, options: ExhaustOptions = {}): ExhaustiveResult {
   const { hypervisor = createHypervisor(), onProgress, onState, most = 20, renaming = 'buddies' } = options;
@@ -173,7 +186,10 @@ function countOf(actions: Record<string, ActionCount>, { kind }: Move, ending: E
   return actions[name];
 }
 
-/** A result as TLC shows one, line by line: what was searched, what each action led to, and what is wrong. */
+/**
+ * A result as TLC shows one, line by line: what was searched, what each action led to, and what is
+ * wrong.
+ */
 export function exhaustiveText(result: ExhaustiveResult): string[] {
   const { scope, states, mappings, transitions, beyond, depth, actions, held, disagreements, complete } = result;
   const { gfns, low, high } = scopes[scope];

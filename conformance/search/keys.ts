@@ -2,9 +2,10 @@ import { countFree, FRAMES_BELOW_4G } from '../../src/model/allocator.ts';
 import type { Domain, State } from '../../src/model/state.ts';
 
 /**
- * One string for all states that differ only in the names of frames within low and within high memory: what each gfn maps
- * to (frames numbered as they are met), what is pinned, how much is free in either half. Content and the shape of the free
- * blocks are left out: exact for calls of order 0, a projection for others.
+ * One string for all states that differ only in the names of frames within low and within high
+ * memory: what each gfn maps to (frames numbered as they are met), what is pinned, how much is free
+ * in either half. Content and the shape of the free blocks are left out: exact for calls of order
+ * 0, a projection for others.
  */
 export function canonicalKey(state: State): string {
   const names = new Map<number, number>();

@@ -15,11 +15,16 @@ interface Named {
   readonly text: string;
   /** The scope's gfns that the move names, one bit each. */
   readonly named: number;
-  /** How moves of this kind must be seen to end somewhere in the scope; they may end otherwise too. */
+  /**
+   * How moves of this kind must be seen to end somewhere in the scope; they may end otherwise too.
+   */
   readonly endings: readonly Ending[];
 }
 
-/** A hypercall, with the bytes it leaves in guest memory before. It is made once and played in every state. */
+/**
+ * A hypercall, with the bytes it leaves in guest memory before. It is made once and played in every
+ * state.
+ */
 export interface CallMove extends Named {
   readonly do: 'call';
   readonly cmd: number;
@@ -76,7 +81,9 @@ const { get_dma_buf, put_dma_buf, exchange } = XENMEM['dma-buf'];
 const codecs = codecFor('arm64');
 const page = BigInt(controlGfn) << BigInt(PAGE_SHIFT);
 
-/** Where struct and lists usually lie, all in one window; around them is a pattern that must stay. */
+/**
+ * Where struct and lists usually lie, all in one window; around them is a pattern that must stay.
+ */
 export const usual = { struct: page, in: page + 0x80n, out: page + 0x100n };
 /** The last bytes of the control page: behind them is a hole. */
 export const endOfPage: bigint = page + 0x1000n;
@@ -142,7 +149,10 @@ function reservation(extent_start: bigint, nr: number, extent_order: number, add
   return { extent_start, nr_extents: BigInt(nr), extent_order, address_bits, domid: DOMID.SELF };
 }
 
-/** A list as bytes. Entries count from the scope's first gfn; a number that cannot be one of those stands for itself. */
+/**
+ * A list as bytes. Entries count from the scope's first gfn; a number that cannot be one of those
+ * stands for itself.
+ */
 function entries(list: readonly number[]): Uint8Array {
   return new Uint8Array(BigUint64Array.from(list, (entry) => entryOf(entry)).buffer);
 }

@@ -5,7 +5,10 @@ import { bystander, caller, firstFrame, firstGfn, type Scope, type Shape } from 
 
 const { get_dma_buf, put_dma_buf, exchange, decrease_reservation, populate_physmap } = XENMEM['dma-buf'];
 
-/** Every move of a scope. It does not depend on the state: what is out of place there is refused, and that is judged too. */
+/**
+ * Every move of a scope. It does not depend on the state: what is out of place there is refused,
+ * and that is judged too.
+ */
 export function movesOf(scope: Scope): Move[] {
   const wishes = [...gets(scope), ...puts(scope)];
   if (scope.balloons) wishes.push(...balloons(scope));
@@ -21,7 +24,8 @@ function gets(scope: Scope): Wish[] {
     for (const ins of listsOf(scope, inOrder, shape.ins, shape.lists)) {
       for (const outs of listsOf(scope, outOrder, shape.outs, shape.lists)) {
         const lists = { in: ins, out: outs, inOrder, outOrder };
-        // Lists that are wrong anyway need neither a limit nor a fault beside it, and a fault needs no limit
+        // Lists that are wrong anyway need neither a limit nor a fault beside it, and a fault needs
+        // no limit
         const wrong = overlap(ins, inOrder) || overlap(outs, outOrder);
         for (const bits of wrong ? [0] : scope.limits) {
           for (const inject of wrong || bits !== 0 ? [noFault] : faultsOf(shape)) {
@@ -125,7 +129,10 @@ interface Flaw extends Pick<Wish, 'struct' | 'at' | 'padding' | 'mustRefuse'> {
   readonly start?: number;
 }
 
-/** What can be wrong with struct and lists whatever the op is; the reservation that is spoiled is `in`. */
+/**
+ * What can be wrong with struct and lists whatever the op is; the reservation that is spoiled is
+ * `in`.
+ */
 const flaws: readonly Flaw[] = [
   { name: 'unknown domid', struct: { in: { domid: 7 }, out: { domid: 7 } }, mustRefuse: true },
   { name: 'foreign domid', struct: { in: { domid: bystander }, out: { domid: bystander } }, mustRefuse: true },
@@ -178,7 +185,8 @@ function malformedGets(scope: Scope): Wish[] {
   const wishes = bases.map((lists): Wish => ({ kind: '', cmd: get_dma_buf, ...lists }));
   const spoiled = wishes.flatMap((wish) => [...flaws, ...exchangeFlaws].map((flaw) => spoil('get', wish, flaw)));
   const last = scope.gfns - 1;
-  // Entries that name no page, before and after a sound one. As an output only those where nothing can be populated.
+  // Entries that name no page, before and after a sound one. As an output only those where nothing
+  // can be populated.
   const beyond = [2 ** 52, 2 ** 52 - 1 + 2 ** 52];
   const strange = [
     ...[...beyond, firstFrame(scope), firstGfn + 0x1000].flatMap((e) => [

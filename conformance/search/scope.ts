@@ -1,13 +1,19 @@
 import { emptyFreeLists, FRAMES_BELOW_4G, releaseRun } from '../../src/model/allocator.ts';
 import { type Domain, emptyDomain, type State } from '../../src/model/state.ts';
 
-/** Exchanges of one shape: so many extents of these orders go in and come out, over every list that `lists` admits. */
+/**
+ * Exchanges of one shape: so many extents of these orders go in and come out, over every list that
+ * `lists` admits.
+ */
 export interface Shape {
   readonly inOrder: number;
   readonly outOrder: number;
   readonly ins: number;
   readonly outs: number;
-  /** `any`: every sequence of gfns, repetitions included. `paired`: the two aligned extents of order 1 in either order, or their halves. */
+  /**
+   * `any`: every sequence of gfns, repetitions included. `paired`: the two aligned extents of order
+   * 1 in either order, or their halves.
+   */
   readonly lists: 'any' | 'paired';
 }
 
@@ -38,7 +44,9 @@ const mixed = [shape(0, 1, 2, 1), shape(1, 0, 1, 2), shape(1, 1, 1, 1)];
 const twoChunks = [shape(0, 1, 4, 2, 'paired'), shape(1, 0, 2, 4, 'paired'), shape(1, 1, 2, 2, 'paired')];
 const everything = { shapes: [...pages, ...mixed], limits: [0, 32], balloons: true, hostile: true, pieces: 'pages' } as const;
 
-/** The scopes by name. The first two check the search itself; `large` is a matter of many minutes. */
+/**
+ * The scopes by name. The first two check the search itself; `large` is a matter of many minutes.
+ */
 export const scopes = {
   tiny: { ...everything, name: 'tiny', gfns: 2, low: 1, high: 2, shapes: pages },
   even: { ...everything, name: 'even', gfns: 2, low: 2, high: 2 },
@@ -60,12 +68,18 @@ export const firstGfn = 0x40010;
 const controlFrame = 0x30000;
 export const bystanderFrame = 0x30002;
 
-/** The lowest of the scope's machine frames: they lie on both sides of 4 GiB, so that a limit that is off by one shows. */
+/**
+ * The lowest of the scope's machine frames: they lie on both sides of 4 GiB, so that a limit that
+ * is off by one shows.
+ */
 export function firstFrame({ low }: Scope): number {
   return FRAMES_BELOW_4G - low;
 }
 
-/** The state that a search starts from: every gfn of the scope is mapped, from high frames down, nothing is pinned. */
+/**
+ * The state that a search starts from: every gfn of the scope is mapped, from high frames down,
+ * nothing is pinned.
+ */
 export function firstState(scope: Scope): State {
   const one = emptyDomain(caller, false, scope.gfns + 1);
   const two = emptyDomain(bystander, false, 1);
@@ -88,12 +102,14 @@ function lead(domain: Domain, gfn: number, mfn: number): void {
 export type Renaming = 'buddies' | 'none';
 
 /**
- * One string for all states that differ only in a swap of two buddies. Each frame is described by what is known of it: the
- * gfns that lead to it, whether it is free, whether it is owned; so a broken state never has the key of a sound one.
+ * One string for all states that differ only in a swap of two buddies. Each frame is described by
+ * what is known of it: the gfns that lead to it, whether it is free, whether it is owned; so a
+ * broken state never has the key of a sound one.
  *
- * Renaming every frame within low (high) memory would merge more, but a free pair and two free frames apart are not the same
- * to a call of order 1. Swapping two buddies changes nothing: the allocator chooses blocks, and either
- * frame of a pair serves it alike. So whatever a state does next, any other of the same key does too, up to such a swap.
+ * Renaming every frame within low (high) memory would merge more, but a free pair and two free
+ * frames apart are not the same to a call of order 1. Swapping two buddies changes nothing: the
+ * allocator chooses blocks, and either frame of a pair serves it alike. So whatever a state does
+ * next, any other of the same key does too, up to such a swap.
  */
 export function keyOf(scope: Scope, state: State, renaming: Renaming = 'buddies'): string {
   const first = firstFrame(scope);
@@ -123,7 +139,10 @@ export function keyOf(scope: Scope, state: State, renaming: Renaming = 'buddies'
   return key + String.fromCharCode(pins, domain.unaddressed, elsewhere % 0xd800);
 }
 
-/** Does the guest have a page that is none of the scope's? A call whose list is overwritten on the way can populate any gfn. */
+/**
+ * Does the guest have a page that is none of the scope's? A call whose list is overwritten on the
+ * way can populate any gfn.
+ */
 export function isBeyond(scope: Scope, state: State): boolean {
   for (const gfn of (state.domains.get(caller) as Domain).p2m.keys()) {
     if (gfn !== controlGfn && (gfn < firstGfn || gfn >= firstGfn + scope.gfns)) return true;
@@ -131,7 +150,10 @@ export function isBeyond(scope: Scope, state: State): boolean {
   return false;
 }
 
-/** What each gfn leads to, for a person: `0→l1! 1→h0 2→-`, where `l1` is the second frame of low memory and `!` a pin. */
+/**
+ * What each gfn leads to, for a person: `0→l1! 1→h0 2→-`, where `l1` is the second frame of low
+ * memory and `!` a pin.
+ */
 export function stateText(scope: Scope, state: State): string {
   const { p2m, pins } = state.domains.get(caller) as Domain;
   const name = (frame: number): string => (frame < FRAMES_BELOW_4G ? `l${frame - firstFrame(scope)}` : `h${frame - FRAMES_BELOW_4G}`);

@@ -14,7 +14,10 @@ const everything = 1n << 64n;
 const zeroPage = new Uint8Array(1 << PAGE_SHIFT);
 const markBytes = 8;
 
-/** What can be seen of a state from outside, made once and used for every move from there. Sets of gfns are bits. */
+/**
+ * What can be seen of a state from outside, made once and used for every move from there. Sets of
+ * gfns are bits.
+ */
 export interface Sight {
   readonly state: State;
   readonly p2m: P2m;
@@ -34,7 +37,9 @@ export interface Seen {
   readonly frames: readonly number[];
   readonly mapped: number;
   readonly pins: number;
-  /** Gfns with another frame behind them, or one where there was none, or none where there was one. */
+  /**
+   * Gfns with another frame behind them, or one where there was none, or none where there was one.
+   */
   readonly moved: number;
   /** Gfns that were mapped, still are, and do not hold what they held. */
   readonly lost: number;
@@ -42,7 +47,10 @@ export interface Seen {
   readonly same: boolean;
 }
 
-/** Plays moves on a hypervisor at its ABI, each from a copy of a state. All copies share page contents, put right before each move. */
+/**
+ * Plays moves on a hypervisor at its ABI, each from a copy of a state. All copies share page
+ * contents, put right before each move.
+ */
 export class MovePlayer {
   readonly #scope: Scope;
   readonly #hypervisor: Hypervisor;
@@ -57,7 +65,9 @@ export class MovePlayer {
     this.#marked = Array.from({ length: scope.gfns }, () => new Uint8Array(1 << PAGE_SHIFT));
   }
 
-  /** Looks at a state. It is kept without content: what pages hold is written anew for each move. */
+  /**
+   * Looks at a state. It is kept without content: what pages hold is written anew for each move.
+   */
   sight(state: State): Sight {
     state.content.clear();
     for (const { changed } of state.domains.values()) {
@@ -135,7 +145,10 @@ export class MovePlayer {
     return this.#leave(sight);
   }
 
-  /** A copy of the state with its pages' content. One that the last move left as it was serves again: most calls are refused. */
+  /**
+   * A copy of the state with its pages' content. One that the last move left as it was serves
+   * again: most calls are refused.
+   */
   #enter(sight: Sight): State {
     const state = this.#spare?.of === sight ? this.#spare.state : cloneState(sight.state);
     this.#spare = undefined;

@@ -17,7 +17,10 @@ import type { CallMove, ChurnMove, Ending, Move } from './move.ts';
 import { caller, firstGfn } from './scope.ts';
 import type { MovePlayer, Seen, Sight } from './stage.ts';
 
-/** What is wrong with a move: a requirement, or after `model:` something that no requirement has a name for. */
+/**
+ * What is wrong with a move: a requirement, or after `model:` something that no requirement has a
+ * name for.
+ */
 export interface Breach {
   readonly id: string;
   readonly message: string;
@@ -34,7 +37,10 @@ export interface Judged {
 const maxOrder = 9;
 const strangerListed = findingOf(mustHave('caller-put-after-get'), { message: 'a page is listed that no get has pinned' });
 
-/** Makes moves and judges each by the rules, which know nothing of the model; of its state they are told what is visible from outside. */
+/**
+ * Makes moves and judges each by the rules, which know nothing of the model; of its state they are
+ * told what is visible from outside.
+ */
 export class Judge {
   readonly #stage: MovePlayer;
   /** How often each requirement was found to hold. */
@@ -47,7 +53,8 @@ export class Judge {
     this.#stage = stage;
     const judge = this;
     this.#live = {
-      // The pin bits are part of the state, and `checkPins` holds them to the rules in every transition.
+      // The pin bits are part of the state, and `checkPins` holds them to the rules in every
+      // transition.
       pins: { isPinned: (domid, gfn) => domid === caller && isIn(judge.#sight?.pins ?? 0, gfn) },
       get failureInjected() {
         return judge.#failureInjected;
@@ -87,7 +94,8 @@ export class Judge {
     const outcome = { rc: call.rc, N: judged.facts.N };
     const ending = endingOf(judged, outcome);
     if (move.varied) {
-      // The state just seen is a copy of its own, which another call from the same sight does not touch
+      // The state just seen is a copy of its own, which another call from the same sight does not
+      // touch
       const { call: other } = this.#stage.call(sight, move.varied);
       const { N } = new Facts(other, judged.op);
       this.#note(pairRequirement(judged.op) as string, judgePair(outcome, outcome, { rc: other.rc, N }), breaches);
@@ -105,8 +113,9 @@ export class Judge {
   }
 
   /**
-   * What became of the pins, and of the pages that the call did not name. `PinWatch` asks the same of a sequence, by four churns
-   * after a put; here there is no sequence but a state, whose pins can be read.
+   * What became of the pins, and of the pages that the call did not name. `PinWatch` asks the same
+   * of a sequence, by four churns after a put; here there is no sequence but a state, whose pins
+   * can be read.
    */
   #pins(sight: Sight, { named, mustRefuse, outputs, twice }: CallMove, judged: Judgement, seen: Seen, breaches: Breach[]): void {
     const { op, callerErred, facts } = judged;
@@ -132,7 +141,8 @@ export class Judge {
         mustNot |= named & ~committed & seen.moved;
       }
     } else {
-      // A guest may have changed a page of its own that was pinned: whether the pin survives that is a reading
+      // A guest may have changed a page of its own that was pinned: whether the pin survives that
+      // is a reading
       same = named & ~seen.moved;
       mustNot |= named & seen.moved & ~before;
     }

@@ -4,8 +4,9 @@ import type { ByteRange, GuestMemory, Piece } from '../../src/guest/memory.ts';
 export interface Window extends Piece {}
 
 /**
- * Memory known in a few pieces that do not touch. Addresses become plain numbers, which is many times faster than bigint
- * arithmetic; one beyond 2^53 loses its last bits then, but no window lies near there.
+ * Memory known in a few pieces that do not touch. Addresses become plain numbers, which is many
+ * times faster than bigint arithmetic; one beyond 2^53 loses its last bits then, but no window lies
+ * near there.
  */
 export class Windows implements GuestMemory {
   readonly #windows: readonly Window[];

@@ -8,7 +8,8 @@ import { tokenOf } from '../scenario/scenario.ts';
 import { exhaust, exhaustiveText } from '../search/exhaust.ts';
 import { checkHere } from '../verdict/check.ts';
 
-// Do the rules and the model agree? On a million random calls by default, and on the whole small scope. Takes minutes.
+// Do the rules and the model agree? On a million random calls by default, and on the whole small
+// scope. Takes minutes.
 
 /** Judged calls in all, unless the command says otherwise. */
 const defaultCalls = 1_000_000;
@@ -20,7 +21,10 @@ interface Share {
   readonly calls: number;
 }
 
-/** Plays random scenarios on the model until so many calls are judged; answers how many, and the first disagreement. */
+/**
+ * Plays random scenarios on the model until so many calls are judged; answers how many, and the
+ * first disagreement.
+ */
 function agreeOn({ seed, calls }: Share): { calls: number; scenarios: number; disagreement?: string } {
   const model = referenceImplementation();
   let [judged, scenarios] = [0, 0];

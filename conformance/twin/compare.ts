@@ -23,7 +23,10 @@ export interface Compared {
   readonly done: bigint;
 }
 
-/** The first difference between what a call left behind and what it left behind in the model, up to the names of new frames. */
+/**
+ * The first difference between what a call left behind and what it left behind in the model, up to
+ * the names of new frames.
+ */
 export function differs(compared: Compared): string | undefined {
   return (
     p2mDiffers(compared) ??
@@ -35,7 +38,10 @@ export function differs(compared: Compared): string | undefined {
   );
 }
 
-/** Is a guest frame mapped where it is mapped in the model, and does it lead where it did wherever it does so there? */
+/**
+ * Is a guest frame mapped where it is mapped in the model, and does it lead where it did wherever
+ * it does so there?
+ */
 function p2mDiffers({ call, asked, before, ended }: Compared): string | undefined {
   const { p2mBefore, p2mAfter } = call;
   // Of a struct that cannot be read the domain it names is not known either.
@@ -82,13 +88,19 @@ function populatedDiffers({ call, asked, done }: Compared): string | undefined {
   return undefined;
 }
 
-/** The first frame that is beyond an address limit; none of those above 255 bits, which are read in more than one way. */
+/**
+ * The first frame that is beyond an address limit; none of those above 255 bits, which are read in
+ * more than one way.
+ */
 function limitOf(bits: number): bigint | undefined {
   if (bits === 0 || bits > 255) return undefined;
   return bits >= PAGE_SHIFT ? 1n << BigInt(bits - PAGE_SHIFT) : 0n;
 }
 
-/** Can the new frames be renamed to the model's: in one piece, aligned, below the limit, each page its own, and told to the guest? */
+/**
+ * Can the new frames be renamed to the model's: in one piece, aligned, below the limit, each page
+ * its own, and told to the guest?
+ */
 function extentsDiffer(compared: Compared): string | undefined {
   const { call, asked, done } = compared;
   const [given, wanted] = asked.reservations;
@@ -97,7 +109,8 @@ function extentsDiffer(compared: Compared): string | undefined {
   const limit = limitOf(wanted.address_bits);
   const pages = 1n << BigInt(wanted.extent_order);
   const told = new Map(knownEntries(call.after, list).map(({ index, value }) => [index, value]));
-  // Where other pages are moved during the call, an input may have left its frame before it was exchanged.
+  // Where other pages are moved during the call, an input may have left its frame before it was
+  // exchanged.
   const old = isMovingOthers(compared) ? new Map<bigint, bigint>() : framesGiven(call, asked);
   const taken = new Map<bigint, bigint>();
   for (const { index, value: gfn } of knownEntries(call.before, list)) {
@@ -150,7 +163,10 @@ function framesGiven({ before, p2mBefore }: ObservedCall, asked: TwinCall): Map<
   return frames;
 }
 
-/** In which chunk an extent of the inputs (0) or outputs (1) is done: a chunk is one extent of the larger order. */
+/**
+ * In which chunk an extent of the inputs (0) or outputs (1) is done: a chunk is one extent of the
+ * larger order.
+ */
 function chunkOf({ reservations }: TwinCall, side: 0 | 1, index: bigint): bigint {
   const [oi, oo] = reservations.map((r) => r.extent_order) as [number, number];
   return index >> BigInt(Math.max(0, side === 0 ? oo - oi : oi - oo));
@@ -167,7 +183,8 @@ function bytesDiffer({ call, asked, ended, done }: Compared): string | undefined
   const kept: [what: string, range: ByteRange][] = [['the struct', { address: asked.arg, length: BigInt(count) }]];
   const told: ByteRange[] = [];
   for (const [i, { range, stride }] of asked.lists.entries()) {
-    // Get tells the guest its frames, and ops 0 and 6 may: that is looked at by what the frames are.
+    // Get tells the guest its frames, and ops 0 and 6 may: that is looked at by what the frames
+    // are.
     const tells = asked.op === 'populate_physmap' || asked.op === 'increase_reservation';
     const [from, to] = i === 1 ? [0n, frames] : tells && done > start ? [start, done] : [0n, 0n];
     const entries = (first: bigint, end: bigint): ByteRange => {
@@ -234,7 +251,9 @@ function touches(pages: ReadonlySet<number>, address: bigint, length: number): b
   return false;
 }
 
-/** Are two looks at a p2m the same, but for pages that were moved? Those that are pinned may not be. */
+/**
+ * Are two looks at a p2m the same, but for pages that were moved? Those that are pinned may not be.
+ */
 export function isSameBut(a: P2m, b: P2m, pins: ReadonlySet<number> = new Set()): boolean {
   if (a === b) return true;
   for (const [gfn, frame] of a) {

@@ -11,19 +11,26 @@ import { Twin, type TwinCall } from './twin.ts';
 
 type CallEvent = Event & { readonly kind: 'call' };
 
-/** What the model says of a step: that it could have ended it so, or in one sentence why never. Nothing, where it cannot tell. */
+/**
+ * What the model says of a step: that it could have ended it so, or in one sentence why never.
+ * Nothing, where it cannot tell.
+ */
 export type Said = { readonly agrees: true } | { readonly agrees: false; readonly message: string } | undefined;
 
-/** What is known of a caller, by the other oracle: did it break a duty that makes the call undefined, or any at all? */
+/**
+ * What is known of a caller, by the other oracle: did it break a duty that makes the call
+ * undefined, or any at all?
+ */
 export interface Caller {
   readonly erred: boolean;
   readonly isTidy: boolean;
 }
 
 /**
- * The second oracle. It follows a scenario on a twin of the implementation, and of each call says whether the model could have
- * ended so: up to the names of frames, and to what the specification's section 6 leaves free. Where a caller broke a duty, or
- * something was not seen, it says nothing; if that left the two in different worlds, nothing from then on.
+ * The second oracle. It follows a scenario on a twin of the implementation, and of each call says
+ * whether the model could have ended so: up to the names of frames, and to what the specification's
+ * section 6 leaves free. Where a caller broke a duty, or something was not seen, it says nothing;
+ * if that left the two in different worlds, nothing from then on.
  */
 export class Prediction {
   readonly #twin: Twin | undefined;
@@ -63,7 +70,8 @@ export class Prediction {
     const done = doneBy(asked, rc, N);
     if (done === undefined) return this.#lose();
     const ended = twin.upTo(asked, done);
-    // Of ops 0, 1 and 6 no more is required than that they count: what the twin cannot do it has no say in.
+    // Of ops 0, 1 and 6 no more is required than that they count: what the twin cannot do it has no
+    // say in.
     if (!ended) return isNeighbour(asked) ? this.#lose() : never(`the model cannot end with ${told(rc, N)}`);
     const difference = differs({ call, asked, before: twin.domain(asked.owner), ended, done });
     if (difference !== undefined) return never(difference);
@@ -73,7 +81,10 @@ export class Prediction {
     return { agrees: true };
   }
 
-  /** A page that op 1 or 6 may have taken or given is what it is seen to be; where nothing is seen it may be either. */
+  /**
+   * A page that op 1 or 6 may have taken or given is what it is seen to be; where nothing is seen
+   * it may be either.
+   */
   #settle(twin: Twin, { p2mAfter }: ObservedCall, asked: TwinCall): void {
     const { p2m } = twin.domain(asked.owner);
     for (const gfn of asked.gfns[0] ?? []) {
@@ -82,7 +93,10 @@ export class Prediction {
     }
   }
 
-  /** Where the caller erred nothing is predicted; a refusal that left everything as it was is easily followed all the same. */
+  /**
+   * Where the caller erred nothing is predicted; a refusal that left everything as it was is easily
+   * followed all the same.
+   */
   #unpredicted(twin: Twin, call: ObservedCall, asked: TwinCall, N: bigint | undefined): undefined {
     const rc = call.rc as number;
     const changed = call.changes === undefined || call.changes.length > 0 || !isSameBut(call.p2mBefore, call.p2mAfter);
@@ -91,14 +105,20 @@ export class Prediction {
     return undefined;
   }
 
-  /** Frames beyond what can be mapped here are for every machine to accept or refuse, and `address_bits` above 255 for it to read. */
+  /**
+   * Frames beyond what can be mapped here are for every machine to accept or refuse, and
+   * `address_bits` above 255 for it to read.
+   */
   #isOpen({ arch }: ObservedCall, { gfns, reservations }: TwinCall): boolean {
     const most = BigInt(mappableGfns(arch));
     const end = this.#maxGfn < most ? this.#maxGfn : most;
     return gfns[1]?.some((gfn) => gfn >= end) === true || (reservations[1]?.address_bits ?? 0) > 255;
   }
 
-  /** Are all outputs RAM or holes of this world, and not perhaps pinned? "`holes` are unmapped gfns that calls may populate". */
+  /**
+   * Are all outputs RAM or holes of this world, and not perhaps pinned? "`holes` are unmapped gfns
+   * that calls may populate".
+   */
   #isPlain(twin: Twin, asked: TwinCall): boolean {
     const plan = this.#world.domains.find(({ domid }) => domid === asked.owner);
     const runs = plan ? [...plan.ram, ...plan.holes] : [];
@@ -125,7 +145,8 @@ function churned(twin: Twin, { domid, before, after }: Event & { kind: 'churn' }
 
 function put(twin: Twin, { gfns, owner }: TwinCall, rc: number): void {
   const pages = (gfns[0] ?? []).map(Number);
-  // "a partly pinned list: all-or-nothing or prefix": after a refusal any of them may have lost its pin.
+  // "a partly pinned list: all-or-nothing or prefix": after a refusal any of them may have lost its
+  // pin.
   if (rc === 0) twin.unpinned(owner, pages);
   else twin.perhapsUnpinned(owner, pages);
 }
@@ -157,7 +178,10 @@ function wrongEnd(twin: Twin, asked: TwinCall, rc: number, N: bigint | undefined
   return twin.atLeast(asked).rc === 0 ? `the model does this, and here it ends with ${told(rc, N)}` : undefined;
 }
 
-/** How many extents the twin has to do to be where the implementation is; `undefined` if that cannot be told. */
+/**
+ * How many extents the twin has to do to be where the implementation is; `undefined` if that cannot
+ * be told.
+ */
 function doneBy(asked: TwinCall, rc: number, N: bigint | undefined): bigint | undefined {
   if (asked.reservations.length === 0 || asked.op === 'put_dma_buf') return 0n;
   if (isExchange(asked)) return N;
@@ -165,7 +189,10 @@ function doneBy(asked: TwinCall, rc: number, N: bigint | undefined): bigint | un
   return rc <= startExtent(asked.cmd) ? 0n : BigInt(rc);
 }
 
-/** May an exchange be refused so for want of memory? A limit below 4 GiB, where hardly any machine has some, may be called invalid. */
+/**
+ * May an exchange be refused so for want of memory? A limit below 4 GiB, where hardly any machine
+ * has some, may be called invalid.
+ */
 function isForMemory(rc: number, addressBits: number): boolean {
   return rc === -errno.ENOMEM || (rc === -errno.EINVAL && addressBits !== 0 && addressBits < 32);
 }

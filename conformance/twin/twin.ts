@@ -14,7 +14,10 @@ import type { ObservedCall } from '../../src/trace/call.ts';
 import { type Hello, presumedMaxOrder, type World } from '../protocol/implementation.ts';
 import { framesOf } from '../scenario/scenario.ts';
 
-/** Frames free in the twin's machine on either side of 4 GiB: more than any call that is followed asks for. */
+/**
+ * Frames free in the twin's machine on either side of 4 GiB: more than any call that is followed
+ * asks for.
+ */
 const plenty = 0x8000;
 /** Pages that one list may name, and the order of its extents; a call on more is not followed. */
 const most = { pages: 1 << 13, order: 12 };
@@ -25,12 +28,18 @@ export interface TwinCall {
   readonly cmd: number;
   readonly arg: bigint;
   readonly caller: number;
-  /** Whose pages it is about: the domain that the struct names, or the caller where there is none of that number. */
+  /**
+   * Whose pages it is about: the domain that the struct names, or the caller where there is none of
+   * that number.
+   */
   readonly owner: number;
   /** The struct's reservations, in memory order. */
   readonly reservations: readonly XenMemoryReservation[];
   readonly lists: readonly GuestList[];
-  /** The guest frames that each list names, as far as it was seen; none of any where there are too many. */
+  /**
+   * The guest frames that each list names, as far as it was seen; none of any where there are too
+   * many.
+   */
   readonly gfns: readonly (readonly bigint[])[];
   readonly isTooMuch: boolean;
   readonly codec: StructCodec<'xen_get_dma_buf'>;
@@ -49,8 +58,9 @@ export interface Ended {
 }
 
 /**
- * The reference model beside an implementation under test: the same guests with the same bytes in their memory, on a machine
- * of its own. It knows how far a call can be carried out at most, and which calls must be.
+ * The reference model beside an implementation under test: the same guests with the same bytes in
+ * their memory, on a machine of its own. It knows how far a call can be carried out at most, and
+ * which calls must be.
  */
 export class Twin {
   readonly #willing: Freedoms;
@@ -88,7 +98,10 @@ export class Twin {
     return domainOf(this.#state, domid);
   }
 
-  /** Takes over what the guest had in its memory for a call, and reads it; `undefined` where that was not all seen. */
+  /**
+   * Takes over what the guest had in its memory for a call, and reads it; `undefined` where that
+   * was not all seen.
+   */
   ask(call: ObservedCall, op: JudgedOp, failAlloc: number | undefined): TwinCall | undefined {
     const { domid, arg, cmd, arch, before } = call;
     if (domid === undefined || arg === undefined) return undefined;
@@ -130,7 +143,10 @@ export class Twin {
     return bytes && entriesIn(bytes, size)[0];
   }
 
-  /** The bytes of a range as the guest had them; false if there are any in its RAM that were not seen. */
+  /**
+   * The bytes of a range as the guest had them; false if there are any in its RAM that were not
+   * seen.
+   */
   #takeOver({ before }: ObservedCall, caller: Domain, range: ByteRange): boolean {
     let seen = 0n;
     for (const { address, bytes } of before.known(range)) {
@@ -157,7 +173,10 @@ export class Twin {
     return this.#run(asked, this.#willing, state);
   }
 
-  /** The call as the least willing hypervisor that is still right: where this one succeeds, everyone must. */
+  /**
+   * The call as the least willing hypervisor that is still right: where this one succeeds, everyone
+   * must.
+   */
   atLeast(asked: TwinCall): Ended {
     const state = cloneState(this.#state);
     for (const [domid, domain] of state.domains) for (const gfn of this.#maybePinned.get(domid) ?? []) domain.pins.add(gfn);
@@ -165,8 +184,8 @@ export class Twin {
   }
 
   /**
-   * The call as one that ended after so many extents: what that leaves behind is what the same call for no more than these
-   * does. `undefined` if no hypervisor carries even these out.
+   * The call as one that ended after so many extents: what that leaves behind is what the same call
+   * for no more than these does. `undefined` if no hypervisor carries even these out.
    */
   upTo(asked: TwinCall, extents: bigint): Ended | undefined {
     const state = cloneState(this.#state);
@@ -191,7 +210,10 @@ export class Twin {
     return ended;
   }
 
-  /** The put as the least willing hypervisor takes it: of pages that are surely pinned, in whole extents. */
+  /**
+   * The put as the least willing hypervisor takes it: of pages that are surely pinned, in whole
+   * extents.
+   */
   leastPut(asked: TwinCall): Ended {
     return this.#run(asked, this.#least, cloneState(this.#state));
   }
@@ -206,7 +228,10 @@ export class Twin {
     return { rc, N: after ? codec.decode(after).nr_exchanged : 0n, state };
   }
 
-  /** The implementation did this: the twin has done it too. What becomes of the pin of a page that its own guest changed is left open. */
+  /**
+   * The implementation did this: the twin has done it too. What becomes of the pin of a page that
+   * its own guest changed is left open.
+   */
   follow({ state }: Ended, op: JudgedOp): void {
     for (const [domid, { pins, changed }] of state.domains) {
       const maybe = this.#maybePinned.get(domid) as Set<number>;
@@ -236,8 +261,8 @@ export class Twin {
 }
 
 /**
- * An exchange without a limit on addresses. Whether there is memory under one is each machine's own affair: that the frames keep it
- * is looked at by what they are.
+ * An exchange without a limit on addresses. Whether there is memory under one is each machine's own
+ * affair: that the frames keep it is looked at by what they are.
  */
 function unlimited(value: XenGetDmaBuf): XenGetDmaBuf {
   return { ...value, out: { ...value.out, address_bits: 0 } };
@@ -248,7 +273,10 @@ function writeStruct(state: State, { caller, arg, codec }: TwinCall, value: obje
   return writeBytes(state, domainOf(state, caller), at(arg), codec.encode(value as XenGetDmaBuf));
 }
 
-/** The output extents that so many input extents are exchanged for; one too many where that is not a whole number. */
+/**
+ * The output extents that so many input extents are exchanged for; one too many where that is not a
+ * whole number.
+ */
 export function covered({ extent_order: oi }: XenMemoryReservation, { extent_order: oo }: XenMemoryReservation, inputs: bigint): bigint {
   if (oi >= oo) return inputs << BigInt(Math.min(oi - oo, 64));
   const per = 1n << BigInt(Math.min(oo - oi, 64));

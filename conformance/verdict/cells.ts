@@ -48,7 +48,10 @@ const axes: readonly Axis[] = [
   },
 ];
 
-/** How often each cell of the table was reached, by `axis: value` and, for two axes together, `value × value`. */
+/**
+ * How often each cell of the table was reached, by `axis: value` and, for two axes together, `value
+ * × value`.
+ */
 export type Cells = Map<string, number>;
 
 /** Floors: each value of each axis alone, and each value of one axis beside each of the next. */

@@ -41,8 +41,9 @@ export function nothingSeen(): Checked {
 }
 
 /**
- * Plays a scenario, its pair of runs included, and judges all of it. What is seen is added to `seen` at once. `predicted`: is it also
- * held against what the model would do? Of the model itself that says nothing.
+ * Plays a scenario, its pair of runs included, and judges all of it. What is seen is added to
+ * `seen` at once. `predicted`: is it also held against what the model would do? Of the model itself
+ * that says nothing.
  */
 export function* check(scenario: Scenario, hello: Hello, seen: Checked = nothingSeen(), predicted = false): Play<Checked> {
   const judge = new ScenarioJudge(scenario, hello);
@@ -81,7 +82,10 @@ export function checkHere(scenario: Scenario, implementation: Implementation, pr
   }
 }
 
-/** A crash is an answer too: `survives` is violated, and what was seen before it stands. Any other error is thrown on. */
+/**
+ * A crash is an answer too: `survives` is violated, and what was seen before it stands. Any other
+ * error is thrown on.
+ */
 export function broken(scenario: Scenario, seen: Checked, error: unknown): Checked {
   if (error instanceof SetupError || error instanceof InternalError) throw error;
   if (!(error instanceof CrashError)) throw new InternalError(error);
@@ -99,7 +103,10 @@ export class InternalError extends Error {
   }
 }
 
-/** How the two further runs of a scenario's pair end: its call once more as it is, and once with other `address_bits`. */
+/**
+ * How the two further runs of a scenario's pair end: its call once more as it is, and once with
+ * other `address_bits`.
+ */
 export function* pairEnds({ world, steps, pair }: Scenario, hello: Hello): Play<readonly [CallEnd, CallEnd] | undefined> {
   const call = pair && (steps[pair.step] as CallStep);
   const [given, ...rest] = call?.reservations ?? [];

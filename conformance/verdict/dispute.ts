@@ -2,8 +2,9 @@ import { ruleOf } from '../../src/rules/table.ts';
 import type { Checked } from './check.ts';
 
 /**
- * What the two oracles disagree about: a requirement is said to be violated, and the model would have done just the same; or the model
- * would not have done that, and no requirement is violated. After a violation it is no wonder that the model would not have.
+ * What the two oracles disagree about: a requirement is said to be violated, and the model would
+ * have done just the same; or the model would not have done that, and no requirement is violated.
+ * After a violation it is no wonder that the model would not have.
  */
 export function disputeOf({ given, agreed, disputes, crash }: Checked): { message: string; requirement?: string } | undefined {
   const violated = given.filter((g) => g.answer.answer === 'violated');

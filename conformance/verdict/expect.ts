@@ -3,7 +3,8 @@ import { fingerprintOf } from './outcome.ts';
 import type { ConformanceResult, Expectation, RequirementResult } from './result.ts';
 import { requirementIds } from './summary.ts';
 
-// Violations that are known and accepted for a while. They are still looked for: one that is gone, or that looks otherwise, is drift.
+// Violations that are known and accepted for a while. They are still looked for: one that is gone,
+// or that looks otherwise, is drift.
 
 const version = 1;
 const day = /^\d{4}-\d{2}-\d{2}$/;
@@ -77,8 +78,9 @@ export function expecting(result: ConformanceResult, entries: readonly Expectati
 }
 
 /**
- * The file of expected failures that fits this result: entries that still match are kept as a person wrote them, but for a day that
- * has passed; what was not seen often enough to hold is kept too.
+ * The file of expected failures that fits this result: entries that still match are kept as a
+ * person wrote them, but for a day that has passed; what was not seen often enough to hold is kept
+ * too.
  */
 export function updatedExpectations(result: ConformanceResult, entries: readonly Expectation[], today: string): string {
   const updated = result.requirements.flatMap((requirement): Expectation[] => {

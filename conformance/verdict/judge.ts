@@ -22,7 +22,10 @@ export class ScenarioJudge {
   readonly #hello: Hello;
   readonly #pins = new PinWatch(true);
   readonly #free: Scenario['world']['free'];
-  /** Frames that nobody but the guests can have taken, on either side of 4 GiB, counted when the world was new. */
+  /**
+   * Frames that nobody but the guests can have taken, on either side of 4 GiB, counted when the
+   * world was new.
+   */
   #ledger: { readonly low: number; readonly high: number } | undefined;
 
   constructor(scenario: Scenario, hello: Hello) {
@@ -85,8 +88,9 @@ export class ScenarioJudge {
   }
 
   /**
-   * Frames that are surely free before an event: those that were free in the new world and those that guests had, less those that they have.
-   * Of pages that no guest frame leads to it is not known where they lie. Only where `free` is exact, and all of the machine is seen.
+   * Frames that are surely free before an event: those that were free in the new world and those
+   * that guests had, less those that they have. Of pages that no guest frame leads to it is not
+   * known where they lie. Only where `free` is exact, and all of the machine is seen.
    */
   #freeOn({ inUse }: Pick<Event & { kind: 'call' }, 'inUse'>): { low: number; high: number } | undefined {
     if (!inUse || !this.#hello.capabilities.has('free')) return undefined;

@@ -10,9 +10,9 @@ export class MergeError extends Error {
 type ShardResult = Omit<ConformanceResult, 'verdict' | 'reasons' | 'drift'>;
 
 /**
- * The shards of one run as that run: byte for byte what it would have been in one piece, if each was played to its end. A missing
- * shard makes it partial.
- * With `as`, they are the shards of that shard.
+ * The shards of one run as that run: byte for byte what it would have been in one piece, if each
+ * was played to its end. A missing shard makes it partial. With `as`, they are the shards of that
+ * shard.
  */
 export function mergeResults(parts: readonly ShardResult[], as?: Shard): ConformanceResult {
   const [first] = parts;
@@ -71,7 +71,9 @@ function isBetter(one: Counterexample, known: Counterexample | undefined): boole
   return one.flaky === known.flaky ? one.found < known.found : known.flaky === true;
 }
 
-/** Which shards are missing, in words. Two of the same, or of different divisions, cannot be merged. */
+/**
+ * Which shards are missing, in words. Two of the same, or of different divisions, cannot be merged.
+ */
 function missing(parts: readonly ShardResult[], { index: from, of: step }: Shard = { index: 1, of: 1 }): string[] {
   const [first, ...more] = parts;
   if (!first?.shard) {

@@ -2,14 +2,20 @@ import { sayingOf } from '../../src/rules/table.ts';
 import { count } from '../../src/text/style.ts';
 import type { ConformanceResult, Counterexample, Incident, RequirementResult } from './result.ts';
 
-/** What a report says of one thing: `expected` is a violation that is accepted for a while, `broke` a crash, a hang, or no verdict at all. */
+/**
+ * What a report says of one thing: `expected` is a violation that is accepted for a while, `broke`
+ * a crash, a hang, or no verdict at all.
+ */
 export type Outcome = 'holds' | 'violated' | 'broke' | 'expected' | 'unknown';
 
 /** What requirements speak of, and the run itself. */
 export type Group = 'get' | 'put' | 'safety' | 'reservation' | 'run';
 export const groups: readonly Group[] = ['get', 'put', 'safety', 'reservation', 'run'];
 
-/** One line of a test report: a requirement, or something that must be right about the run. Text from outside is as it came. */
+/**
+ * One line of a test report: a requirement, or something that must be right about the run. Text
+ * from outside is as it came.
+ */
 export interface Case {
   readonly group: Group;
   readonly name: string;
@@ -32,7 +38,10 @@ const incidentKinds: { readonly [kind in Incident['kind']]: string } = {
 /** Most incidents of one kind that a report spells out. */
 const mostIncidents = 10;
 
-/** Everything a test report has a line for: the requirements in their order, then the run. The same names in every run. */
+/**
+ * Everything a test report has a line for: the requirements in their order, then the run. The same
+ * names in every run.
+ */
 export function casesOf(result: ConformanceResult): Case[] {
   return [...result.requirements.map(requirementCase), ...runCases(result)];
 }
@@ -66,7 +75,10 @@ function quoted(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** The kind of a violation: its message with every number replaced, so that another seed gives the same. */
+/**
+ * The kind of a violation: its message with every number replaced, so that another seed gives the
+ * same.
+ */
 export function fingerprintOf({ counterexample }: RequirementResult): string {
   return (counterexample?.message ?? '').replace(/-?\b(?:0x[0-9a-f]+|\d+)\b/gi, '#');
 }
@@ -98,7 +110,10 @@ export function verdictLine(result: ConformanceResult): string {
   return `nonconformant: ${count(broken.length, 'requirement')} violated${how}`;
 }
 
-/** How strong the suite is against such an implementation, in one sentence; empty where that is not known. */
+/**
+ * How strong the suite is against such an implementation, in one sentence; empty where that is not
+ * known.
+ */
 export function strengthLine({ strength, level }: ConformanceResult): string {
   if (!strength) return '';
   const { killed, mutants, budget, extras } = strength;

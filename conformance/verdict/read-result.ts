@@ -18,11 +18,15 @@ import {
 } from './result.ts';
 import { requirementIds } from './summary.ts';
 
-// A result that comes back from a file: nothing in it is believed before it was looked at, except what is only counted again.
+// A result that comes back from a file: nothing in it is believed before it was looked at, except
+// what is only counted again.
 
 const most = Number.MAX_SAFE_INTEGER;
 
-/** The result in the JSON of a report; a `RecordError` saying where it cannot be one. What a merge works out anew is left out. */
+/**
+ * The result in the JSON of a report; a `RecordError` saying where it cannot be one. What a merge
+ * works out anew is left out.
+ */
 export function readResult(json: unknown): Omit<ConformanceResult, 'verdict' | 'reasons' | 'drift'> {
   const result = object(json, 'result');
   if (result['schema'] !== schema) throw new RecordError('schema', `${shown(result['schema'])} is not "${schema}"`);

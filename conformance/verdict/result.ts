@@ -3,7 +3,10 @@ import type { TraceRecord } from '../../src/trace/record.ts';
 /** The version of that JSON. */
 export const schema = 'xenmem/conformance@1';
 
-/** A piece of memory that a step changed: address, bytes before, bytes after, as a trace writes them. */
+/**
+ * A piece of memory that a step changed: address, bytes before, bytes after, as a trace writes
+ * them.
+ */
 export type MemoryChange = readonly [address: string, before: string, after: string];
 
 /** A frame of the p2m, `null` for a hole. */
@@ -15,7 +18,10 @@ export interface Broken {
   readonly message: string;
 }
 
-/** One step of a counterexample as it was seen, so that it can be told without the implementation at hand. */
+/**
+ * One step of a counterexample as it was seen, so that it can be told without the implementation at
+ * hand.
+ */
 export type StoryStep =
   | {
       readonly do: 'call';
@@ -53,7 +59,9 @@ export interface Counterexample {
   /** Which scenario of the run it was made from, from 0: the first that broke the requirement. */
   readonly found: number;
   readonly story: readonly StoryStep[];
-  /** It was seen once, and not again however often its scenario was played: no ground for a verdict. */
+  /**
+   * It was seen once, and not again however often its scenario was played: no ground for a verdict.
+   */
   readonly flaky?: true;
   /** How the implementation ended, and the last lines of its stderr. */
   readonly evidence?: readonly string[];
@@ -102,7 +110,10 @@ export interface Strength {
   /** Scenarios that each was given at most. */
   readonly budget: number;
   readonly seed: number;
-  /** Was it measured with every extra capability? If not, with none: an implementation that has some is tested at least so well. */
+  /**
+   * Was it measured with every extra capability? If not, with none: an implementation that has some
+   * is tested at least so well.
+   */
   readonly extras: boolean;
   /** Those found out, by name. */
   readonly killed: readonly string[];
@@ -111,7 +122,12 @@ export interface Strength {
 
 /** A scenario that says nothing for or against the implementation. */
 export interface Incident {
-  /** `flaky`: it broke, or broke a requirement, once, and not when the scenario was played again alone. `setup`: it reports a fault of its surroundings. `undriven`: it does not start any more. `disputed`: the rules and the model disagree about what it did. `internal`: judging it failed, which is a bug of xenmem's. */
+  /**
+   * `flaky`: it broke, or broke a requirement, once, and not when the scenario was played again
+   * alone. `setup`: it reports a fault of its surroundings. `undriven`: it does not start any more.
+   * `disputed`: the rules and the model disagree about what it did. `internal`: judging it failed,
+   * which is a bug of xenmem's.
+   */
   readonly kind: 'flaky' | 'setup' | 'undriven' | 'disputed' | 'internal';
   /** Of a dispute: what the rules say is violated, although the model would have done the same. */
   readonly requirement?: string;
@@ -129,7 +145,10 @@ export interface Shard {
   readonly of: number;
 }
 
-/** One run of the suite: what every report is made from. It holds no time, so the same seed gives the same bytes. */
+/**
+ * One run of the suite: what every report is made from. It holds no time, so the same seed gives
+ * the same bytes.
+ */
 export interface ConformanceResult {
   readonly verdict: 'conformant' | 'nonconformant' | 'inconclusive';
   readonly level: 0 | 1 | 2;
@@ -142,19 +161,28 @@ export interface ConformanceResult {
   readonly runs: number;
   readonly played: number;
   readonly calls: number;
-  /** Calls that ended as the reference model could have ended them; absent where the model itself was tested. */
+  /**
+   * Calls that ended as the reference model could have ended them; absent where the model itself
+   * was tested.
+   */
   readonly predicted?: number;
   /** Was it ended before its time, and why? */
   readonly partial: boolean;
   readonly ended?: string;
   /** Which part of the run this is, from 1; absent for the whole. */
   readonly shard?: Shard;
-  /** The golden scenarios were played instead of drawn ones: the seed says nothing, and there is no coverage table. */
+  /**
+   * The golden scenarios were played instead of drawn ones: the seed says nothing, and there is no
+   * coverage table.
+   */
   readonly fixtures?: boolean;
   readonly requirements: readonly RequirementResult[];
   /** How often each required cell of the coverage table was reached, and its floor. */
   readonly cells: { readonly [cell: string]: { readonly count: number; readonly floor: number } };
-  /** Pairs of values that can meet in a call (docs/evidence.md), and which were played: a bit for each, in hex. */
+  /**
+   * Pairs of values that can meet in a call (docs/evidence.md), and which were played: a bit for
+   * each, in hex.
+   */
   readonly pairs?: { readonly of: number; readonly reached: string };
   /** For each point the texts leave open: the readings seen, and how often. */
   readonly readings: { readonly [id: string]: { readonly [reading: string]: number } };

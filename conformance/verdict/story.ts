@@ -5,10 +5,16 @@ import type { Scenario } from '../scenario/scenario.ts';
 import type { Checked } from './check.ts';
 import type { Broken, MemoryChange, P2mEntry, StoryStep } from './result.ts';
 
-/** Longest change that a story shows, in bytes: a page that an implementation filled says no more with all of its bytes. */
+/**
+ * Longest change that a story shows, in bytes: a page that an implementation filled says no more
+ * with all of its bytes.
+ */
 const longestChange = 256n;
 
-/** What a scenario showed, told so that it needs neither the implementation nor the harness to be read. */
+/**
+ * What a scenario showed, told so that it needs neither the implementation nor the harness to be
+ * read.
+ */
 export function storyOf(scenario: Scenario, { events, given, crash }: Checked): StoryStep[] {
   const brokenAt = (step: number): Broken[] =>
     given.flatMap((g) =>

@@ -17,7 +17,10 @@ export interface Counts {
   unknown: number;
 }
 
-/** What a run, or a part of one, has collected. All of it can be added up: a run is the sum of its shards. */
+/**
+ * What a run, or a part of one, has collected. All of it can be added up: a run is the sum of its
+ * shards.
+ */
 export interface Collected {
   readonly implementation: ImplementationInfo;
   readonly level: 0 | 1 | 2;
@@ -31,7 +34,10 @@ export interface Collected {
   /** Why it ended early, if it did. */
   readonly ended?: string;
   readonly shard?: Shard;
-  /** The scenarios were given, each once: a requirement is exercised if one shows it, and there is no coverage table. */
+  /**
+   * The scenarios were given, each once: a requirement is exercised if one shows it, and there is
+   * no coverage table.
+   */
   readonly fixtures?: boolean;
   readonly tally: ReadonlyMap<string, Counts>;
   readonly cells: ReadonlyMap<string, number>;
@@ -103,8 +109,8 @@ export function summarise(collected: Collected): ConformanceResult {
 }
 
 /**
- * In the order of their scenarios. Of a faulty implementation it is no wonder if the model would have done otherwise, also where no
- * requirement is seen broken.
+ * In the order of their scenarios. Of a faulty implementation it is no wonder if the model would
+ * have done otherwise, also where no requirement is seen broken.
  */
 function settled(incidents: readonly Incident[], isFaulty: boolean): Incident[] {
   let disputes = 0;

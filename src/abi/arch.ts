@@ -2,10 +2,11 @@ import { PAGE_SHIFT } from './constants.ts';
 import type { CType } from './structs.ts';
 
 /**
- * The architectures. arm32 means EABI (AAPCS): `xen_ulong_t`, `xen_pfn_t` and a guest handle in a struct are 64-bit there,
- * "always 8 bytes sizes and 8 bytes aligned" (arch-arm.h), so arm32 and arm64 are byte-identical. What differs on arm32 is
- * the handle in a register, and that a pointer is only the low 32 bits of the handle's word. All are little-endian.
- * `physical`: bits of the widest address of memory that the architecture has.
+ * The architectures. arm32 means EABI (AAPCS): `xen_ulong_t`, `xen_pfn_t` and a guest handle in a
+ * struct are 64-bit there, "always 8 bytes sizes and 8 bytes aligned" (arch-arm.h), so arm32 and
+ * arm64 are byte-identical. What differs on arm32 is the handle in a register, and that a pointer
+ * is only the low 32 bits of the handle's word. All are little-endian. `physical`: bits of the
+ * widest address of memory that the architecture has.
  */
 export const arches = {
   arm32: { word: 8, pointer: 4, physical: 40 },
@@ -25,7 +26,9 @@ export function isArch(name: string): name is Arch {
   return Object.hasOwn(arches, name);
 }
 
-/** Bytes of a C scalar in a struct; on each of these architectures its alignment is the same number. */
+/**
+ * Bytes of a C scalar in a struct; on each of these architectures its alignment is the same number.
+ */
 export function sizeOfType(type: CType, arch: Arch): number {
   switch (type) {
     case 'XEN_GUEST_HANDLE(xen_pfn_t)':
@@ -39,12 +42,18 @@ export function sizeOfType(type: CType, arch: Arch): number {
   }
 }
 
-/** True for the words that may hold 64 bits and are therefore a `bigint` in every value, on every architecture. */
+/**
+ * True for the words that may hold 64 bits and are therefore a `bigint` in every value, on every
+ * architecture.
+ */
 export function isWord(type: CType): boolean {
   return type !== 'unsigned int' && type !== 'domid_t';
 }
 
-/** Bytes of a guest handle passed as a hypercall argument (`XEN_GUEST_HANDLE_PARAM`): 4 on arm32 though 8 in a struct. */
+/**
+ * Bytes of a guest handle passed as a hypercall argument (`XEN_GUEST_HANDLE_PARAM`): 4 on arm32
+ * though 8 in a struct.
+ */
 export function handleArgumentSize(arch: Arch): number {
   return arches[arch].pointer;
 }

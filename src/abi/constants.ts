@@ -2,16 +2,23 @@
 export const HYPERVISOR_memory_op = 12;
 
 /**
- * How a process issues a hypercall on Linux (uapi/xen/privcmd.h): an ioctl of type 'P', number 0, whose argument is a 64-bit hypercall
- * number and five 64-bit arguments, on every architecture. `cmd` and `arg` are where those of memory_op stand in it.
+ * How a process issues a hypercall on Linux (uapi/xen/privcmd.h): an ioctl of type 'P', number 0,
+ * whose argument is a 64-bit hypercall number and five 64-bit arguments, on every architecture.
+ * `cmd` and `arg` are where those of memory_op stand in it.
  */
 export const PRIVCMD_HYPERCALL = { ioctl: 0x305000, type: 0x50, size: 48, cmd: 8, arg: 16 } as const;
 
-/** "MEMOP_EXTENT_SHIFT": `cmd` holds the op in bits 0..5 and, in a continuation, `start_extent` from bit 6. */
+/**
+ * "MEMOP_EXTENT_SHIFT": `cmd` holds the op in bits 0..5 and, in a continuation, `start_extent` from
+ * bit 6.
+ */
 export const MEMOP_EXTENT_SHIFT = 6;
 export const MEMOP_CMD_MASK: number = (1 << MEMOP_EXTENT_SHIFT) - 1;
 
-/** The largest `nr_extents` that `start_extent` can count through in a 32-bit `cmd`; Xen refuses more. */
+/**
+ * The largest `nr_extents` that `start_extent` can count through in a 32-bit `cmd`; Xen refuses
+ * more.
+ */
 export const MEMOP_MAX_EXTENTS: bigint = 0xffffffffn >> BigInt(MEMOP_EXTENT_SHIFT);
 
 /** Guest pages are 4 KiB. */
@@ -103,7 +110,10 @@ export const internalErrnos: ReadonlySet<number> = new Set([errno.EINTR, errno.E
 
 const errnoNames = new Map<number, string>(Object.entries(errno).map(([name, value]) => [value, name]));
 
-/** The name behind a return code, as `-EINVAL`; `undefined` if it is not the negative of a known errno. */
+/**
+ * The name behind a return code, as `-EINVAL`; `undefined` if it is not the negative of a known
+ * errno.
+ */
 export function errnoName(rc: number): string | undefined {
   const name = errnoNames.get(-rc);
   return name === undefined ? undefined : `-${name}`;

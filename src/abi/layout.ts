@@ -11,7 +11,10 @@ export interface Field {
   readonly size: number;
 }
 
-/** Bytes that no field covers. `owner` is the path of the struct they belong to, `''` for the outermost; `path` is theirs, as `in.padding`. */
+/**
+ * Bytes that no field covers. `owner` is the path of the struct they belong to, `''` for the
+ * outermost; `path` is theirs, as `in.padding`.
+ */
 export interface Padding {
   readonly path: string;
   readonly owner: string;
@@ -19,7 +22,10 @@ export interface Padding {
   readonly size: number;
 }
 
-/** A direct member: a scalar, or a nested struct with its own layout. Offsets are relative to the enclosing struct. */
+/**
+ * A direct member: a scalar, or a nested struct with its own layout. Offsets are relative to the
+ * enclosing struct.
+ */
 export interface Member {
   readonly name: string;
   readonly type: FieldType;
@@ -44,8 +50,9 @@ export interface StructLayout {
 const known = new Map<string, StructLayout>();
 
 /**
- * The layout of a struct as a C compiler for that architecture makes it: each member at the next multiple of its
- * alignment, the whole rounded up to the largest. Sizes and offsets in bytes. Computed once, then shared.
+ * The layout of a struct as a C compiler for that architecture makes it: each member at the next
+ * multiple of its alignment, the whole rounded up to the largest. Sizes and offsets in bytes.
+ * Computed once, then shared.
  */
 export function layoutOf(struct: StructName, arch: Arch): StructLayout {
   const key = `${arch} ${struct}`;
@@ -56,14 +63,19 @@ export function layoutOf(struct: StructName, arch: Arch): StructLayout {
   return made;
 }
 
-/** The field at a dotted path; a `TypeError` if the table has none, since only a wrong program asks for it. */
+/**
+ * The field at a dotted path; a `TypeError` if the table has none, since only a wrong program asks
+ * for it.
+ */
 export function fieldOf(layout: StructLayout, path: string): Field {
   const field = layout.fields.find((f) => f.path === path);
   if (!field) throw new TypeError(`${layout.struct} has no field ${path}`);
   return field;
 }
 
-/** What differs between two layouts of one struct, as sentences; empty if they are byte-identical. */
+/**
+ * What differs between two layouts of one struct, as sentences; empty if they are byte-identical.
+ */
 export function compareLayouts(a: StructLayout, b: StructLayout): string[] {
   const differences: string[] = [];
   const note = (what: string, left: number, right: number): void => {

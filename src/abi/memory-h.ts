@@ -1,8 +1,9 @@
 /**
- * The other structs of `xen/include/public/memory.h`: arguments of ops that xenmem names and shows, and does not judge. C tags, C
- * order, C type words, as in `structs.ts`, with three words more: `type[n]` is an array, `union` and `struct` hold members that
- * share their bytes or follow one another. Where a field says which member of a union is meant, `by` names it, and `of` the
- * member for each of its values.
+ * The other structs of `xen/include/public/memory.h`: arguments of ops that xenmem names and shows,
+ * and does not judge. C tags, C order, C type words, as in `structs.ts`, with three words more:
+ * `type[n]` is an array, `union` and `struct` hold members that share their bytes or follow one
+ * another. Where a field says which member of a union is meant, `by` names it, and `of` the member
+ * for each of its values.
  */
 export const memoryStructs = {
   xen_machphys_mfn_list: {
@@ -134,10 +135,16 @@ export interface Members {
   readonly [name: string]: MemberType;
 }
 
-/** A C type in a word, a struct without a tag, or a union; with what tells which member of it is meant. */
+/**
+ * A C type in a word, a struct without a tag, or a union; with what tells which member of it is
+ * meant.
+ */
 export type MemberType = string | { readonly struct: Members } | UnionType;
 
-/** A union: `by` is the field of the outermost struct that tells its member, `else` the member for every other value. */
+/**
+ * A union: `by` is the field of the outermost struct that tells its member, `else` the member for
+ * every other value.
+ */
 export interface UnionType {
   readonly union: Members;
   readonly by?: string;
@@ -157,8 +164,8 @@ export function isMemoryStruct(name: string): name is MemoryStructName {
 }
 
 /**
- * What the ops that are not judged take: a struct, a number (`domid`), or nothing. Names as in `XENMEM`; the ops that were withdrawn
- * or that no header gives an argument are absent.
+ * What the ops that are not judged take: a struct, a number (`domid`), or nothing. Names as in
+ * `XENMEM`; the ops that were withdrawn or that no header gives an argument are absent.
  */
 export const memoryArguments: { readonly [op: string]: MemoryStructName | 'xen_memory_reservation' | 'domid' | 'nothing' } = {
   maximum_ram_page: 'nothing',

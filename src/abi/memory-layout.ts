@@ -13,7 +13,10 @@ export interface MemoryField {
   readonly within: readonly { readonly union: UnionType; readonly member: string }[];
 }
 
-/** Where every byte of one of the other structs belongs, on one architecture. Fields of unions overlap. */
+/**
+ * Where every byte of one of the other structs belongs, on one architecture. Fields of unions
+ * overlap.
+ */
 export interface MemoryLayout {
   readonly struct: MemoryStructName;
   readonly arch: Arch;
@@ -24,7 +27,9 @@ export interface MemoryLayout {
 
 const known = new Map<string, MemoryLayout>();
 
-/** The layout of a struct as a C compiler for that architecture makes it, in bytes; computed once. */
+/**
+ * The layout of a struct as a C compiler for that architecture makes it, in bytes; computed once.
+ */
 export function memoryLayoutOf(struct: MemoryStructName, arch: Arch): MemoryLayout {
   const key = `${arch} ${struct}`;
   const found = known.get(key);

@@ -32,8 +32,9 @@ const shared = {
 } as const;
 
 /**
- * Op numbers (XENMEM_*) by profile. `dma-buf` is the patch of 2013; `upstream` is what shipped: there 26 became
- * get_vnumainfo in Xen 4.5 and 27 reserved_device_memory_map in 4.6. Never issue the patch's numbers to a Xen unasked.
+ * Op numbers (XENMEM_*) by profile. `dma-buf` is the patch of 2013; `upstream` is what shipped:
+ * there 26 became get_vnumainfo in Xen 4.5 and 27 reserved_device_memory_map in 4.6. Never issue
+ * the patch's numbers to a Xen unasked.
  */
 export const XENMEM = {
   'dma-buf': { ...shared, get_dma_buf: 26, put_dma_buf: 27 },
@@ -50,7 +51,10 @@ export type Profile = keyof typeof XENMEM;
 
 export const profileNames: readonly Profile[] = Object.keys(XENMEM) as Profile[];
 
-/** The ops whose argument the table describes, and which argument that is: these, and only these, are judged. */
+/**
+ * The ops whose argument the table describes, and which argument that is: these, and only these,
+ * are judged.
+ */
 export const argumentOf = {
   increase_reservation: 'xen_memory_reservation',
   decrease_reservation: 'xen_memory_reservation',
@@ -67,7 +71,10 @@ export function opsTaking(struct: StructName): JudgedOp[] {
   return (Object.keys(argumentOf) as JudgedOp[]).filter((op) => argumentOf[op] === struct);
 }
 
-/** Argument sizes of the ops that took over the patch's numbers, in bytes: in 64-bit layouts, on x86_32. */
+/**
+ * Argument sizes of the ops that took over the patch's numbers, in bytes: in 64-bit layouts, on
+ * x86_32.
+ */
 const takenOver: { readonly [op: string]: readonly [number, number] } = { get_vnumainfo: [40, 40], reserved_device_memory_map: [24, 16] };
 
 const names = new Map<Profile, ReadonlyMap<number, string>>(
@@ -89,15 +96,18 @@ export function opName(nr: number, profile: Profile): string | undefined {
   return names.get(profile)?.get(nr);
 }
 
-/** The number of an op by its name in a profile, with or without `XENMEM_`; `undefined` if the profile has none. */
+/**
+ * The number of an op by its name in a profile, with or without `XENMEM_`; `undefined` if the
+ * profile has none.
+ */
 export function opNamed(name: string, profile: Profile): number | undefined {
   const bare = name.replace(/^XENMEM_/i, '').toLowerCase();
   return [...(names.get(profile) ?? [])].find(([, known]) => known === bare)?.[0];
 }
 
 /**
- * Xen's name of the op in a `cmd`. A number that the profile does not know has the name it has upstream, since no Xen had another;
- * `op_63` where no Xen has one.
+ * Xen's name of the op in a `cmd`. A number that the profile does not know has the name it has
+ * upstream, since no Xen had another; `op_63` where no Xen has one.
  */
 export function xenName(cmd: number, profile: Profile): string {
   const nr = opNumber(cmd);
@@ -116,8 +126,8 @@ function argumentSize(op: string, arch: Arch): number | undefined {
 }
 
 /**
- * The op that a captured argument of this many bytes fits better than the one `cmd` means in this profile: the same number
- * in another profile. `undefined` if the length fits here, or nowhere.
+ * The op that a captured argument of this many bytes fits better than the one `cmd` means in this
+ * profile: the same number in another profile. `undefined` if the length fits here, or nowhere.
  */
 export function betterFit(cmd: number, profile: Profile, arch: Arch, bytes: number): { profile: Profile; op: string } | undefined {
   const here = opName(opNumber(cmd), profile);

@@ -1,9 +1,9 @@
 /**
  * The structs of the ABI, declared once: C tags, C order, C type words, one phrase per field.
  *
- * Hold this page beside `xen/include/public/memory.h` and the patch of 2013-08-05. Layout, codec, value types, dumps,
- * exports and documentation are all derived from it. `address_bits` carries the name the patch uses; Xen's later headers
- * call the same four bytes `mem_flags`.
+ * Hold this page beside `xen/include/public/memory.h` and the patch of 2013-08-05. Layout, codec,
+ * value types, dumps, exports and documentation are all derived from it. `address_bits` carries the
+ * name the patch uses; Xen's later headers call the same four bytes `mem_flags`.
  */
 export const structs = {
   xen_memory_reservation: {
@@ -33,7 +33,10 @@ structs satisfies { readonly [tag: string]: { readonly [field: string]: FieldTyp
 /** The C tag of a struct in the table. */
 export type StructName = keyof typeof structs;
 
-/** The C type words the table may use. `unsigned long` and plain pointers are absent on purpose: their width varies. */
+/**
+ * The C type words the table may use. `unsigned long` and plain pointers are absent on purpose:
+ * their width varies.
+ */
 export type CType = 'XEN_GUEST_HANDLE(xen_pfn_t)' | 'xen_ulong_t' | 'xen_pfn_t' | 'unsigned int' | 'domid_t';
 
 /** A scalar, or a nested struct by its C tag. */

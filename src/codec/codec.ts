@@ -6,10 +6,16 @@ import { AbiStruct } from './engine.ts';
 import { AbiError } from './errors.ts';
 import { readField } from './field.ts';
 
-/** Bytes found in padding, by the path of the struct they belong to (`''` for the outermost). Only non-zero padding is listed. */
+/**
+ * Bytes found in padding, by the path of the struct they belong to (`''` for the outermost). Only
+ * non-zero padding is listed.
+ */
 export type PaddingBytes = { readonly [owner: string]: Uint8Array };
 
-/** A decoded struct of which only the first bytes were there: `null` for every field that is not wholly covered. */
+/**
+ * A decoded struct of which only the first bytes were there: `null` for every field that is not
+ * wholly covered.
+ */
 export type CutValue<T> = { [K in keyof T]: T[K] extends bigint | number ? T[K] | null : CutValue<T[K]> };
 
 /** Encoder and decoder of one struct on one architecture. Always little-endian, always exact. */
@@ -20,15 +26,22 @@ export interface StructCodec<S extends StructName> {
   /** Bytes. */
   readonly size: number;
   /**
-   * The bytes of a value, padding zero unless given. Refuses a number that is out of range or fractional, a value of the
-   * wrong type, a missing and an unknown field with an `AbiError`, before a byte is written.
+   * The bytes of a value, padding zero unless given. Refuses a number that is out of range or
+   * fractional, a value of the wrong type, a missing and an unknown field with an `AbiError`,
+   * before a byte is written.
    */
   encode(value: ValueOf<S>, padding?: PaddingBytes): Uint8Array;
-  /** The value in exactly `size` bytes; any other length is an `AbiError` of kind `size`. Never judges what it reads. */
+  /**
+   * The value in exactly `size` bytes; any other length is an `AbiError` of kind `size`. Never
+   * judges what it reads.
+   */
   decode(bytes: Uint8Array): ValueOf<S>;
   /** What a buffer that ends early still holds. Nothing is filled with zeros. */
   decodeCut(bytes: Uint8Array): CutValue<ValueOf<S>>;
-  /** What the padding held, as far as the buffer goes, where it is not zero. Xen ignores it; a tidy caller zeroes it. */
+  /**
+   * What the padding held, as far as the buffer goes, where it is not zero. Xen ignores it; a tidy
+   * caller zeroes it.
+   */
   padding(bytes: Uint8Array): PaddingBytes;
 }
 
@@ -94,7 +107,10 @@ function cut(layout: StructLayout, view: DataView, base: number): object {
   return value;
 }
 
-/** Says why a value does not fit, as the `AbiError` of the first field in memory order that does not. */
+/**
+ * Says why a value does not fit, as the `AbiError` of the first field in memory order that does
+ * not.
+ */
 function explainMisfit(outer: StructLayout, layout: StructLayout, value: unknown, path: string, base: number): void {
   const fail = (at: string, offset: number, kind: 'type' | 'range' | 'missing' | 'extra', detail: string): never => {
     throw new AbiError(outer.struct, at, offset, kind, detail);

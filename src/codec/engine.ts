@@ -7,11 +7,13 @@ type Read = (view: DataView, at: number) => object;
 type Write = (view: DataView, at: number, value: unknown) => boolean;
 
 /**
- * restructure behind one door. It composes structs and owns the streams. What it lacks is added here: exact u64, alignment
- * and padding, results without its hidden properties, and refusal of what does not fit instead of silent wrapping.
+ * restructure behind one door. It composes structs and owns the streams. What it lacks is added
+ * here: exact u64, alignment and padding, results without its hidden properties, and refusal of
+ * what does not fit instead of silent wrapping.
  *
- * Each struct also gets straight-line code, generated from its layout and from nothing else, because restructure's own
- * walk costs several microseconds a struct. `walk` and `walkWrite` keep that path open, so that a test can hold the two against each other.
+ * Each struct also gets straight-line code, generated from its layout and from nothing else,
+ * because restructure's own walk costs several microseconds a struct. `walk` and `walkWrite` keep
+ * that path open, so that a test can hold the two against each other.
  */
 export class AbiStruct extends Struct {
   readonly #bytes: number;
@@ -35,7 +37,10 @@ export class AbiStruct extends Struct {
     return value;
   }
 
-  /** Writes the fields and leaves padding as it is. A value that does not fit exactly is a `TypeError`, and nothing is written. */
+  /**
+   * Writes the fields and leaves padding as it is. A value that does not fit exactly is a
+   * `TypeError`, and nothing is written.
+   */
   override encode(stream: EncodeStream, value: unknown): void {
     if (!this.#write(stream.view, stream.pos, value)) throw new TypeError('value does not fit the struct');
     stream.pos += this.#bytes;
@@ -46,12 +51,17 @@ export class AbiStruct extends Struct {
     return this.decode(new DecodeStream(bytes));
   }
 
-  /** Writes a value at byte 0 of `bytes`; `false`, with nothing written, if it does not fit exactly. */
+  /**
+   * Writes a value at byte 0 of `bytes`; `false`, with nothing written, if it does not fit exactly.
+   */
   tryWrite(bytes: Uint8Array, value: unknown): boolean {
     return this.#write(new EncodeStream(bytes).view, 0, value);
   }
 
-  /** restructure's own way through the fields, for comparison. Its result carries restructure's hidden properties. */
+  /**
+   * restructure's own way through the fields, for comparison. Its result carries restructure's
+   * hidden properties.
+   */
   walk(bytes: Uint8Array): object {
     return super.decode(new DecodeStream(bytes));
   }

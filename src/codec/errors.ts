@@ -1,7 +1,13 @@
-/** What was wrong with the data: its length, a number's range, a value's type, a field that is missing or unknown. */
+/**
+ * What was wrong with the data: its length, a number's range, a value's type, a field that is
+ * missing or unknown.
+ */
 export type AbiErrorKind = 'size' | 'range' | 'type' | 'missing' | 'extra';
 
-/** Wrong data (a wrong definition is a `TypeError`). `offset` is in bytes from the start of the outermost struct. */
+/**
+ * Wrong data (a wrong definition is a `TypeError`). `offset` is in bytes from the start of the
+ * outermost struct.
+ */
 export class AbiError extends Error {
   override readonly name = 'AbiError';
   /** The C tag of the struct. */

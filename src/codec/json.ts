@@ -5,7 +5,10 @@ import type { PaddingBytes } from './codec.ts';
 import { AbiError } from './errors.ts';
 import { fromHex, hex64 } from './hex.ts';
 
-/** A decoded struct as the formats write it: 64-bit words as hex strings, narrower fields as numbers, `null` for what is missing. */
+/**
+ * A decoded struct as the formats write it: 64-bit words as hex strings, narrower fields as
+ * numbers, `null` for what is missing.
+ */
 export function valueJson(value: object): object {
   return Object.fromEntries(
     Object.entries(value).map(([name, field]) => {
@@ -16,9 +19,9 @@ export function valueJson(value: object): object {
 }
 
 /**
- * The value that a JSON object describes, for `encode`, which then checks names and ranges. Numbers may be JSON numbers,
- * `"0x…"` or decimal strings; a JSON number above 2^53 is refused, since its last digits are already lost. `mem_flags`,
- * the later name of `address_bits`, is taken too.
+ * The value that a JSON object describes, for `encode`, which then checks names and ranges. Numbers
+ * may be JSON numbers, `"0x…"` or decimal strings; a JSON number above 2^53 is refused, since its
+ * last digits are already lost. `mem_flags`, the later name of `address_bits`, is taken too.
  */
 export function valueFromJson(layout: StructLayout, json: unknown): unknown {
   return convert(layout, layout, json, '', 0);

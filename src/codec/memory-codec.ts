@@ -8,11 +8,17 @@ export type MemoryScalar = number | bigint;
 export interface MemoryValue {
   readonly field: MemoryField;
   readonly values: readonly MemoryScalar[];
-  /** Is it the member of its unions that the struct itself says is meant? `undefined` where nothing says so. */
+  /**
+   * Is it the member of its unions that the struct itself says is meant? `undefined` where nothing
+   * says so.
+   */
   readonly meant: boolean | undefined;
 }
 
-/** Every field of a struct with what it holds, members of unions that are not meant included; of bytes that end early, those that are there. */
+/**
+ * Every field of a struct with what it holds, members of unions that are not meant included; of
+ * bytes that end early, those that are there.
+ */
 export function memoryValues(layout: MemoryLayout, bytes: Uint8Array): MemoryValue[] {
   const held = layout.fields.filter(({ offset, size, count }) => offset + size * count <= bytes.length);
   const numbers = new Map(held.map((field) => [field.path, valuesOf(field, bytes)]));
@@ -20,8 +26,9 @@ export function memoryValues(layout: MemoryLayout, bytes: Uint8Array): MemoryVal
 }
 
 /**
- * The bytes of a struct from what its fields hold, by path; what is not said is zero. Fails where a value does not fit, a path is
- * none of the struct's, or two members of a union say different things of one byte.
+ * The bytes of a struct from what its fields hold, by path; what is not said is zero. Fails where a
+ * value does not fit, a path is none of the struct's, or two members of a union say different
+ * things of one byte.
  */
 export function encodeMemory(layout: MemoryLayout, values: ReadonlyMap<string, readonly MemoryScalar[]>): Uint8Array {
   const { struct } = layout;

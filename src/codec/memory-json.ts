@@ -3,14 +3,22 @@ import { AbiError } from './errors.ts';
 import { fromHex, hex64, toHex } from './hex.ts';
 import { encodeMemory, type MemoryScalar, type MemoryValue, memoryValues } from './memory-codec.ts';
 
-/** A struct as JSON has it: fields by name, nested; 64-bit words as hex strings, arrays as lists. */
+/**
+ * A struct as JSON has it: fields by name, nested; 64-bit words as hex strings, arrays as lists.
+ */
 export interface MemoryJson {
   readonly value: object;
-  /** Bytes that no field of `value` covers and that are not zero, by their offset: padding, and members of unions that are not meant. */
+  /**
+   * Bytes that no field of `value` covers and that are not zero, by their offset: padding, and
+   * members of unions that are not meant.
+   */
   readonly rest: Readonly<Record<string, string>>;
 }
 
-/** The fields of a struct that are meant, or may be, as JSON; a field that was not captured is left out. */
+/**
+ * The fields of a struct that are meant, or may be, as JSON; a field that was not captured is left
+ * out.
+ */
 export function memoryJson(layout: MemoryLayout, bytes: Uint8Array): MemoryJson {
   const value: Nested = {};
   const covered = new Uint8Array(layout.size);

@@ -1,4 +1,5 @@
-// The part of restructure 3.0.2 that engine.ts uses; the package ships no types. engine.test.ts checks it against the real thing.
+// The part of restructure 3.0.2 that engine.ts uses; the package ships no types. engine.test.ts
+// checks it against the real thing.
 declare module 'restructure' {
   export class DecodeStream {
     constructor(buffer: Uint8Array);

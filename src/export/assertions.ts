@@ -5,7 +5,10 @@ import { memoryLayoutOf } from '../abi/memory-layout.ts';
 import { opsTaking, XENMEM } from '../abi/ops.ts';
 import { type StructName, structNames } from '../abi/structs.ts';
 
-/** What to assert: of which structs, for which architectures, and what the reader's own declarations call them. */
+/**
+ * What to assert: of which structs, for which architectures, and what the reader's own declarations
+ * call them.
+ */
 export interface Asserted {
   /** Where none is named, those that a Xen has: nobody declares the proposal's. */
   readonly structs?: readonly (StructName | MemoryStructName)[];
@@ -22,7 +25,10 @@ export interface Group {
   readonly layouts: readonly AssertedStruct[];
 }
 
-/** A struct as it is asserted: every part by its path, nested structs among them. Sizes and offsets in bytes. */
+/**
+ * A struct as it is asserted: every part by its path, nested structs among them. Sizes and offsets
+ * in bytes.
+ */
 export interface AssertedStruct {
   readonly struct: StructName | MemoryStructName;
   readonly size: number;

@@ -10,8 +10,9 @@ const macros: Readonly<Record<Arch, string>> = {
 };
 
 /**
- * Static assertions in C (C11, GNU C from gcc 4.6 on, C++11), and nothing else: to be included after a header that declares
- * the structs, whoever wrote it. They hold the size and alignment of each struct and the offset and size of each field.
+ * Static assertions in C (C11, GNU C from gcc 4.6 on, C++11), and nothing else: to be included
+ * after a header that declares the structs, whoever wrote it. They hold the size and alignment of
+ * each struct and the offset and size of each field.
  */
 export function emitCAssertions(asked: Asserted): string {
   const groups = groupsOf(asked);

@@ -6,9 +6,10 @@ import { type StructDuty, structDuties } from '../rules/duties/duties.ts';
 import { originOf } from './slots.ts';
 
 /**
- * A freestanding C99 header that says which duties of its caller a struct breaks: no libc, no allocation, nothing but `<stdint.h>`,
- * so that Xen, Linux, a unikernel or a test can use it as a debug assertion. It reads bytes, so any declaration of the structs will
- * do, and any alignment. Each function returns a mask with a bit for each duty of its table.
+ * A freestanding C99 header that says which duties of its caller a struct breaks: no libc, no
+ * allocation, nothing but `<stdint.h>`, so that Xen, Linux, a unikernel or a test can use it as a
+ * debug assertion. It reads bytes, so any declaration of the structs will do, and any alignment.
+ * Each function returns a mask with a bit for each duty of its table.
  */
 export function emitCChecks(layouts: readonly StructLayout[]): string {
   // All of them, whichever structs are asked for: a bit means the same in every header

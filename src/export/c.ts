@@ -2,8 +2,9 @@ import type { StructLayout } from '../abi/layout.ts';
 import { opsOf, originOf, slotsOf, warningOf, withNested } from './slots.ts';
 
 /**
- * A C11 header, good for C++11 too: the structs with fixed-width words, explicit alignment and padding, and an assertion on the
- * size and alignment of each struct and on the offset and size of each field. It stands on `<stddef.h>` and `<stdint.h>` alone.
+ * A C11 header, good for C++11 too: the structs with fixed-width words, explicit alignment and
+ * padding, and an assertion on the size and alignment of each struct and on the offset and size of
+ * each field. It stands on `<stddef.h>` and `<stdint.h>` alone.
  */
 export function emitC(asked: readonly StructLayout[]): string {
   const layouts = withNested(asked);

@@ -7,7 +7,10 @@ import type { Message, Shown } from '../rules/duties/expression.ts';
 /** A value that lies some bytes behind the struct's first, in gdb's words. */
 export type ReadAt = (type: string, offset: number) => string;
 
-/** Lines of gdb that print the duties which a struct breaks; what needs the call around it is left out. `$xenmem_at` is its address. */
+/**
+ * Lines of gdb that print the duties which a struct breaks; what needs the call around it is left
+ * out. `$xenmem_at` is its address.
+ */
 export function gdbChecks(layout: StructLayout, read: ReadAt): string[] {
   const gdb = dialect(read);
   const all = opsTaking(layout.struct);

@@ -4,7 +4,10 @@ import type { Field, Padding, StructLayout } from '../abi/layout.ts';
 import { gdbChecks, isFilled } from './gdb-checks.ts';
 import { opsOf, originOf, warningOf } from './slots.ts';
 
-/** Commands of gdb that print a struct at an address and the duties that it breaks, as `xenmem_get_dma_buf ADDR`. They need neither Python nor debug information. */
+/**
+ * Commands of gdb that print a struct at an address and the duties that it breaks, as
+ * `xenmem_get_dma_buf ADDR`. They need neither Python nor debug information.
+ */
 export function emitGdb(layouts: readonly StructLayout[]): string {
   const [first] = layouts;
   if (!first) return '';

@@ -2,7 +2,10 @@ import type { StructLayout } from '../abi/layout.ts';
 import { layoutJson } from '../text/layout-text.ts';
 import { opsOf } from './slots.ts';
 
-/** The layouts as data: sizes and offsets in bytes, ops by number, and what a number of the proposal means to a Xen of today. */
+/**
+ * The layouts as data: sizes and offsets in bytes, ops by number, and what a number of the proposal
+ * means to a Xen of today.
+ */
 export function emitJson(layouts: readonly StructLayout[]): string {
   const ops = opsOf(layouts).map(({ name, nr, takenBy }) => ({
     name: `XENMEM_${name}`,

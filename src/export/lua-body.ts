@@ -1,4 +1,6 @@
-/** The part of the Wireshark dissector that no table decides: it reads `ARCH`, `DOMID`, `STRUCTS`. */
+/**
+ * The part of the Wireshark dissector that no table decides: it reads `ARCH`, `DOMID`, `STRUCTS`.
+ */
 export const luaBody: string = `\
 local SEVERITY = { error = expert.severity.ERROR, warning = expert.severity.WARN, note = expert.severity.NOTE }
 

@@ -5,7 +5,10 @@ import { claimIn, type Dialect, valueIn } from '../rules/duties/dialect.ts';
 import { type StructDuty, structDuties } from '../rules/duties/duties.ts';
 import type { End, Message, Nat, Shown } from '../rules/duties/expression.ts';
 
-/** What the checks below call: exact arithmetic on UInt64, since a number of Lua is a double and holds 53 bits. */
+/**
+ * What the checks below call: exact arithmetic on UInt64, since a number of Lua is a double and
+ * holds 53 bits.
+ */
 export const luaHelpers: string = `\
 local function hex(value)
   local digits = value:tohex():gsub("^0+", "")
@@ -45,12 +48,18 @@ local function hex_end(start, shift, count)
 end
 `;
 
-/** The duties that the dissector checks on a struct, with their severities there: what needs the call around it is left out. */
+/**
+ * The duties that the dissector checks on a struct, with their severities there: what needs the
+ * call around it is left out.
+ */
 export function luaDuties(layout: StructLayout): { readonly id: string; readonly severity: Severity }[] {
   return checkedOn(layout).map(({ duty }) => ({ id: duty.id, severity: duty.noteOn?.includes(opOf(layout)) ? 'note' : duty.severity }));
 }
 
-/** The body of a function of `v` (a UInt64 by path), `pads` (text by offset) and `say(rule id, path, message)`. */
+/**
+ * The body of a function of `v` (a UInt64 by path), `pads` (text by offset) and `say(rule id, path,
+ * message)`.
+ */
 export function luaChecks(layout: StructLayout): string[] {
   return checkedOn(layout).flatMap(({ duty, ways }) =>
     ways.map(({ claim, where, message }) => `if ${claim} then say("${duty.id}", "${where}", ${messageIn(layout, message)}) end`),

@@ -6,8 +6,9 @@ import { luaChecks, luaDuties, luaHelpers } from './lua-checks.ts';
 import { opsOf, originOf, warningOf } from './slots.ts';
 
 /**
- * A dissector for Wireshark (tried with 4.0, Lua 5.2): a protocol per struct, field values with names, and the findings that one struct can
- * show, under the ids of our rules. Its first lines say how bytes are fed to it.
+ * A dissector for Wireshark (tried with 4.0, Lua 5.2): a protocol per struct, field values with
+ * names, and the findings that one struct can show, under the ids of our rules. Its first lines say
+ * how bytes are fed to it.
  */
 export function emitLua(layouts: readonly StructLayout[]): string {
   const [first] = layouts;

@@ -4,7 +4,10 @@ import { rules } from '../rules/table.ts';
 import { csv } from './csv.ts';
 import { shall } from './shall.ts';
 
-/** A requirement as Xen's docs/fusa has them: market, product and design level, each covering one above it. */
+/**
+ * A requirement as Xen's docs/fusa has them: market, product and design level, each covering one
+ * above it.
+ */
 export interface SafetyItem {
   readonly type: 'XenMkt' | 'XenProd' | 'XenSwdgn';
   /** Its name in the id, `TYPE~NAME~VERSION`. */

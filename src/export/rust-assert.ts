@@ -5,9 +5,10 @@ import { type Asserted, type AssertedStruct, assertOrigin, groupsOf } from './as
 const targets: Readonly<Record<Arch, string>> = { arm32: 'arm', arm64: 'aarch64', x86_64: 'x86_64', x86_32: 'x86' };
 
 /**
- * Assertions in Rust (1.77, on `core` alone), and nothing else: to be included, as with `include!`, where the types of a crate
- * are in scope. They hold the size and alignment of each struct and the offset and size of each of its fields; what a field
- * nests is held by the assertions on the nested struct.
+ * Assertions in Rust (1.77, on `core` alone), and nothing else: to be included, as with `include!`,
+ * where the types of a crate are in scope. They hold the size and alignment of each struct and the
+ * offset and size of each of its fields; what a field nests is held by the assertions on the nested
+ * struct.
  */
 export function emitRustAssertions(asked: Asserted): string {
   const groups = groupsOf(asked);

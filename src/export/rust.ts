@@ -2,8 +2,9 @@ import type { Field, StructLayout } from '../abi/layout.ts';
 import { opsOf, originOf, slotsOf, warningOf, withNested } from './slots.ts';
 
 /**
- * A Rust module on `core` alone: `#[repr(C)]` structs with explicit padding, and assertions at compile time. `offset_of!` is stable
- * only since Rust 1.77, so that a field lies where it should is shown by filling it with ones and looking at the bytes (1.57 will do).
+ * A Rust module on `core` alone: `#[repr(C)]` structs with explicit padding, and assertions at
+ * compile time. `offset_of!` is stable only since Rust 1.77, so that a field lies where it should
+ * is shown by filling it with ones and looking at the bytes (1.57 will do).
  */
 export function emitRust(asked: readonly StructLayout[]): string {
   const layouts = withNested(asked);

@@ -1,6 +1,7 @@
 /**
- * Each requirement on the hypervisor as a sentence of its own, in the style of Xen's docs/fusa/reqs: one thought, "Xen shall …".
- * Our words; the sentence of the header that it stands on is its rationale.
+ * Each requirement on the hypervisor as a sentence of its own, in the style of Xen's
+ * docs/fusa/reqs: one thought, "Xen shall …". Our words; the sentence of the header that it stands
+ * on is its rationale.
  */
 export const shall: Readonly<Record<string, string>> = {
   'get-rc-zero-or-negative':

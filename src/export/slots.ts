@@ -2,7 +2,10 @@ import { layoutOf, type Member, type StructLayout } from '../abi/layout.ts';
 import { argumentOf, type JudgedOp, opName, XENMEM } from '../abi/ops.ts';
 import { structNames } from '../abi/structs.ts';
 
-/** A direct member of a struct, or the padding between two, which languages other than C must be told. */
+/**
+ * A direct member of a struct, or the padding between two, which languages other than C must be
+ * told.
+ */
 export interface Slot {
   readonly name: string;
   readonly offset: number;
@@ -19,7 +22,10 @@ export function slotsOf(layout: StructLayout): Slot[] {
   return [...members, ...padding].sort((a, b) => a.offset - b.offset);
 }
 
-/** The layouts with every struct they nest, in the table's order, so that each is declared before it is used. */
+/**
+ * The layouts with every struct they nest, in the table's order, so that each is declared before it
+ * is used.
+ */
 export function withNested(layouts: readonly StructLayout[]): StructLayout[] {
   const arch = layouts[0]?.arch;
   if (arch === undefined) return [];
@@ -31,7 +37,10 @@ export function withNested(layouts: readonly StructLayout[]): StructLayout[] {
 export interface Op {
   readonly name: JudgedOp;
   readonly nr: number;
-  /** What its number means to a Xen of today, if that is something else: the op was proposed and never merged. */
+  /**
+   * What its number means to a Xen of today, if that is something else: the op was proposed and
+   * never merged.
+   */
   readonly takenBy: string | undefined;
 }
 
@@ -48,7 +57,10 @@ export function opsOf(layouts: readonly StructLayout[]): Op[] {
     .sort((a, b) => a.nr - b.nr);
 }
 
-/** What whoever uses the numbers of a proposed op must read first; empty if there is none among them. */
+/**
+ * What whoever uses the numbers of a proposed op must read first; empty if there is none among
+ * them.
+ */
 export function warningOf(ops: readonly Op[]): string[] {
   const proposed = ops.filter((op) => op.takenBy !== undefined);
   if (proposed.length === 0) return [];

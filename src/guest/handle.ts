@@ -33,7 +33,10 @@ export function readEntry(memory: GuestMemory, list: GuestList, index: bigint): 
   return bytes && entryAt(bytes, 0, list.stride);
 }
 
-/** The entries whose bytes are wholly known, with their index, in order. Bounded by what is known, whatever the count says. */
+/**
+ * The entries whose bytes are wholly known, with their index, in order. Bounded by what is known,
+ * whatever the count says.
+ */
 export function knownEntries(memory: GuestMemory, list: GuestList): { index: bigint; value: bigint }[] {
   const stride = BigInt(list.stride);
   const found: { index: bigint; value: bigint }[] = [];

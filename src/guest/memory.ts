@@ -10,15 +10,22 @@ export interface ByteRange {
   readonly length: bigint;
 }
 
-/** Guest memory as far as it is known: a capture knows a few pieces, a live guest all of its RAM. */
+/**
+ * Guest memory as far as it is known: a capture knows a few pieces, a live guest all of its RAM.
+ */
 export interface GuestMemory {
-  /** The bytes of a range, or `undefined` if any of them is not known. Never padded, never partial. */
+  /**
+   * The bytes of a range, or `undefined` if any of them is not known. Never padded, never partial.
+   */
   read(address: bigint, length: number): Uint8Array | undefined;
   /** What is known inside a range, in ascending order and clipped to it. */
   known(range: ByteRange): readonly Piece[];
 }
 
-/** Memory that is known in pieces. Where pieces overlap, the later one in the list wins; touching pieces become one. */
+/**
+ * Memory that is known in pieces. Where pieces overlap, the later one in the list wins; touching
+ * pieces become one.
+ */
 export function sparseMemory(pieces: readonly Piece[]): GuestMemory {
   const parts = merge(pieces);
   return {
@@ -53,7 +60,9 @@ export function readPrefix(memory: GuestMemory, address: bigint, length: number)
   return first?.address === address ? first.bytes : new Uint8Array(0);
 }
 
-/** The ranges inside `range` whose bytes are known in both memories and differ, in ascending order. */
+/**
+ * The ranges inside `range` whose bytes are known in both memories and differ, in ascending order.
+ */
 export function differences(before: GuestMemory, after: GuestMemory, range: ByteRange = everywhere): ByteRange[] {
   const found: ByteRange[] = [];
   for (const piece of before.known(range)) {
@@ -83,7 +92,9 @@ export function inside(a: ByteRange, b: ByteRange): boolean {
   return b.address <= a.address && a.address + a.length <= b.address + b.length;
 }
 
-/** The index of the first part that begins above an address; parts are in order and do not overlap. */
+/**
+ * The index of the first part that begins above an address; parts are in order and do not overlap.
+ */
 function partAfter(parts: readonly Piece[], address: bigint): number {
   let [low, high] = [0, parts.length];
   while (low < high) {

@@ -26,9 +26,15 @@ export interface World {
 
 /** Faults that a test asks for in one call. */
 export interface Inject {
-  /** The output extent with this index, counted from 0 over all continuations of the call, finds no memory. */
+  /**
+   * The output extent with this index, counted from 0 over all continuations of the call, finds no
+   * memory.
+   */
   readonly fail_alloc?: number;
-  /** The call is preempted and continued after each so many input extents, for get rounded up to a chunk. */
+  /**
+   * The call is preempted and continued after each so many input extents, for get rounded up to a
+   * chunk.
+   */
   readonly preempt?: number;
 }
 

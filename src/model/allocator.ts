@@ -1,6 +1,9 @@
 import { MAX_ORDER } from '../abi/constants.ts';
 
-/** Free machine memory: for each order the bases of the free blocks of 2^order frames, ascending; a block is aligned to its size. */
+/**
+ * Free machine memory: for each order the bases of the free blocks of 2^order frames, ascending; a
+ * block is aligned to its size.
+ */
 export type FreeLists = number[][];
 
 /** The first machine frame above 4 GiB: "contiguous and under 4G if so requested". */
@@ -38,9 +41,10 @@ export function release(free: FreeLists, base: number, order = 0): void {
 }
 
 /**
- * Takes 2^order contiguous frames, aligned to their number, with `base + 2^order <= limit`; `undefined` if there are none.
- * It looks in the highest power-of-two zone first, as Xen does, there for the smallest block that is large enough, and cuts
- * from its end; so frames taken one after another never happen to be contiguous in ascending order.
+ * Takes 2^order contiguous frames, aligned to their number, with `base + 2^order <= limit`;
+ * `undefined` if there are none. It looks in the highest power-of-two zone first, as Xen does,
+ * there for the smallest block that is large enough, and cuts from its end; so frames taken one
+ * after another never happen to be contiguous in ascending order.
  */
 export function take(free: FreeLists, order: number, limit: number): number | undefined {
   const pages = 2 ** order;

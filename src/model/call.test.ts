@@ -10,7 +10,9 @@ import { buildWorld } from './world.ts';
 
 const lastPage = BigInt(ram + 3) << 12n;
 
-/** A call by a guest with four pages of RAM, the last page below 4 GiB, and the first one of all. */
+/**
+ * A call by a guest with four pages of RAM, the last page below 4 GiB, and the first one of all.
+ */
 function callOn(arch: Arch = 'arm64', arg = 0n): Call {
   const runs = [
     { gfn: BigInt(ram), pages: 4 },

@@ -11,7 +11,9 @@ import type { Freedoms } from './freedoms.ts';
 import { at, isMapped, readBytes, storeBytes } from './p2m.ts';
 import type { Domain, State } from './state.ts';
 
-/** One hypercall on its way through the model. Its struct and its lists lie in the caller's memory. */
+/**
+ * One hypercall on its way through the model. Its struct and its lists lie in the caller's memory.
+ */
 export interface Call {
   readonly state: State;
   readonly caller: Domain;
@@ -25,7 +27,10 @@ export interface Call {
 
 const { EPERM, ESRCH } = errno;
 
-/** No guest frame has this number or a higher one: 64 address bits less the page offset. Below it numbers are exact. */
+/**
+ * No guest frame has this number or a higher one: 64 address bits less the page offset. Below it
+ * numbers are exact.
+ */
 const BEYOND_FRAMES = 2 ** 52;
 
 /** The struct at `arg`; `undefined` where a byte of it does not lie in guest memory. */
@@ -36,7 +41,10 @@ export function readStruct<S extends StructName>({ state, caller, arg }: Call, s
   return bytes && (codec.decode(bytes) as ValueOf<S>);
 }
 
-/** "[OUT]": writes the one field of the struct that is; false where it does not lie in guest memory any more. */
+/**
+ * "[OUT]": writes the one field of the struct that is; false where it does not lie in guest memory
+ * any more.
+ */
 export function writeNrExchanged({ state, caller, arg }: Call, nrExchanged: bigint): boolean {
   const { layout } = codecFor(state.arch).xen_get_dma_buf;
   const { offset, size } = fieldOf(layout, 'nr_exchanged');
@@ -73,7 +81,10 @@ export function isReadable({ caller }: Call, { range }: GuestList): boolean {
   return range.length === 0n || isMapped(caller, at(range.address), Number(range.length));
 }
 
-/** The frame numbers in some entries of a list; `undefined` where one of them does not lie in guest memory. */
+/**
+ * The frame numbers in some entries of a list; `undefined` where one of them does not lie in guest
+ * memory.
+ */
 export function readEntries({ state, caller }: Call, list: GuestList, first: number, count: number): number[] | undefined {
   if (count === 0) return [];
   const { address } = entryRange(list, BigInt(first));
@@ -103,7 +114,10 @@ export function preemptedAfter({ inject: { preempt = 0 } }: Call, unit = 1): num
   return preempt > 0 ? Math.ceil(preempt / unit) : Number.POSITIVE_INFINITY;
 }
 
-/** The first frame that no new page may reach: "If zero then the user has no addressing restriction". */
+/**
+ * The first frame that no new page may reach: "If zero then the user has no addressing
+ * restriction".
+ */
 export function frameLimit(addressBits: number): number {
   const bits = XENMEMF.address_bits(addressBits);
   return bits === 0 ? Number.POSITIVE_INFINITY : 2 ** (bits - PAGE_SHIFT);

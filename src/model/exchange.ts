@@ -3,7 +3,10 @@ import type { GuestList } from '../guest/handle.ts';
 import { type Call, domainNamed, listOf, readEntries } from './call.ts';
 import type { Domain } from './state.ts';
 
-/** An exchange as it was asked for. A chunk is the smallest unit of it: 2^max(in order, out order) pages. */
+/**
+ * An exchange as it was asked for. A chunk is the smallest unit of it: 2^max(in order, out order)
+ * pages.
+ */
 export interface Exchange extends XenGetDmaBuf {
   /** Whose pages are exchanged; `undefined` where the struct names no domain. */
   readonly named: Domain | undefined;
@@ -35,8 +38,9 @@ export function exchangeOf(call: Call, asked: XenGetDmaBuf): Exchange {
 }
 
 /**
- * Does an output extent overlap an input extent of a later chunk? That chunk would take the new pages away again. Inputs are
- * sorted by their bases, so the work is bounded by the pages asked for.
+ * Does an output extent overlap an input extent of a later chunk? That chunk would take the new
+ * pages away again. Inputs are sorted by their bases, so the work is bounded by the pages asked
+ * for.
  */
 export function overlapsLaterInput(call: Call, x: Exchange): boolean {
   const { ins, outs, inPages, outPages, insPerChunk, outsPerChunk } = x;

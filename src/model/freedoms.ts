@@ -1,8 +1,8 @@
 import { MAX_ORDER, MEMOP_MAX_EXTENTS } from '../abi/constants.ts';
 
 /**
- * What the specification leaves open and a user may choose: each point by its id in the ambiguity register
- * (src/rules/ambiguities.ts), each with its readings. The first one is the strict model's.
+ * What the specification leaves open and a user may choose: each point by its id in the ambiguity
+ * register (src/rules/ambiguities.ts), each with its readings. The first one is the strict model's.
  */
 export const readings = {
   'misaligned-frame': ['accepted', 'refused'],

@@ -47,7 +47,8 @@ describe('a get that succeeds', () => {
     const { rc, out } = s.get({ in: run(data, 4), out: [holes], outOrder: 2, bits: 32 });
     expect(rc).toBe(0);
     expect((out[0] as number) + 4).toBeLessThanOrEqual(below4G);
-    // the low half of memory holds 4 frames of those 8, next to its upper end: 31 bits are met exactly
+    // the low half of memory holds 4 frames of those 8, next to its upper end: 31 bits are met
+    // exactly
     const tight = scene({ free }).get({ in: run(data, 4), out: [holes], outOrder: 2, bits: 31 });
     expect(tight.out).toEqual([2 ** 19 - 4]);
     expect(scene({ free }).get({ in: run(data, 4), out: [holes], outOrder: 2, bits: 30 }).rc).toBe(-errno.ENOMEM);

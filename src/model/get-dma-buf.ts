@@ -30,9 +30,10 @@ interface Chunk {
 }
 
 /**
- * XENMEM_get_dma_buf: "exchanges the pages passed in with a new set of pages, contiguous and under 4G if so requested. The
- * new pages are going to be "pinned"". XENMEM_exchange is the same without pins. "Returns zero on complete success,
- * otherwise a negative error code." Preempted, the call is made again, as Xen does it, and goes on at nr_exchanged.
+ * XENMEM_get_dma_buf: "exchanges the pages passed in with a new set of pages, contiguous and under
+ * 4G if so requested. The new pages are going to be "pinned"". XENMEM_exchange is the same without
+ * pins. "Returns zero on complete success, otherwise a negative error code." Preempted, the call is
+ * made again, as Xen does it, and goes on at nr_exchanged.
  */
 export function getDmaBuf(call: Call, pins: boolean): number {
   for (let fresh = true; ; fresh = false) {
@@ -54,8 +55,8 @@ function exchange(call: Call, pins: boolean, fresh: boolean): number {
   let done = Math.floor(Number(asked.nr_exchanged) / x.insPerChunk);
   for (let n = 1; done < chunks; n++) {
     const chunk = chunkAt(call, x, done);
-    // "3. All other input and output extents are untouched."
-    // "4. If not all input exents are exchanged then the return code of this command will be non-zero."
+    // "3. All other input and output extents are untouched." "4. If not all input exents are
+    // exchanged then the return code of this command will be non-zero."
     if (typeof chunk === 'number') return ended(call, -chunk, count(done));
     const told = commit(call, x, chunk, done, pins);
     done++;
@@ -66,7 +67,9 @@ function exchange(call: Call, pins: boolean, fresh: boolean): number {
   return ended(call, 0, count(done));
 }
 
-/** "[OUT] Number of input extents that were successfully exchanged": written however the call ends. */
+/**
+ * "[OUT] Number of input extents that were successfully exchanged": written however the call ends.
+ */
 function ended(call: Call, rc: number, nrExchanged: bigint): number {
   return writeNrExchanged(call, nrExchanged) ? rc : -EFAULT;
 }
@@ -88,7 +91,8 @@ function refusal(call: Call, x: Exchange, fresh: boolean): number {
   // "2. @in.nr_extents << @in.extent_order == @out.nr_extents << @out.extent_order"
   const isSameSize = given.nr_extents << BigInt(given.extent_order) === wanted.nr_extents << BigInt(wanted.extent_order);
   if (!isSameSize) return EINVAL; // get-refuses-size-mismatch
-  // "3. @in.extent_start and @out.extent_start lists must not overlap": the caller's to keep (caller-lists-disjoint)
+  // "3. @in.extent_start and @out.extent_start lists must not overlap": the caller's to keep
+  // (caller-lists-disjoint)
   if (isRefusedHandle(call, given) || isRefusedHandle(call, wanted)) return EFAULT; // caller-handle-high-zero
   if (ins.wraps || outs.wraps) return EFAULT; // bad-address-fails
   if (order > max_order_unprivileged && !caller.privileged) return EPERM; // bounded-work
@@ -102,7 +106,10 @@ function refusal(call: Call, x: Exchange, fresh: boolean): number {
   return typeof all === 'number' ? all : 0;
 }
 
-/** Looks at a chunk and finds memory for it: what it takes and gives, or the errno of the guard that fails. */
+/**
+ * Looks at a chunk and finds memory for it: what it takes and gives, or the errno of the guard that
+ * fails.
+ */
 function chunkAt(call: Call, x: Exchange, index: number): Chunk | number {
   const { outs, outPages, insPerChunk, outsPerChunk } = x;
   const { state, freedoms } = call;
@@ -110,7 +117,8 @@ function chunkAt(call: Call, x: Exchange, index: number): Chunk | number {
   const inputs = inputsOf(call, x, index * insPerChunk, insPerChunk);
   if (typeof inputs === 'number') return inputs;
 
-  // "4. @out.extent_start lists GPFN bases to be populated": holes, or inputs of this very chunk (get-same-gfn)
+  // "4. @out.extent_start lists GPFN bases to be populated": holes, or inputs of this very chunk
+  // (get-same-gfn)
   const gpfns = readEntries(call, outs, index * outsPerChunk, outsPerChunk);
   if (!gpfns) return EFAULT; // bad-address-fails
   if (isMisaligned(call, gpfns, outPages)) return EINVAL; // caller-extent-aligned
@@ -146,7 +154,10 @@ function inputsOf(call: Call, { named, ins, inPages }: Exchange, first: number, 
   return inputs;
 }
 
-/** Memory for each output extent of a chunk, contiguous, aligned and below the limit; all of them, or none. */
+/**
+ * Memory for each output extent of a chunk, contiguous, aligned and below the limit; all of them,
+ * or none.
+ */
 function allocate(call: Call, { out: { extent_order, address_bits }, outPages, outsPerChunk }: Exchange): number[] | undefined {
   const { free } = call.state;
   const frames: number[] = [];
@@ -162,7 +173,10 @@ function allocate(call: Call, { out: { extent_order, address_bits }, outPages, o
   return frames;
 }
 
-/** Exchanges a chunk, which cannot fail any more; false where an entry of the list could not be written. */
+/**
+ * Exchanges a chunk, which cannot fail any more; false where an entry of the list could not be
+ * written.
+ */
 function commit(call: Call, x: Exchange, { inputs, gpfns, frames }: Chunk, index: number, pins: boolean): boolean {
   const domain = x.named as Domain;
   // "1. The first @nr_exchanged input extents were successfully deallocated."
@@ -176,8 +190,9 @@ function commit(call: Call, x: Exchange, { inputs, gpfns, frames }: Chunk, index
       domain.owned.add(mfn + j);
       if (pins) domain.pins.add(gfn);
     }
-    // "5. @out.extent_start is overwritten with allocated GMFN bases"; "2. The corresponding first entries in the output
-    // extent list correctly indicate the GMFNs that were successfully exchanged."
+    // "5. @out.extent_start is overwritten with allocated GMFN bases"; "2. The corresponding first
+    // entries in the output extent list correctly indicate the GMFNs that were successfully
+    // exchanged."
     told = writeEntry(call, x.outs, index * x.outsPerChunk + k, mfn) && told;
   }
   return told;

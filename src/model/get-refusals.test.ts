@@ -6,7 +6,9 @@ import { data, type Exchange, holes, inListAddress, machineOf, outListAddress, t
 const one = { in: [data], out: [data] };
 const u64 = 2n ** 64n;
 
-/** A refusal leaves machine and memory as they were; what the struct's nr_exchanged held included. */
+/**
+ * A refusal leaves machine and memory as they were; what the struct's nr_exchanged held included.
+ */
 function expectRefusal(exchange: Exchange, rc: number, setting: Setting = {}): void {
   const s = scene(setting);
   const before = machineOf(s.hypervisor.state);

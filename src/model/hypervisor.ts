@@ -6,8 +6,9 @@ import { domainOf, type State } from './state.ts';
 import { buildWorld } from './world.ts';
 
 /**
- * An implementation under test, in process: the operations of the implementation protocol, section 1. A domid or a world that
- * does not exist is a `RangeError`; a hypercall is only ever refused by its negative return code.
+ * An implementation under test, in process: the operations of the implementation protocol, section
+ * 1. A domid or a world that does not exist is a `RangeError`; a hypercall is only ever refused by
+ * its negative return code.
  */
 export interface Hypervisor {
   /** The machine as it stands; assigning one (a clone, say) goes on from there. */
@@ -26,13 +27,19 @@ export interface Hypervisor {
   churn(domid: number, gfn: bigint, pages: number): void;
   /** Pages that the domain owns. */
   pages(domid: number): number;
-  /** What anyone but the guest's own `write` may have changed since `reset` or the last `changes`, in ascending order. */
+  /**
+   * What anyone but the guest's own `write` may have changed since `reset` or the last `changes`,
+   * in ascending order.
+   */
   changes(domid: number): ChangedRange[];
 }
 
 const emptyWorld: World = { arch: 'arm64', domains: [], free: { low: 0, high: 0 } };
 
-/** A hypervisor that answers memory_op so; the strict model unless another is given. It starts with an empty world. */
+/**
+ * A hypervisor that answers memory_op so; the strict model unless another is given. It starts with
+ * an empty world.
+ */
 export function createHypervisor(answer: MemoryOpOf = memoryOp, neighbours: Freedoms['neighbour-of-pinned'] = 'moved'): Hypervisor {
   let state = buildWorld(emptyWorld);
   return {

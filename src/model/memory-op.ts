@@ -28,8 +28,9 @@ export function modelWith(freedoms: Partial<Freedoms>): MemoryOpOf {
 }
 
 /**
- * The hypercall's door: carries the op in `cmd` out on `state` and returns the signed register value. Whatever the bytes in
- * guest memory are, it returns; what it refuses is a negative errno (a short count for ops 0, 1 and 6).
+ * The hypercall's door: carries the op in `cmd` out on `state` and returns the signed register
+ * value. Whatever the bytes in guest memory are, it returns; what it refuses is a negative errno (a
+ * short count for ops 0, 1 and 6).
  */
 export function memoryOp(state: State, { domid, cmd, arg, inject = {} }: MemoryOp, freedoms: Freedoms = strict): number {
   if (freedoms['spontaneous-move'] === 'in-calls') {
@@ -53,7 +54,9 @@ export function memoryOp(state: State, { domid, cmd, arg, inject = {} }: MemoryO
   }
 }
 
-/** A fresh call of these ops has no start_extent: what it is answered with, 0 if it is let through. */
+/**
+ * A fresh call of these ops has no start_extent: what it is answered with, 0 if it is let through.
+ */
 function strayStart({ freedoms }: Call, cmd: number): number {
   if (startExtent(cmd) === 0 || freedoms['start-extent-bits'] === 'ignored') return 0;
   return freedoms['start-extent-bits'] === 'unimplemented' ? -errno.ENOSYS : -errno.EINVAL;

@@ -13,14 +13,20 @@ export interface At {
 const zeroPage = new Uint8Array(PAGE_SIZE);
 const word = new DataView(new ArrayBuffer(8));
 
-/** Splits an address, taken modulo 2^64. Through two words, because that is many times faster than bigint arithmetic. */
+/**
+ * Splits an address, taken modulo 2^64. Through two words, because that is many times faster than
+ * bigint arithmetic.
+ */
 export function at(address: bigint): At {
   word.setBigUint64(0, BigInt.asUintN(64, address), true);
   const low = word.getUint32(0, true);
   return { page: word.getUint32(4, true) * 2 ** 20 + (low >>> 12), offset: low & 0xfff };
 }
 
-/** The gfns that can be mapped: 40-bit guest-physical addresses under LPAE, 36-bit under PAE, whatever 64 bits hold elsewhere. */
+/**
+ * The gfns that can be mapped: 40-bit guest-physical addresses under LPAE, 36-bit under PAE,
+ * whatever 64 bits hold elsewhere.
+ */
 export function mappableGfns(arch: Arch): number {
   if (arch === 'arm32') return 2 ** 28;
   return arch === 'x86_32' ? 2 ** 24 : 2 ** 52;
@@ -54,8 +60,9 @@ export function giveUp(state: State, domain: Domain, gfn: number): void {
 }
 
 /**
- * What sharing, paging and migration do: each mapped page gets another frame with the same content if there is a free one.
- * "it's guaranteed that their p2m mapping won't be changed until explicitly "unpinned"": a pinned page is left alone.
+ * What sharing, paging and migration do: each mapped page gets another frame with the same content
+ * if there is a free one. "it's guaranteed that their p2m mapping won't be changed until explicitly
+ * "unpinned"": a pinned page is left alone.
  */
 export function churn(state: State, domain: Domain, gfn: number, pages: number, neighbours: 'moved' | 'left' = 'moved'): void {
   const { pins } = domain;
@@ -81,8 +88,8 @@ function movePage(state: State, domain: Domain, gfn: number, from: number, to: n
 }
 
 /**
- * Bytes of guest memory, `undefined` if any of them lies on an unmapped page. Within a page it is a view of the frame, for
- * reading at once; the caller keeps and changes nothing.
+ * Bytes of guest memory, `undefined` if any of them lies on an unmapped page. Within a page it is a
+ * view of the frame, for reading at once; the caller keeps and changes nothing.
  */
 export function readBytes(state: State, domain: Domain, from: At, length: number): Uint8Array | undefined {
   if (from.offset + length <= PAGE_SIZE) return pageBytes(state, domain, from.page)?.subarray(from.offset, from.offset + length);
@@ -102,7 +109,10 @@ export function pageBytes(state: State, domain: Domain, gfn: number): Uint8Array
   return mfn === undefined ? undefined : (state.content.get(mfn) ?? zeroPage);
 }
 
-/** Writes guest memory; `false`, with nothing written, if any of it lies on an unmapped page. Whoever calls logs the change. */
+/**
+ * Writes guest memory; `false`, with nothing written, if any of it lies on an unmapped page.
+ * Whoever calls logs the change.
+ */
 export function writeBytes(state: State, domain: Domain, to: At, bytes: Uint8Array): boolean {
   const { length } = bytes;
   if (to.offset + length <= PAGE_SIZE) {

@@ -17,10 +17,11 @@ import type { Domain } from './state.ts';
 const { EFAULT, EINVAL, EPERM } = errno;
 
 /**
- * XENMEM_put_dma_buf: "unpins a set of pages, previously pinned by XENMEM_get_dma_buf. After this call the p2m mapping of
- * the pages can be transparently changed by the hypervisor, as usual. The pages are still accessible from the guest."
- * Returns 0 or a negative errno, never a count. All pages or none: one that is not pinned, or is named twice, refuses the
- * put. Nothing is written back, so a preempted call goes on at the `start_extent` that Xen keeps in `cmd`.
+ * XENMEM_put_dma_buf: "unpins a set of pages, previously pinned by XENMEM_get_dma_buf. After this
+ * call the p2m mapping of the pages can be transparently changed by the hypervisor, as usual. The
+ * pages are still accessible from the guest." Returns 0 or a negative errno, never a count. All
+ * pages or none: one that is not pinned, or is named twice, refuses the put. Nothing is written
+ * back, so a preempted call goes on at the `start_extent` that Xen keeps in `cmd`.
  */
 export function putDmaBuf(call: Call): number {
   const step = preemptedAfter(call);
@@ -60,13 +61,18 @@ function refusal(call: Call, asked: XenMemoryReservation): number {
   return freedoms['bad-list'] === 'up-front' && !isReadable(call, list) ? EFAULT : 0; // bad-address-fails
 }
 
-/** The pages to be unpinned, extent by extent, and whether the list goes on with one that cannot be. */
+/**
+ * The pages to be unpinned, extent by extent, and whether the list goes on with one that cannot be.
+ */
 interface Pinned {
   readonly extents: readonly (readonly number[])[];
   readonly refused: boolean;
 }
 
-/** The pages that extents name, extent by extent, up to the first that is not pinned, or is named twice. */
+/**
+ * The pages that extents name, extent by extent, up to the first that is not pinned, or is named
+ * twice.
+ */
 function pinnedIn(call: Call, { domid, extent_order }: XenMemoryReservation, bases: readonly number[]): Pinned {
   const { pins } = domainNamed(call, domid) as Domain;
   const { freedoms } = call;

@@ -6,7 +6,10 @@ import { typeInvariant } from './state.ts';
 const [increase, decrease, populate] = [0, 1, 6];
 const from = (op: number, start: number): number => op | (start << 6);
 
-/** What real Xen 4.17 answered a translated guest: reference captures of an unprivileged arm64 guest. */
+/**
+ * What real Xen 4.17 answered a translated guest: reference captures of an unprivileged arm64
+ * guest.
+ */
 describe('ops 0, 1 and 6', () => {
   it('decrease takes pages away and counts them', () => {
     const s = scene();

@@ -24,10 +24,11 @@ const extent: { readonly [op in ReservationOp]: (work: Work, index: number) => b
 };
 
 /**
- * XENMEM_increase_reservation, XENMEM_decrease_reservation, XENMEM_populate_physmap of a translated guest: never a negative
- * number. The result counts the extents done from 0, so any early failure returns `start_extent`; a short count says nothing
- * about the cause, and no list is written. Stricter than real Xen (src/model/xen): an extent is done whole or not at all, and
- * a populated gfn is refused.
+ * XENMEM_increase_reservation, XENMEM_decrease_reservation, XENMEM_populate_physmap of a translated
+ * guest: never a negative number. The result counts the extents done from 0, so any early failure
+ * returns `start_extent`; a short count says nothing about the cause, and no list is written.
+ * Stricter than real Xen (src/model/xen): an extent is done whole or not at all, and a populated
+ * gfn is refused.
  */
 export function reservationOp(call: Call, op: ReservationOp, cmd: number): number {
   const start = startExtent(cmd);

@@ -8,7 +8,10 @@ import { createHypervisor, type Hypervisor } from './hypervisor.ts';
 import { type MemoryOpOf, modelWith } from './memory-op.ts';
 import type { State } from './state.ts';
 
-/** What a scene starts from; the rest is one unprivileged arm64 guest, domid 1, with 64 pages of RAM, 64 holes, 64 + 64 free frames. */
+/**
+ * What a scene starts from; the rest is one unprivileged arm64 guest, domid 1, with 64 pages of
+ * RAM, 64 holes, 64 + 64 free frames.
+ */
 export interface Setting extends Partial<Omit<World, 'domains'>> {
   readonly domains?: readonly (Omit<DomainPlan, 'holes'> & Partial<DomainPlan>)[];
   /** Readings of open points that are not the strict model's. */
@@ -32,7 +35,10 @@ export interface Exchange {
   readonly struct?: { in?: Partial<XenMemoryReservation>; out?: Partial<XenMemoryReservation>; nr_exchanged?: bigint };
 }
 
-/** RAM begins here; structs and lists lie in the first three pages, so pages from `data` on are free to be exchanged. */
+/**
+ * RAM begins here; structs and lists lie in the first three pages, so pages from `data` on are free
+ * to be exchanged.
+ */
 export const ram = 0x40000;
 export const data: number = ram + 8;
 export const holes = 0x50000;
@@ -41,7 +47,10 @@ export const structAddress = 0x40000100n;
 export const inListAddress = 0x40001000n;
 export const outListAddress = 0x40002000n;
 
-/** A guest that makes calls on a hypervisor, for tests: it places structs and lists in its memory and reads them back. */
+/**
+ * A guest that makes calls on a hypervisor, for tests: it places structs and lists in its memory
+ * and reads them back.
+ */
 export interface Scene {
   readonly hypervisor: Hypervisor;
   /** Places an exchange, calls, and reads back what the guest can see. */
@@ -126,7 +135,10 @@ export function scene({ freedoms = {}, answer, domains, ...world }: Setting = {}
   };
 }
 
-/** What is mapped, pinned, owned and free, as a value that stays: all of a state but what pages hold and what has changed in them. */
+/**
+ * What is mapped, pinned, owned and free, as a value that stays: all of a state but what pages hold
+ * and what has changed in them.
+ */
 export function machineOf({ domains, free }: State): object {
   const guests = [...domains.values()].map(({ domid, p2m, pins, owned, unaddressed }) => {
     return { domid, p2m: new Map(p2m), pins: new Set(pins), owned: new Set(owned), unaddressed };

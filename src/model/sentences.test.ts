@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { ambiguityOf } from '../rules/ambiguities.ts';
 import { ruleOf } from '../rules/table.ts';
 
-// The model is read beside the header: each numbered sentence is found in it by its words, and each guard names what it stands on.
+// The model is read beside the header: each numbered sentence is found in it by its words, and each
+// guard names what it stands on.
 
 const files = readdirSync(new URL('.', import.meta.url)).filter((name) => name.endsWith('.ts') && !/\.(test|stage)\.ts$/.test(name));
 const text = files.map((name) => readFileSync(new URL(name, import.meta.url), 'utf8')).join('\n');

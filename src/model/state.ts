@@ -2,8 +2,8 @@ import type { Arch } from '../abi/arch.ts';
 import { blocksOf, type FreeLists } from './allocator.ts';
 
 /**
- * A guest. Frame numbers are plain numbers inside the model: a gfn of a 64-bit address space has 52 bits, so they are exact.
- * A list entry above that names no page: it is not mapped, and cannot be.
+ * A guest. Frame numbers are plain numbers inside the model: a gfn of a 64-bit address space has 52
+ * bits, so they are exact. A list entry above that names no page: it is not mapped, and cannot be.
  */
 export interface Domain {
   readonly domid: number;
@@ -14,11 +14,17 @@ export interface Domain {
   readonly allowance: number;
   /** Guest frame → machine frame. */
   readonly p2m: Map<number, number>;
-  /** Guest frames whose mapping is guaranteed not to change: one boolean per (domain, gfn), not counted. */
+  /**
+   * Guest frames whose mapping is guaranteed not to change: one boolean per (domain, gfn), not
+   * counted.
+   */
   readonly pins: Set<number>;
   /** Machine frames charged to it. */
   readonly owned: Set<number>;
-  /** How many of those no gfn leads to (increase_reservation on a translated guest gives such pages). */
+  /**
+   * How many of those no gfn leads to (increase_reservation on a translated guest gives such
+   * pages).
+   */
   unaddressed: number;
   readonly changed: ChangeLog;
 }
@@ -57,7 +63,10 @@ export function emptyDomain(domid: number, privileged: boolean, allowance: numbe
   };
 }
 
-/** The domain of that number; a `RangeError` if the world has none, since only a wrong harness asks for it. */
+/**
+ * The domain of that number; a `RangeError` if the world has none, since only a wrong harness asks
+ * for it.
+ */
 export function domainOf(state: State, domid: number): Domain {
   const domain = state.domains.get(domid);
   if (!domain) throw new RangeError(`no domain ${domid} in this world`);

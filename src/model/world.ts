@@ -3,16 +3,20 @@ import type { PageRun, World } from '../guest/world.ts';
 import { emptyFreeLists, FRAMES_BELOW_4G, releaseRun } from './allocator.ts';
 import { type Domain, emptyDomain, type State } from './state.ts';
 
-/** Where things lie in machine memory, in frames. More pages than fit are more than any test needs: such a wish is a mistake. */
+/**
+ * Where things lie in machine memory, in frames. More pages than fit are more than any test needs:
+ * such a wish is a mistake.
+ */
 const freeLow = { middle: 0x80000, most: 0x40000 };
 const freeHigh = { first: FRAMES_BELOW_4G, most: 0x400000 };
 const ramLow = { first: 0xa0000, most: 0x60000 };
 const ramHigh = { first: 0x800000, most: 0x400000 };
 
 /**
- * Builds a world. Free memory below 4 GiB lies on both sides of 2 GiB, free memory above begins at the very first frame
- * there, so that a limit that is off by one shows. RAM alternates between low and high frames, descending: no two
- * neighbouring gfns are contiguous, the p2m is neither the identity nor monotone. A wish that cannot be is a `RangeError`.
+ * Builds a world. Free memory below 4 GiB lies on both sides of 2 GiB, free memory above begins at
+ * the very first frame there, so that a limit that is off by one shows. RAM alternates between low
+ * and high frames, descending: no two neighbouring gfns are contiguous, the p2m is neither the
+ * identity nor monotone. A wish that cannot be is a `RangeError`.
  */
 export function buildWorld(world: World): State {
   const ramPages = world.domains.reduce((sum, d) => sum + pagesOf(d.ram), 0);

@@ -8,7 +8,10 @@ export interface Ambiguity {
   readonly readings: readonly string[];
   /** What the reference model does. */
   readonly ours: string;
-  /** How to play the model with another reading, or one that takes it: what to type, one or another. None where nothing does. */
+  /**
+   * How to play the model with another reading, or one that takes it: what to type, one or another.
+   * None where nothing does.
+   */
   readonly switch: readonly string[];
 }
 
@@ -203,7 +206,10 @@ const points = [
 /** The id of a point that the texts leave open. */
 export type AmbiguityId = (typeof points)[number]['id'];
 
-/** Where an implementation is free. None of these readings is ever blamed; which one a run has seen stands in its result. */
+/**
+ * Where an implementation is free. None of these readings is ever blamed; which one a run has seen
+ * stands in its result.
+ */
 export const ambiguities: readonly Ambiguity[] = points;
 
 /** The point with this id. */

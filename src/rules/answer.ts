@@ -1,6 +1,9 @@
 import { errnoName, internalErrnos } from '../abi/constants.ts';
 
-/** What is wrong, and where: a field path and a half-open byte range of the struct, where the fault is in the struct. */
+/**
+ * What is wrong, and where: a field path and a half-open byte range of the struct, where the fault
+ * is in the struct.
+ */
 export interface Violation {
   readonly message: string;
   readonly where?: string;
@@ -10,8 +13,9 @@ export interface Violation {
 }
 
 /**
- * Three answers, never two. `unknown` covers what was not captured, what is not visible at this level, what a caller's
- * error suspends, and what the call did not exercise; it is never shown as holding.
+ * Three answers, never two. `unknown` covers what was not captured, what is not visible at this
+ * level, what a caller's error suspends, and what the call did not exercise; it is never shown as
+ * holding.
  */
 export type Answer =
   | { readonly answer: 'holds' }
@@ -75,7 +79,10 @@ export function holdsUnless(unseen: CapturePiece | undefined): Answer {
   return unseen === undefined ? holds : forWantOf[unseen];
 }
 
-/** What is wrong with a return value by the hypercall convention: zero, or the negative of a public errno. */
+/**
+ * What is wrong with a return value by the hypercall convention: zero, or the negative of a public
+ * errno.
+ */
 export function wrongRc(rc: number): string | undefined {
   if (rc > 0) return `rc is ${rc}: positive`;
   if (rc === 0) return undefined;

@@ -45,7 +45,10 @@ const flags = [0, 0, 12, 13, 32, 63, 64, 65, 255, 256, 0xffffffff];
 const rcs = [0, 0, 0, 1, 2, 4, -1, -3, -12, -14, -22, -38, -85, -95, -133, -200, 2 ** 31, -(2 ** 31), 2 ** 53 - 1];
 const ops = Object.keys(argumentOf) as JudgedOp[];
 
-/** A well-formed record with a boundary in each field: whatever a capture may hold, cut anywhere, pieces over one another. */
+/**
+ * A well-formed record with a boundary in each field: whatever a capture may hold, cut anywhere,
+ * pieces over one another.
+ */
 function record(next: () => number): { readonly [key: string]: unknown } {
   const pick = <T>(list: readonly T[]): T => list[next() % list.length] as T;
   const maybe = <T>(value: T, share = 4): T | undefined => (next() % share === 0 ? undefined : value);

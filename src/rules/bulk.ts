@@ -10,9 +10,9 @@ import { findingOf, type Judgement, judge } from './judge.ts';
 import { rulesFor } from './table.ts';
 
 /**
- * Judges an array of structs of which nothing else was captured. A compiled scan gives each struct a key: which duties it
- * breaks, and what else of it decides an answer. Structs of one key are judged alike, up to the values in messages, so the
- * rules need to judge one of them for all.
+ * Judges an array of structs of which nothing else was captured. A compiled scan gives each struct
+ * a key: which duties it breaks, and what else of it decides an answer. Structs of one key are
+ * judged alike, up to the values in messages, so the rules need to judge one of them for all.
  */
 export interface BulkJudge {
   /** Bytes of a struct. */
@@ -26,11 +26,17 @@ export interface BulkJudge {
   readonly isClean: (key: number) => boolean;
   /** What the rules say of one struct; the bytes may be written over afterwards. */
   readonly judge: (bytes: Uint8Array) => Judgement;
-  /** The same of a struct with the key of one that was judged: only the values in its findings are its own. */
+  /**
+   * The same of a struct with the key of one that was judged: only the values in its findings are
+   * its own.
+   */
   readonly judgeLike: (judged: Judgement, bytes: Uint8Array) => Judgement;
 }
 
-/** A judge of structs of one layout, each the argument of a call that is `sample` else; `undefined` if its op is not judged. */
+/**
+ * A judge of structs of one layout, each the argument of a call that is `sample` else; `undefined`
+ * if its op is not judged.
+ */
 export function bulkJudge(layout: StructLayout, sample: ObservedCall): BulkJudge | undefined {
   const callOf = (argument: Uint8Array): ObservedCall => ({ ...sample, argument });
   const op = opOf(sample);

@@ -29,7 +29,10 @@ export interface Stage {
   inAfter?: bigint[];
   p2m?: [before: [bigint, bigint | null][], after: [bigint, bigint | null][]];
   more?: Partial<ObservedCall>;
-  /** Bytes written over the struct before and after, at an offset: padding, or what a hypervisor scribbled. */
+  /**
+   * Bytes written over the struct before and after, at an offset: padding, or what a hypervisor
+   * scribbled.
+   */
   scribble?: { at: number; before?: number; after?: number };
 }
 
@@ -46,7 +49,10 @@ function words(list: bigint[]): Uint8Array {
   return new Uint8Array(BigUint64Array.from(list).buffer);
 }
 
-/** A call as a capture would show it: struct and lists, before and after. By default a clean get of two single pages. */
+/**
+ * A call as a capture would show it: struct and lists, before and after. By default a clean get of
+ * two single pages.
+ */
 export function staged(stage: Stage = {}): ObservedCall {
   const { arch = 'arm64', op = 'get_dma_buf' } = stage;
   const side = (at: bigint, list: bigint[], given: Partial<Side> = {}): Side => ({
@@ -114,12 +120,18 @@ export function only(call: ObservedCall, ...ranges: { address: bigint; length: b
   return { ...call, before: part(call.before), after: part(call.after) };
 }
 
-/** What one rule says of a staged call, as one line: `holds`, `unknown: why`, or `violated: what [where from..to]`. */
+/**
+ * What one rule says of a staged call, as one line: `holds`, `unknown: why`, or `violated: what
+ * [where from..to]`.
+ */
 export function said(id: string, stage: Stage): string {
   return saidOf(id, staged(stage));
 }
 
-/** The same of any observed call. A duty of the caller is asked by itself, a requirement as `judge` answers it. */
+/**
+ * The same of any observed call. A duty of the caller is asked by itself, a requirement as `judge`
+ * answers it.
+ */
 export function saidOf(id: string, call: ObservedCall): string {
   const judgement = judge(call);
   const rule = ruleOf(id);

@@ -8,7 +8,10 @@ import { frameRules, listRules } from './listed.ts';
 import { one, when } from './row.ts';
 import { type Basis, everyOp, exchanges, type Rule, reservationOps } from './rule.ts';
 
-/** The duties of the caller that one call can show. A finding blames the caller; an error suspends what it makes meaningless. */
+/**
+ * The duties of the caller that one call can show. A finding blames the caller; an error suspends
+ * what it makes meaningless.
+ */
 export const callerRules: readonly Rule[] = [
   ofStruct('caller-handle-high-zero'),
   ofStruct('caller-list-aligned'),

@@ -30,8 +30,9 @@ const refusedFor: { readonly [rc: number]: readonly string[] } = {
 };
 
 /**
- * Why a call ended short or was refused, where its own bytes tell: an extent at which a real Xen stops, or the breach of a
- * duty for which it answers so. It is likely and no proof, and blames nobody beyond the findings.
+ * Why a call ended short or was refused, where its own bytes tell: an extent at which a real Xen
+ * stops, or the breach of a duty for which it answers so. It is likely and no proof, and blames
+ * nobody beyond the findings.
  */
 export function likelyCause({ op, facts, findings }: Judgement): string | undefined {
   const { rc } = facts.call;

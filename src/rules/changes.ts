@@ -6,7 +6,10 @@ import type { P2m } from '../trace/call.ts';
 import type { Violation } from './answer.ts';
 import type { Facts, Reservation } from './facts.ts';
 
-/** What a call may not change but did: the first changed bytes, inside `where` if given, that no allowed range accounts for. */
+/**
+ * What a call may not change but did: the first changed bytes, inside `where` if given, that no
+ * allowed range accounts for.
+ */
 export function strayChange(facts: Facts, allowed: readonly ByteRange[], where?: readonly ByteRange[]): ByteRange | undefined {
   const changes = where ? facts.changes.flatMap((change) => where.flatMap((range) => common(change, range) ?? [])) : facts.changes;
   for (const change of changes) {
@@ -27,8 +30,8 @@ export function entriesRange(reservation: Reservation, from: bigint, to: bigint)
 }
 
 /**
- * Anything known to have changed, for a call that must change nothing: bytes of guest memory, which of the observed frames are
- * mapped, and the number of pages owned.
+ * Anything known to have changed, for a call that must change nothing: bytes of guest memory, which
+ * of the observed frames are mapped, and the number of pages owned.
  */
 export function anyChange(facts: Facts): Violation | undefined {
   const change = facts.changes[0];
@@ -43,8 +46,9 @@ export function anyChange(facts: Facts): Violation | undefined {
 }
 
 /**
- * The first guest frame that one of two looks at a p2m shows mapped and the other one does not, in words. Another frame behind it is
- * a move, and no change: a hypervisor may move any page that is not pinned (pins.ts sees to those).
+ * The first guest frame that one of two looks at a p2m shows mapped and the other one does not, in
+ * words. Another frame behind it is a move, and no change: a hypervisor may move any page that is
+ * not pinned (pins.ts sees to those).
  */
 export function firstRemapped(before: P2m, after: P2m, of = '', isExempt: (gfn: bigint) => boolean = () => false): string | undefined {
   // Most calls change nothing, and a live run then shows one map twice.
@@ -77,7 +81,10 @@ export function describe(facts: Facts, change: ByteRange): Violation {
   return { message: `${bytes(change.length)} at ${hex64(change.address)} changed` };
 }
 
-/** The first field, or else the padding, that has bytes of a range of the struct: every byte is of one of them. */
+/**
+ * The first field, or else the padding, that has bytes of a range of the struct: every byte is of
+ * one of them.
+ */
 function nameAt({ fields, padding }: StructLayout, start: number, end: number): string {
   return ([...fields, ...padding].find((part) => start < part.offset + part.size && part.offset < end) as Field | Padding).path;
 }

@@ -4,8 +4,9 @@ import type { ObservedCall } from '../trace/call.ts';
 import { ARG, IN, OUT, type Stage, saidOf, staged } from './call.stage.ts';
 import { big, done, half, refused } from './exchange.stage.ts';
 
-// A capture may hold only the first bytes of the struct. On arm64: in 0..32 and out 32..64, each extent_start 0..8,
-// nr_extents 8..16, extent_order 16..20, address_bits 20..24, domid 24..26, padding 26..32; nr_exchanged 64..72.
+// A capture may hold only the first bytes of the struct. On arm64: in 0..32 and out 32..64, each
+// extent_start 0..8, nr_extents 8..16, extent_order 16..20, address_bits 20..24, domid 24..26,
+// padding 26..32; nr_exchanged 64..72.
 
 /** The same call, of which so many bytes of the struct were captured before, or after. */
 function cut(call: ObservedCall, which: 'before' | 'after', bytes: number): ObservedCall {

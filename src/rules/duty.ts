@@ -5,12 +5,18 @@ import type { Basis, Rule } from './rule.ts';
 
 type Duty = Basis & Pick<Rule, 'reading'> & Partial<Pick<Rule, 'blame'>> & { readonly check: (facts: Facts) => Answer };
 
-/** A row of the duties: a finding blames the caller, and an error suspends what it makes meaningless. */
+/**
+ * A row of the duties: a finding blames the caller, and an error suspends what it makes
+ * meaningless.
+ */
 export function duty(id: string, severity: Severity, ops: readonly JudgedOp[], rest: Duty): Rule {
   return { id, blame: 'caller', severity, level: 0, scope: 'call', ops, always: true, ...rest };
 }
 
-/** Runs a check on each reservation: what is wrong with it, or the piece of the capture that is missing to tell. */
+/**
+ * Runs a check on each reservation: what is wrong with it, or the piece of the capture that is
+ * missing to tell.
+ */
 export function eachReservation(facts: Facts, check: (reservation: Reservation) => Violation[] | CapturePiece): Answer {
   const answers = facts.reservations.map(check);
   return unless(

@@ -1,6 +1,7 @@
 /**
- * Exact arithmetic on counts and orders. Orders come from guest memory as any 32-bit number, so they are compared before
- * anything is shifted: an order of 2^32 - 1 must not become a shift of that many bits.
+ * Exact arithmetic on counts and orders. Orders come from guest memory as any 32-bit number, so
+ * they are compared before anything is shifted: an order of 2^32 - 1 must not become a shift of
+ * that many bits.
  */
 
 const wordBits = 64;
@@ -13,7 +14,9 @@ export function sameTotal(a: bigint, ao: number, b: bigint, bo: number): boolean
   return ao >= bo ? a << BigInt(up) === b : b << BigInt(up) === a;
 }
 
-/** `2^order` pages, or `undefined` above 64 bits, where it cannot be a number of pages anyone owns. */
+/**
+ * `2^order` pages, or `undefined` above 64 bits, where it cannot be a number of pages anyone owns.
+ */
 export function pagesOf(order: number): bigint | undefined {
   return order < wordBits ? 1n << BigInt(order) : undefined;
 }
@@ -24,7 +27,10 @@ export function isMultiple(value: bigint, order: number): boolean {
   return order < wordBits && BigInt.asUintN(order, value) === 0n;
 }
 
-/** K: the output extents that `n` exchanged inputs cover, `min((n << oi) >> oo, o)`, and 0 if `n > i`. */
+/**
+ * K: the output extents that `n` exchanged inputs cover, `min((n << oi) >> oo, o)`, and 0 if `n >
+ * i`.
+ */
 export function outputsCovered(n: bigint, i: bigint, oi: number, o: bigint, oo: number): bigint {
   if (n > i || n === 0n) return 0n;
   const up = oi - oo;
@@ -33,7 +39,10 @@ export function outputsCovered(n: bigint, i: bigint, oi: number, o: bigint, oo: 
   return covered < o ? covered : o;
 }
 
-/** Input extents per chunk, the smallest exchange unit of 2^max(oi,oo) pages. Above 64 bits it is 2^64: more than any count. */
+/**
+ * Input extents per chunk, the smallest exchange unit of 2^max(oi,oo) pages. Above 64 bits it is
+ * 2^64: more than any count.
+ */
 export function inputsPerChunk(oi: number, oo: number): bigint {
   return 1n << BigInt(Math.min(wordBits, Math.max(0, oo - oi)));
 }

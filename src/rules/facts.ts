@@ -50,7 +50,10 @@ export interface Extent {
   readonly pages: bigint;
 }
 
-/** The words of the specification for one call (I, O, N, K, chunk), each read on first use, in exact arithmetic. Nothing is read past what is known. */
+/**
+ * The words of the specification for one call (I, O, N, K, chunk), each read on first use, in exact
+ * arithmetic. Nothing is read past what is known.
+ */
 export class Facts {
   readonly call: ObservedCall;
   readonly op: JudgedOp;
@@ -106,7 +109,9 @@ export class Facts {
     return this.call.arg === undefined ? undefined : { address: this.call.arg, length: BigInt(this.layout.size) };
   }
 
-  /** Is the argument known not to lie wholly in guest memory? Then no hypervisor can have read it. */
+  /**
+   * Is the argument known not to lie wholly in guest memory? Then no hypervisor can have read it.
+   */
   get unreadable(): boolean {
     const range = this.argumentRange;
     return range !== undefined && this.call.unmapped.some((hole) => overlaps(hole, range));
@@ -215,7 +220,10 @@ export class Facts {
     return this.#changes;
   }
 
-  /** What lacks of the struct and the list of one reservation, before and after; nothing if all of memory was watched. */
+  /**
+   * What lacks of the struct and the list of one reservation, before and after; nothing if all of
+   * memory was watched.
+   */
   unseen(reservation: Reservation): CapturePiece | undefined {
     if (this.call.changes !== undefined) return undefined;
     const { size } = this.layout;
@@ -231,7 +239,10 @@ export class Facts {
     return firstOf(this.reservations, (r) => this.unseen(r));
   }
 
-  /** The extents of a reservation whose list entries were captured before the call. Empty where the order is beyond any machine. */
+  /**
+   * The extents of a reservation whose list entries were captured before the call. Empty where the
+   * order is beyond any machine.
+   */
   extents(reservation: Reservation): readonly Extent[] {
     const known = this.#extents.get(reservation);
     if (known) return known;
@@ -275,7 +286,10 @@ export class Facts {
     return sorted;
   }
 
-  /** Does the struct name a domain other than the caller, so that its frames are not where the caller's memory lies? */
+  /**
+   * Does the struct name a domain other than the caller, so that its frames are not where the
+   * caller's memory lies?
+   */
   get foreign(): boolean {
     const { domid } = this.call;
     return this.reservations.some((r) => r.domid !== undefined && r.domid !== DOMID.SELF && domid !== undefined && r.domid !== domid);
@@ -286,7 +300,10 @@ export class Facts {
     return this.call.domid !== undefined || this.reservations.every((r) => r.domid === DOMID.SELF);
   }
 
-  /** What lacks to know all pages that this call may have given, taken or exchanged, whose changed content blames nobody. */
+  /**
+   * What lacks to know all pages that this call may have given, taken or exchanged, whose changed
+   * content blames nobody.
+   */
   get handedOverUnseen(): CapturePiece | undefined {
     if (this.call.space === 'virtual') return undefined;
     // All of memory was watched, and still a list may not have been read.
@@ -305,7 +322,10 @@ export class Facts {
     return lacks(this.in, done.N) ?? lacks(this.out, done.K);
   }
 
-  /** The address ranges of exchanged pages: inputs counted in N, outputs counted in K. Physical addresses only, else empty. */
+  /**
+   * The address ranges of exchanged pages: inputs counted in N, outputs counted in K. Physical
+   * addresses only, else empty.
+   */
   get committed(): readonly ByteRange[] {
     if (this.#committed) return this.#committed;
     const { done } = this;
@@ -330,7 +350,10 @@ export function placeOf({ layout }: Facts, path: string): { where: string; bytes
   return { where: path, bytes: [offset, offset + size] };
 }
 
-/** Is there anything that the call asks for: an extent, of ops 0, 1 and 6 one from `start_extent` on? */
+/**
+ * Is there anything that the call asks for: an extent, of ops 0, 1 and 6 one from `start_extent`
+ * on?
+ */
 export function asksForAny({ reservations, exchanges, op, start }: Facts): boolean {
   const from = exchanges || op === 'put_dma_buf' ? 0n : start;
   return reservations.some((r) => (r.nr_extents ?? 0n) > from);
@@ -345,7 +368,9 @@ function byBase(a: Extent, b: Extent): number {
   return a.base < b.base ? -1 : 1;
 }
 
-/** Upper bound on the pages of one call that are tracked individually. Larger calls are not tracked. */
+/**
+ * Upper bound on the pages of one call that are tracked individually. Larger calls are not tracked.
+ */
 const mostPages = 1n << 14n;
 
 /** The guest frames of extents, or `undefined` if they are too many to be followed one by one. */
@@ -363,7 +388,9 @@ function pathsOf(op: JudgedOp): readonly Reservation['path'][] {
   return op === 'put_dma_buf' ? ['in'] : [''];
 }
 
-/** The piece of a capture that a reservation's list is. On ops with one list that is the in list. */
+/**
+ * The piece of a capture that a reservation's list is. On ops with one list that is the in list.
+ */
 function listPiece({ path }: Reservation): 'in list' | 'out list' {
   return path === 'out' ? 'out list' : 'in list';
 }

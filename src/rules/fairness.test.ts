@@ -5,7 +5,8 @@ import { ARG, IN, type Stage, staged } from './call.stage.ts';
 import { judge } from './judge.ts';
 import { traceJudge } from './trace.ts';
 
-// What a reviewer's inputs once got wrong: blame for what was not seen, or holding what was not seen.
+// What a reviewer's inputs once got wrong: blame for what was not seen, or holding what was not
+// seen.
 
 const answer = (id: string, stage: Stage): string | undefined => judge(staged(stage))?.requirements.get(id)?.answer;
 

@@ -136,7 +136,8 @@ describe('op 26', () => {
     ],
     ['get-aligned', 'nothing was exchanged', refused, 'unknown: not exercised by this call'],
     ['get-aligned', 'the list not captured', { ...done, more: structOnly(done) }, 'unknown: not captured: the out list after the call'],
-    // 2^32 bytes are frames 0..0xfffff: an extent of four pages may start at 0xffffc but not at 0xffffd.
+    // 2^32 bytes are frames 0..0xfffff: an extent of four pages may start at 0xffffc but not at
+    // 0xffffd.
     ['get-address-limit', 'the last extent below 4 GiB', { ...big, returned: [0xffffcn] }, 'holds'],
     [
       'get-address-limit',

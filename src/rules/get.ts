@@ -266,7 +266,10 @@ function checkRest(facts: Facts): Answer {
   return N === I ? notExercised : holdsUnless(facts.unseen(facts.out));
 }
 
-/** What has changed in a page that the call named and did not reach. Where its pages are not the caller's own memory, nothing is known. */
+/**
+ * What has changed in a page that the call named and did not reach. Where its pages are not the
+ * caller's own memory, nothing is known.
+ */
 function restContent(facts: Facts, { K, N }: Done): Answer | undefined {
   if (facts.call.space === 'virtual' || !facts.knowsOwner || facts.foreign || facts.call.changes === undefined) return undefined;
   const left = [...facts.extents(facts.in).filter((e) => e.index >= N), ...facts.extents(facts.out).filter((e) => e.index >= K)];
@@ -288,7 +291,10 @@ function checkInput(facts: Facts): Answer {
   return unseen === undefined ? unless([describe(facts, stray)]) : missing(unseen);
 }
 
-/** Where the count is not known: does a changed range lie in a page that the call names, and so may have exchanged? */
+/**
+ * Where the count is not known: does a changed range lie in a page that the call names, and so may
+ * have exchanged?
+ */
 function mayBeExchanged(facts: Facts, stray: ByteRange): boolean {
   if (facts.call.space === 'virtual') return true;
   return facts.reservations.some((r) => facts.extents(r).some((extent) => overlaps(stray, addressesOf(extent))));

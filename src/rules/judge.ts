@@ -31,8 +31,9 @@ const suspended: Answer = unknown("suspended by the caller's error");
 const notOfOneCall: Answer = unknown('one call cannot show it');
 
 /**
- * Judges one call by every rule that speaks of its op; `undefined` if xenmem does not judge that op. `known` are findings on
- * the caller that need more than this call to be seen, such as a put of pages that were never pinned.
+ * Judges one call by every rule that speaks of its op; `undefined` if xenmem does not judge that
+ * op. `known` are findings on the caller that need more than this call to be seen, such as a put of
+ * pages that were never pinned.
  */
 export function judge(call: ObservedCall, known: readonly Finding[] = []): Judgement | undefined {
   const op = opOf(call);
@@ -74,7 +75,10 @@ export function findingOf(rule: Rule, violation: Violation): Finding {
   return { id: rule.id, blame: rule.blame, severity: rule.severity, ...violation };
 }
 
-/** Answers that came from more than one call, by id: they take the place of the `unknown` that one call gives. */
+/**
+ * Answers that came from more than one call, by id: they take the place of the `unknown` that one
+ * call gives.
+ */
 export type WiderAnswers = ReadonlyMap<string, Answer>;
 
 /** A judgement with the answers of wider scope put in. */

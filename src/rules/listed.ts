@@ -12,7 +12,9 @@ import { everyOp, exchanges, type Rule } from './rule.ts';
 /** The ops that read a list; op 0 only writes one. */
 const readsList: readonly JudgedOp[] = everyOp.filter((op) => op !== 'increase_reservation');
 
-/** The duties that the lists of any op show: what guests get wrong there, and a short count hides. */
+/**
+ * The duties that the lists of any op show: what guests get wrong there, and a short count hides.
+ */
 export const frameRules: readonly Rule[] = [
   duty('caller-extents-distinct', 'warning', ['decrease_reservation', 'populate_physmap'], {
     source: 'convention',
@@ -124,7 +126,8 @@ function checkLaterInput(facts: Facts): Answer {
   const inputs = facts.sorted(given);
   const outputs = facts.sorted(out);
   if (pagesOf(Math.max(asked.oi, asked.oo)) === undefined) return unknown('the orders are beyond any machine');
-  // With overlaps inside one list the sweep below would be quadratic, and caller-out-distinct has said what is wrong.
+  // With overlaps inside one list the sweep below would be quadratic, and caller-out-distinct has
+  // said what is wrong.
   if (overlapping(inputs) || overlapping(outputs)) return unknown('extents of one list overlap each other');
   const hit = findLaterInput(inputs, outputs, asked);
   if (hit) {
@@ -143,7 +146,10 @@ function overlapping(sorted: readonly Extent[]): [Extent, Extent] | undefined {
   return undefined;
 }
 
-/** An output extent and an overlapping input extent of a later chunk; a sweep of sorted lists, so that long lists stay cheap. */
+/**
+ * An output extent and an overlapping input extent of a later chunk; a sweep of sorted lists, so
+ * that long lists stay cheap.
+ */
 function findLaterInput(inputs: readonly Extent[], outputs: readonly Extent[], { oi, oo }: Asked): [Extent, Extent] | undefined {
   const [perIn, perOut] = [inputsPerChunk(oi, oo), outputsPerChunk(oi, oo)];
   let first = 0;

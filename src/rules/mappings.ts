@@ -4,11 +4,14 @@ import { isRemapped, moved } from './changes.ts';
 import { inputsPerChunk, outputsPerChunk } from './exact.ts';
 import type { Asked, Done, Extent, Facts } from './facts.ts';
 
-// The level 1 requirements of op 26: what the p2m must look like after the call. Each stops at the first page whose mapping
-// was not observed, so a hostile order costs nothing.
+// The level 1 requirements of op 26: what the p2m must look like after the call. Each stops at the
+// first page whose mapping was not observed, so a hostile order costs nothing.
 
 const machineFrames: Answer = unknown('input lists hold machine frames here');
-/** An input that is moved before it is exchanged leaves its frame behind, and any new page may get that. */
+/**
+ * An input that is moved before it is exchanged leaves its frame behind, and any new page may get
+ * that.
+ */
 const movedMeanwhile: Answer = unknown('other pages were moved during the call, and inputs may have been');
 
 /** A returned entry, and the frame behind the guest frame that it held before. */
@@ -19,7 +22,10 @@ interface Returned {
   readonly frame: bigint | null;
 }
 
-/** The output entries after the call, below `limit`, beside what is behind the guest frames they held before. */
+/**
+ * The output entries after the call, below `limit`, beside what is behind the guest frames they
+ * held before.
+ */
 export function* returnedFrames(facts: Facts, limit: bigint): Generator<Returned | Answer> {
   const given = new Map(facts.extents(facts.out).map((e) => [e.index, e.base]));
   let [seen, listed] = [0n, 0n];
@@ -56,8 +62,9 @@ interface OutputPage {
 }
 
 /**
- * The pages of every committed output extent. Each extent ends at the first page whose mapping was not observed, so a hostile
- * order costs nothing; and, where `atHole` is given, at the first hole, in whose place it stands.
+ * The pages of every committed output extent. Each extent ends at the first page whose mapping was
+ * not observed, so a hostile order costs nothing; and, where `atHole` is given, at the first hole,
+ * in whose place it stands.
  */
 export function* outputPages(facts: Facts, { done: { K } }: { readonly done: Done }, atHole?: Answer): Generator<OutputPage | Answer> {
   const outputs = facts.extents(facts.out).filter((e) => e.index < K);
@@ -80,7 +87,10 @@ export function* outputPages(facts: Facts, { done: { K } }: { readonly done: Don
   if (BigInt(outputs.length) < K) yield missing('out list');
 }
 
-/** `get-new-pages`: no committed output has a frame that an input of its chunk had, and no page is gained or lost. */
+/**
+ * `get-new-pages`: no committed output has a frame that an input of its chunk had, and no page is
+ * gained or lost.
+ */
 export function newPages(facts: Facts): Answer {
   const { pagesBefore, pagesAfter, p2mBefore, translated } = facts.call;
   const { asked, done } = facts;
@@ -118,7 +128,10 @@ export function newPages(facts: Facts): Answer {
   return answer;
 }
 
-/** `get-inputs-released`: each page that N counts is gone, or an output of this call has populated it. */
+/**
+ * `get-inputs-released`: each page that N counts is gone, or an output of this call has populated
+ * it.
+ */
 export function inputsReleased(facts: Facts): Answer {
   const { asked, done } = facts;
   if (!done) return missing(asked ? 'struct after' : 'struct');
@@ -151,7 +164,10 @@ export function inputsReleased(facts: Facts): Answer {
   return BigInt(inputs.length) === released ? holds : missing('in list');
 }
 
-/** The mappings of what the call did not reach: `violated`, or `unknown` where they were not all seen. A move is no change. */
+/**
+ * The mappings of what the call did not reach: `violated`, or `unknown` where they were not all
+ * seen. A move is no change.
+ */
 export function restUnmoved(facts: Facts, { N, K }: Done): Answer {
   const { p2mBefore, p2mAfter } = facts.call;
   if (!facts.call.translated) return machineFrames;
@@ -172,7 +188,10 @@ export function restUnmoved(facts: Facts, { N, K }: Done): Answer {
   return holds;
 }
 
-/** Did a page get another frame that the call has not exchanged? Then it moves pages at any time (`spontaneous-move`). */
+/**
+ * Did a page get another frame that the call has not exchanged? Then it moves pages at any time
+ * (`spontaneous-move`).
+ */
 function isMovingOthers(facts: Facts, { N, K }: Done): boolean {
   const { p2mBefore, p2mAfter } = facts.call;
   const exchanged = [finder(facts.sorted(facts.out).filter((e) => e.index < K)), finder(facts.sorted(facts.in).filter((e) => e.index < N))];
@@ -193,7 +212,10 @@ function chunksOf({ oi, oo }: Asked): {
   return { ofInput: (e) => e.index / perIn, ofOutput: (e) => e.index / perOut };
 }
 
-/** Finds the extent of one sorted list that holds a guest frame. They are of one size, so the last base at or below it decides. */
+/**
+ * Finds the extent of one sorted list that holds a guest frame. They are of one size, so the last
+ * base at or below it decides.
+ */
 function finder(sorted: readonly Extent[]): (gfn: bigint) => Extent | undefined {
   return (gfn) => {
     let [low, high] = [0, sorted.length];

@@ -51,7 +51,8 @@ function without(call: ObservedCall, which: 'before' | 'after', gone: bigint): O
   return { ...call, [which]: sparseMemory(kept.flatMap((address) => [...call[which].known({ address, length: 256n })])) };
 }
 
-// A record without its struct's address, its caller or a watch on memory is another kind of capture.
+// A record without its struct's address, its caller or a watch on memory is another kind of
+// capture.
 type Cut = Exclude<CapturePiece, 'domid' | 'address' | 'memory'>;
 
 const cut: { readonly [piece in Cut]: (call: ObservedCall) => ObservedCall } = {
@@ -108,7 +109,8 @@ describe('what to capture next', () => {
   });
 
   it('counts no answer that the call did not exercise', () => {
-    // Refused, nothing done: the p2m after it would show that no frame was lost, and nothing of new pages
+    // Refused, nothing done: the p2m after it would show that no frame was lost, and nothing of new
+    // pages
     const lacks = lacksOf(cut['p2m after'](staged({ ...refused, more: { privileged: false, pagesBefore: 8, pagesAfter: 8 } })));
     expect(nextCapture(lacks)).toEqual({ pieces: ['p2m after'], answers: 1 });
   });

@@ -4,7 +4,10 @@ import type { Facts, Reservation } from './facts.ts';
 import type { Judgement } from './judge.ts';
 import { ruleOf } from './table.ts';
 
-/** The pieces that the capture of a call lacks. A list whose place is not known is not asked for before its struct. */
+/**
+ * The pieces that the capture of a call lacks. A list whose place is not known is not asked for
+ * before its struct.
+ */
 export function lacking(facts: Facts): Set<CapturePiece> {
   const { call, layout, argument, argumentAfter } = facts;
   const [given, wanted] = facts.reservations;
@@ -48,7 +51,10 @@ export function addLacks(lacks: Lacks, { facts, requirements }: Judgement, calls
   }
 }
 
-/** The pieces that would let most answers be given for what they cost to capture, and how many those are at most; `undefined` if nothing is lacking. */
+/**
+ * The pieces that would let most answers be given for what they cost to capture, and how many those
+ * are at most; `undefined` if nothing is lacking.
+ */
 export function nextCapture(lacks: Lacks): { readonly pieces: readonly CapturePiece[]; readonly answers: number } | undefined {
   const sets = [...lacks].map(([key, answers]) => ({ set: key.split(',') as CapturePiece[], answers }));
   const choices = sets.map(({ set }) => {

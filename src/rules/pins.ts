@@ -38,9 +38,15 @@ interface Prefix {
 
 interface DomainPins {
   readonly pinned: Map<bigint, PinnedPage>;
-  /** Pages whose pin cannot be told any more: a call on them was not seen to the end, or its outcome is a reading. */
+  /**
+   * Pages whose pin cannot be told any more: a call on them was not seen to the end, or its outcome
+   * is a reading.
+   */
   readonly uncertain: Set<bigint>;
-  /** Pages that a put released and that have not moved since, with the churns they have left, and who says so. */
+  /**
+   * Pages that a put released and that have not moved since, with the churns they have left, and
+   * who says so.
+   */
   readonly released: Map<bigint, { readonly left: number; readonly id: 'put-unpins' | 'put-refused-prefix' }>;
   /** Pages that a refused put may have unpinned. */
   readonly prefixes: Map<bigint, Prefix>;
@@ -64,8 +70,9 @@ const unmarked: MovedContent = { lost: [], kept: [] };
 export type PinAnswers = Map<string, Answer>;
 
 /**
- * Follows the pins of every domain through a sequence of calls and moves, and judges what no single call shows: that a pinned
- * page stays, that a put page may move again, and that puts list what gets pinned. It knows only what was observed.
+ * Follows the pins of every domain through a sequence of calls and moves, and judges what no single
+ * call shows: that a pinned page stays, that a put page may move again, and that puts list what
+ * gets pinned. It knows only what was observed.
  */
 export class PinWatch {
   readonly #domains = new Map<number, DomainPins>();
@@ -89,7 +96,10 @@ export class PinWatch {
     return this.#missed || pins?.uncertain.has(gfn) ? undefined : false;
   }
 
-  /** Findings against the guest that need earlier calls. Call this before `called` for the same call. */
+  /**
+   * Findings against the guest that need earlier calls. Call this before `called` for the same
+   * call.
+   */
   findings(call: ObservedCall): Finding[] {
     if (opOf(call) !== 'put_dma_buf') return [];
     const facts = new Facts(call, 'put_dma_buf');
@@ -160,8 +170,8 @@ export class PinWatch {
   }
 
   /**
-   * Takes in a move that the hypervisor made by itself: sharing, paging, migration. `free`: the sides of 4 GiB that are known to have had
-   * a free frame before it.
+   * Takes in a move that the hypervisor made by itself: sharing, paging, migration. `free`: the
+   * sides of 4 GiB that are known to have had a free frame before it.
    */
   churned(
     domid: number,
@@ -183,7 +193,10 @@ export class PinWatch {
     };
     // What moved before, in a call that could not have named it.
     if (pins.p2m.size > 0) this.#compare(pins, pins.p2m, before, new Set(), answers);
-    /** Sides from which a page moved that nothing ever pinned, and those of them that had room for another. */
+    /**
+     * Sides from which a page moved that nothing ever pinned, and those of them that had room for
+     * another.
+     */
     const [left, roomy] = [new Set<Side>(), new Set<Side>()];
     for (const [gfn, from] of before) {
       const to = after.get(gfn);
@@ -221,7 +234,9 @@ export class PinWatch {
     return answers;
   }
 
-  /** A page that a refused put listed is not pinned any more: so are those before it in the list. */
+  /**
+   * A page that a refused put listed is not pinned any more: so are those before it in the list.
+   */
   #unpinnedTo(pins: DomainPins, gfn: bigint): void {
     for (const earlier of pins.prefixes.get(gfn)?.before ?? []) {
       if (pins.prefixes.delete(earlier)) pins.released.set(earlier, { left: churnsToMove, id: 'put-refused-prefix' });
@@ -303,7 +318,10 @@ export class PinWatch {
     }
   }
 
-  /** The listed pages that a refused put cannot have unpinned: those from the last one on that it can have stopped at, or all. */
+  /**
+   * The listed pages that a refused put cannot have unpinned: those from the last one on that it
+   * can have stopped at, or all.
+   */
   #keptBy(domid: number, facts: Facts): Set<bigint> {
     const { privileged, unmapped } = facts.call;
     const list = facts.in.list?.range;
@@ -322,7 +340,9 @@ export class PinWatch {
     return new Set(pages.slice(from).filter((gfn) => !earlier.has(gfn)));
   }
 
-  /** A call of another op on these pages: whether it was allowed to touch a pinned one is a reading. */
+  /**
+   * A call of another op on these pages: whether it was allowed to touch a pinned one is a reading.
+   */
   #named(pins: DomainPins, named: ReadonlySet<bigint>): void {
     for (const gfn of named) {
       pins.released.delete(gfn);
@@ -352,12 +372,18 @@ const mustBeRefused = [
   'reservation-refuses-foreign-domid',
 ];
 
-/** May a page be left where it is because one beside it is pinned, or may be (`neighbour-of-pinned`)? */
+/**
+ * May a page be left where it is because one beside it is pinned, or may be
+ * (`neighbour-of-pinned`)?
+ */
 function isBesidePinned({ pinned, uncertain }: DomainPins, gfn: bigint): boolean {
   return [gfn - 1n, gfn + 1n].some((beside) => pinned.has(beside) || uncertain.has(beside));
 }
 
-/** Does a page of a list belong to an extent whose first frame is no multiple of its size, which may be refused? */
+/**
+ * Does a page of a list belong to an extent whose first frame is no multiple of its size, which may
+ * be refused?
+ */
 function isMisaligned(facts: Facts, extents: readonly Extent[], page: number): boolean {
   const order = facts.in.extent_order ?? 0;
   const extent = order === 0 ? undefined : extents[Math.floor(page / 2 ** order)];
@@ -365,8 +391,9 @@ function isMisaligned(facts: Facts, extents: readonly Extent[], page: number): b
 }
 
 /**
- * Of the pages that a call names those whose mapping it may have changed because the guest asked for it, by what it says that it has
- * done. After an error of the caller all of them: what such a call does is a reading.
+ * Of the pages that a call names those whose mapping it may have changed because the guest asked
+ * for it, by what it says that it has done. After an error of the caller all of them: what such a
+ * call does is a reading.
  */
 function askedToChange({ facts, callerErred, requirements }: Judgement, named: ReadonlySet<bigint>): ReadonlySet<bigint> {
   if (mustBeRefused.some((id) => requirements.get(id)?.answer === 'holds')) return new Set();

@@ -10,7 +10,10 @@ import { checkForeign } from './get.ts';
 import { type Check, each, when } from './row.ts';
 import { type Basis, type Rule, reservationOps } from './rule.ts';
 
-/** What ops 0, 1 and 6 do on a real Xen: the neighbours that every ballooning guest calls with the same struct. */
+/**
+ * What ops 0, 1 and 6 do on a real Xen: the neighbours that every ballooning guest calls with the
+ * same struct.
+ */
 export const reservationRules: readonly Rule[] = [
   requirement('reservation-count', {
     source: 'memory.h',
@@ -96,7 +99,10 @@ function doneExtents(facts: Facts): readonly Extent[] {
   return facts.extents(facts.in).filter(({ index }) => index >= facts.start && index < rc);
 }
 
-/** Are pages asked for that get their memory only when they are touched? Of those nothing is to be seen. */
+/**
+ * Are pages asked for that get their memory only when they are touched? Of those nothing is to be
+ * seen.
+ */
 function isOnDemand({ op, in: { address_bits: bits } }: Facts): boolean {
   return op === 'populate_physmap' && ((bits ?? 0) & XENMEMF.populate_on_demand) !== 0;
 }
@@ -205,7 +211,10 @@ function* newFrames(facts: Facts): Generator<{ index: bigint; frame: bigint | nu
   }
 }
 
-/** The list entries that the call may write: [start, rc), none for op 1, none where the caller passed no list to op 0. */
+/**
+ * The list entries that the call may write: [start, rc), none for op 1, none where the caller
+ * passed no list to op 0.
+ */
 export function writableEntries(facts: Facts): ByteRange[] {
   const { rc } = facts.call;
   if (facts.op === 'decrease_reservation' || rc === undefined || isNullList(facts)) return [];

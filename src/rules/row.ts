@@ -14,7 +14,9 @@ function sight<T>(piece: CapturePiece, of: (facts: Facts) => T | undefined): Sig
   return { piece, of };
 }
 
-/** What a row may ask to see, by the words of docs/spec.md. `K` and `done` count what `N` covers. */
+/**
+ * What a row may ask to see, by the words of docs/spec.md. `K` and `done` count what `N` covers.
+ */
 const sights = {
   rc: sight('rc', ({ call }) => call.rc),
   I: sight('struct', (facts) => facts.in.nr_extents),
@@ -48,7 +50,10 @@ export function when<W extends Name>(has: readonly W[], is: (seen: Seen<W>) => b
   return { has, is };
 }
 
-/** A sentence about one call: what it needs to see, when it speaks, what must be, and what is said otherwise. */
+/**
+ * A sentence about one call: what it needs to see, when it speaks, what must be, and what is said
+ * otherwise.
+ */
 export interface Row<W extends Name, S extends Name> {
   readonly when?: When<W>;
   readonly needs: readonly S[];
@@ -86,8 +91,8 @@ export function one<W extends Name, S extends Name>(row: Row<W, S>): Check {
 }
 
 /**
- * The judge of a row about several things: it is not exercised where there are none, the first that is wrong is told, and it
- * holds only if all were seen.
+ * The judge of a row about several things: it is not exercised where there are none, the first that
+ * is wrong is told, and it holds only if all were seen.
  */
 export function each<W extends Name, S extends Name, T extends object>(row: EachRow<W, S, T>): Check {
   return {
@@ -129,7 +134,10 @@ function piecesOf<W extends Name, S extends Name>({ when: on, needs }: Needing<W
   return [...new Set(names.includes('done') ? [...own, 'struct' as const] : own)];
 }
 
-/** Looks first at what tells whether the row speaks, then at the rest; what is missing is the answer. */
+/**
+ * Looks first at what tells whether the row speaks, then at the rest; what is missing is the
+ * answer.
+ */
 function looking<W extends Name, S extends Name>(
   { when: on, needs }: Needing<W, S>,
   judgeSeen: (facts: Facts, seen: Seen<W | S>) => Answer,
@@ -153,8 +161,9 @@ function looking<W extends Name, S extends Name>(
 }
 
 /**
- * The answer for a call that had to be refused, with what was returned: rc < 0 and no change. Ops 0, 1 and 6 refuse by a count that
- * does not grow, and a negative errno of theirs is a reading (`reservation-negative`).
+ * The answer for a call that had to be refused, with what was returned: rc < 0 and no change. Ops
+ * 0, 1 and 6 refuse by a count that does not grow, and a negative errno of theirs is a reading
+ * (`reservation-negative`).
  */
 export function refused(facts: Facts, rc: number, because: string): Answer {
   const isCounted = reservationOps.includes(facts.op);

@@ -4,7 +4,10 @@ import type { Facts } from './facts.ts';
 
 /** Whose fault it is; `capture` is what wrote the record down. */
 export type Blame = 'hypervisor' | 'caller' | 'capture';
-/** A text whose sentences are quoted; src/rules/law keeps each. The first two are the halves of the patch. */
+/**
+ * A text whose sentences are quoted; src/rules/law keeps each. The first two are the halves of the
+ * patch.
+ */
 export type LawText = 'xen_get_dma_buf' | 'xen_put_dma_buf' | 'memory.h' | 'arch-arm.h';
 
 /** A sentence, or a part of one, letter for letter but for how its lines are broken. */
@@ -13,7 +16,10 @@ export interface Sentence {
   readonly quote: string;
 }
 
-/** What a rule stands on: a sentence of a text, or where no text says it, the convention of all hypercalls, or safety. */
+/**
+ * What a rule stands on: a sentence of a text, or where no text says it, the convention of all
+ * hypercalls, or safety.
+ */
 export type Basis = (Sentence & { readonly also?: readonly Sentence[] } & Remark) | ({ readonly source: 'convention' | 'safety' } & Remark);
 
 interface Remark {
@@ -36,7 +42,10 @@ export interface Rule {
   readonly id: string;
   readonly blame: Blame;
   readonly severity: Severity;
-  /** What must be visible to judge it: 0 memory and return codes, 1 also the p2m, 2 also a hypervisor that moves pages. */
+  /**
+   * What must be visible to judge it: 0 memory and return codes, 1 also the p2m, 2 also a
+   * hypervisor that moves pages.
+   */
   readonly level: 0 | 1 | 2;
   /** Over what it is judged: one call, a pair of runs, a trace, or a live run. */
   readonly scope: 'call' | 'pair' | 'trace' | 'run';
@@ -53,7 +62,10 @@ export interface Rule {
   readonly remark?: string;
   /** Our reading of it, in plain words. */
   readonly reading: string;
-  /** The pieces of a capture that judging one call takes, whatever the call was; absent where no capture shows it. */
+  /**
+   * The pieces of a capture that judging one call takes, whatever the call was; absent where no
+   * capture shows it.
+   */
   readonly needs?: readonly CapturePiece[];
   /** Judges one call. Absent where one call cannot show the answer. */
   readonly check?: (facts: Facts) => Answer;
@@ -66,7 +78,10 @@ export function isRequirement({ blame, severity }: Pick<Rule, 'blame' | 'severit
   return blame === 'hypervisor' && severity === 'error';
 }
 
-/** What a rule stands on, in words: the sentence, and its text if it is not the patch; else, in brackets, why there is none. */
+/**
+ * What a rule stands on, in words: the sentence, and its text if it is not the patch; else, in
+ * brackets, why there is none.
+ */
 export function saying({ source, quote, remark }: Pick<Rule, 'source' | 'quote' | 'remark'>): string {
   if (quote === undefined) return remark === undefined ? `(${source})` : `(${source}; ${remark})`;
   return source.endsWith('.h') ? `${quote} (${source})` : quote;

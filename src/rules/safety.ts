@@ -92,7 +92,10 @@ function checkStrayWrites(facts: Facts): Answer {
   return unseen === undefined ? unless([describe(facts, stray)]) : missing(unseen);
 }
 
-/** A page that was RAM and is none any more, although the call does not name it: all its bytes are gone. */
+/**
+ * A page that was RAM and is none any more, although the call does not name it: all its bytes are
+ * gone.
+ */
 function unnamedLost(facts: Facts): string | undefined {
   const { p2mBefore, p2mAfter } = facts.call;
   if (p2mBefore === p2mAfter || facts.unlistedAtAll !== undefined) return undefined;
@@ -162,7 +165,9 @@ function checkConserved(facts: Facts): Answer {
   return bases.every((gfn) => p2mBefore.has(gfn)) ? holds : missing('p2m');
 }
 
-/** The first frame that the call made appear behind two guest frames or in two domains, in words. */
+/**
+ * The first frame that the call made appear behind two guest frames or in two domains, in words.
+ */
 function firstDoubled({ call: { p2mBefore, p2mAfter, others = [] } }: Facts): string | undefined {
   const elsewhere = new Set(others.flatMap((other) => [...other.p2mAfter.values()]));
   const owner = new Map<bigint, bigint>();

@@ -6,7 +6,10 @@ import { reservationRules } from './reservation.ts';
 import { isRequirement, type Rule, saying } from './rule.ts';
 import { safetyRules } from './safety.ts';
 
-/** Every rule, requirements on the hypervisor first, duties of the caller last, in the order of SPEC. */
+/**
+ * Every rule, requirements on the hypervisor first, duties of the caller last, in the order of
+ * SPEC.
+ */
 export const rules: readonly Rule[] = [...getRules, ...putRules, ...safetyRules, ...reservationRules, ...callerRules];
 
 const byId = new Map(rules.map((rule) => [rule.id, rule]));
@@ -25,7 +28,10 @@ export function sayingOf(id: string): string {
 
 const perOp = new Map<JudgedOp, { requirements: readonly Rule[]; duties: readonly Rule[] }>();
 
-/** The rules that speak of an op: requirements on the hypervisor, and the rest, which are duties of the caller and notes. */
+/**
+ * The rules that speak of an op: requirements on the hypervisor, and the rest, which are duties of
+ * the caller and notes.
+ */
 export function rulesFor(op: JudgedOp): { readonly requirements: readonly Rule[]; readonly duties: readonly Rule[] } {
   let found = perOp.get(op);
   if (!found) {

@@ -2,11 +2,14 @@ import type { ObservedCall } from '../trace/call.ts';
 import { type Judgement, judge, withWider } from './judge.ts';
 import { PinWatch } from './pins.ts';
 
-/** Judges the calls of a trace in order: by what each shows, and by what those before it have shown. */
+/**
+ * Judges the calls of a trace in order: by what each shows, and by what those before it have shown.
+ */
 export interface TraceJudge {
   /**
-   * What the rules say of the next call; `undefined` if xenmem does not judge its op. If a rule fails, which is a bug of ours, its
-   * error is thrown, and what the call did is not known: the next one can be judged.
+   * What the rules say of the next call; `undefined` if xenmem does not judge its op. If a rule
+   * fails, which is a bug of ours, its error is thrown, and what the call did is not known: the
+   * next one can be judged.
    */
   judge(call: ObservedCall): Judgement | undefined;
   /** A record was there and could not be read: what it did is not known. */

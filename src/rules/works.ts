@@ -13,9 +13,14 @@ export interface LiveContext {
   readonly pins: Pick<PinWatch, 'isPinned'>;
   /** Was a failure injected into this call? Preemption is none. */
   readonly failureInjected: boolean;
-  /** Is a guest frame mapped to plain RAM before the call: yes, no, or `undefined` where it cannot be told. */
+  /**
+   * Is a guest frame mapped to plain RAM before the call: yes, no, or `undefined` where it cannot
+   * be told.
+   */
   readonly isMapped: (domid: number, gfn: bigint) => boolean | undefined;
-  /** Frames known to be free under the limit of so many address bits (0: no limit), or `undefined`. */
+  /**
+   * Frames known to be free under the limit of so many address bits (0: no limit), or `undefined`.
+   */
   readonly freeFrames: (bits: number) => bigint | undefined;
   /** What the implementation declared it can do. */
   readonly maxOrder: number;
@@ -31,7 +36,10 @@ export function judgeGetWorks(judgement: Judgement, live: LiveContext): Map<stri
   return answers;
 }
 
-/** `put-works`: a put of pages that are all pinned, each named once, within the declared limits. Ask before the pins have taken the call in. */
+/**
+ * `put-works`: a put of pages that are all pinned, each named once, within the declared limits. Ask
+ * before the pins have taken the call in.
+ */
 export function judgePutWorks(judgement: Judgement, live: LiveContext): Answer {
   const { facts } = judgement;
   const { rc } = facts.call;
@@ -51,7 +59,10 @@ export function judgePutWorks(judgement: Judgement, live: LiveContext): Answer {
   return rc === 0 ? holds : violated(`each of the ${gfns.size} pages was pinned, and a put of them returned ${rc}`);
 }
 
-/** `bounded-work`: an order above the limit has been refused, since the call is over and nothing timed out. */
+/**
+ * `bounded-work`: an order above the limit has been refused, since the call is over and nothing
+ * timed out.
+ */
 export function judgeBoundedWork(facts: Facts, maxOrder: number): Answer {
   const { rc } = facts.call;
   const above = facts.reservations.find((r) => (r.extent_order ?? 0) > maxOrder && (r.nr_extents ?? 0n) > 0n);
@@ -67,8 +78,9 @@ export function pairRequirement(op: JudgedOp): string | undefined {
 }
 
 /**
- * `get-ignores-in-address-bits` and `put-ignores-address-bits`: of three runs from one world, A, A again and B, which differs
- * only there, B must agree with the others if they agree with each other.
+ * `get-ignores-in-address-bits` and `put-ignores-address-bits`: of three runs from one world, A, A
+ * again and B, which differs only there, B must agree with the others if they agree with each
+ * other.
  */
 export function judgePair(first: CallEnd, again: CallEnd, varied: CallEnd): Answer {
   const same = (a: CallEnd, b: CallEnd): boolean => a.rc === b.rc && a.N === b.N;
@@ -85,7 +97,10 @@ export interface CallEnd {
   readonly N: bigint | undefined;
 }
 
-/** May an exchange under this limit be refused so for want of memory? A limit below 4 GiB, where hardly any machine has some, may be called invalid. */
+/**
+ * May an exchange under this limit be refused so for want of memory? A limit below 4 GiB, where
+ * hardly any machine has some, may be called invalid.
+ */
 export function isForMemory(rc: number, addressBits: number): boolean {
   return rc === -errno.ENOMEM || (rc === -errno.EINVAL && addressBits !== 0 && addressBits < 32);
 }
@@ -111,7 +126,8 @@ function getWorks({ facts, findings }: Judgement, live: LiveContext): Answer {
   }
   const wanted = pagesOfExtents(facts.extents(facts.out)) ?? [];
   for (const gfn of wanted) {
-    // caller-out-not-later-input has been answered, so an output that is an input belongs to this chunk or an earlier one.
+    // caller-out-not-later-input has been answered, so an output that is an input belongs to this
+    // chunk or an earlier one.
     if (gfn > live.maxGfn || (!given.has(gfn) && live.isMapped(domid, gfn) !== false)) return notExercised;
     if (live.pins.isPinned(domid, gfn) !== false) return notExercised;
   }

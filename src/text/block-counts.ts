@@ -15,7 +15,10 @@ export interface CountsInto {
 /** Slots of the table of keys; it is emptied into the tally when half of them are taken. */
 const slots = 1 << 12;
 
-/** Counts the structs of a scan by their keys, in memory that does not grow: for a tally and, where one is wanted, a digest. */
+/**
+ * Counts the structs of a scan by their keys, in memory that does not grow: for a tally and, where
+ * one is wanted, a digest.
+ */
 export class BlockCounts {
   readonly #bulk: BulkJudge;
   readonly #tally: Tally;
@@ -107,7 +110,10 @@ const smallOrders = 64;
 /** No row yet, and no room for one. */
 const [none, noRoom] = [-1, -2];
 
-/** What a digest tells of structs alone: how many of each domain and order, in the order of their coming. */
+/**
+ * What a digest tells of structs alone: how many of each domain and order, in the order of their
+ * coming.
+ */
 class StructStory {
   readonly #bulk: BulkJudge;
   readonly #digest: Digest;

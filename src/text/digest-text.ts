@@ -5,7 +5,10 @@ import { wrapped } from './wrap.ts';
 
 const levels = '▁▂▃▄▅▆▇█';
 
-/** A trace as a story, for a person: who asked for what and got how much, over time, and what is left open. */
+/**
+ * A trace as a story, for a person: who asked for what and got how much, over time, and what is
+ * left open.
+ */
 export function digestText(digest: Digest, style: Style = plain): string[] {
   const lines: string[] = [];
   for (const [domid, rows] of byDomain(digest)) {

@@ -9,7 +9,10 @@ import type { ObservedCall } from '../trace/call.ts';
 /** The version of the JSON form. */
 export const digestSchema = 'xenmem/trace-summary@1';
 
-/** What the calls of one op on one domain came to. Counts of extents and pages are of calls whose struct and result were captured. */
+/**
+ * What the calls of one op on one domain came to. Counts of extents and pages are of calls whose
+ * struct and result were captured.
+ */
 export interface DigestRow {
   readonly op: string;
   /** The domain whose memory it is, `undefined` where that was not captured. */
@@ -25,7 +28,10 @@ export interface DigestRow {
   readonly rc: Map<string, number>;
 }
 
-/** Consecutive calls, and where they left the guest: all it has taken less what it gave back since the trace began, and its pins. */
+/**
+ * Consecutive calls, and where they left the guest: all it has taken less what it gave back since
+ * the trace began, and its pins.
+ */
 export interface Stretch {
   calls: number;
   taken: bigint;
@@ -223,7 +229,10 @@ function follow(digest: Digest, { op, facts }: Judgement, work: Work, domid: num
   digest.mostPins = Math.max(digest.mostPins, digest.pins);
 }
 
-/** Takes in calls of which the struct alone was captured: `order` is that of the first reservation, `undefined` for any other. */
+/**
+ * Takes in calls of which the struct alone was captured: `order` is that of the first reservation,
+ * `undefined` for any other.
+ */
 export function addStructs(digest: Digest, op: string, domid: number | undefined, order: number | undefined, calls: number): void {
   const row = rowOf(digest, op, domid);
   if (row) {

@@ -3,7 +3,10 @@ import type { StructLayout } from '../abi/layout.ts';
 /** Where the offset column starts. */
 const column = 58;
 
-/** A struct as pahole prints it: C syntax, offset and size in columns, holes and padding said out loud. */
+/**
+ * A struct as pahole prints it: C syntax, offset and size in columns, holes and padding said out
+ * loud.
+ */
 export function layoutText(layout: StructLayout): string[] {
   const lines = [`struct ${layout.struct} {${' '.repeat(Math.max(1, column - 9 - layout.struct.length))}/* offset  size */`];
   membersText(layout, 0, 1, lines);
@@ -15,7 +18,10 @@ export function layoutText(layout: StructLayout): string[] {
   return lines;
 }
 
-/** The layout as one JSON value: size, alignment, fields by path, padding. Sizes and offsets in bytes. */
+/**
+ * The layout as one JSON value: size, alignment, fields by path, padding. Sizes and offsets in
+ * bytes.
+ */
 export function layoutJson(layout: StructLayout): object {
   return {
     struct: layout.struct,

@@ -9,7 +9,10 @@ import { readPrefix } from '../guest/memory.ts';
 import type { ObservedCall } from '../trace/call.ts';
 import { plain, type Style } from './style.ts';
 
-/** The bytes of a struct that is not judged beside their meaning, a row per field; members of unions that are not meant left out. */
+/**
+ * The bytes of a struct that is not judged beside their meaning, a row per field; members of unions
+ * that are not meant left out.
+ */
 export function memoryStructText(layout: MemoryLayout, bytes: Uint8Array, style: Style = plain): string[] {
   const rows = memoryValues(layout, bytes)
     .filter(({ meant }) => meant !== false)
@@ -24,7 +27,10 @@ export function memoryStructText(layout: MemoryLayout, bytes: Uint8Array, style:
   return [...rows, ...lacks];
 }
 
-/** A struct that is not judged, in C, with offset and size of each field; members of unions share their offset. */
+/**
+ * A struct that is not judged, in C, with offset and size of each field; members of unions share
+ * their offset.
+ */
 export function memoryLayoutText({ struct, arch, size, align, fields }: MemoryLayout): string[] {
   const width = Math.max(...fields.map(({ type }) => type.length));
   const rows = fields.map((field) => {
@@ -40,7 +46,10 @@ export function memoryLayoutText({ struct, arch, size, align, fields }: MemoryLa
   ];
 }
 
-/** What is to be said of a call that is not judged: the fields of its argument, where the captured bytes are that op's struct. */
+/**
+ * What is to be said of a call that is not judged: the fields of its argument, where the captured
+ * bytes are that op's struct.
+ */
 export function memoryCallText(call: ObservedCall): string | undefined {
   const takes = memoryArguments[xenName(call.cmd, call.profile)];
   if (takes === undefined) return undefined;

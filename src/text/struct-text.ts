@@ -13,9 +13,9 @@ const pathWidth = 17;
 const markColumn = 70;
 
 /**
- * The bytes of a struct beside their meaning, one row per field and per run of padding, offsets always, each finding beside
- * its row (or under it, where the row is full). A buffer that ends early is shown as far as it goes; what is missing says so.
- * Zero padding is not worth a row.
+ * The bytes of a struct beside their meaning, one row per field and per run of padding, offsets
+ * always, each finding beside its row (or under it, where the row is full). A buffer that ends
+ * early is shown as far as it goes; what is missing says so. Zero padding is not worth a row.
  */
 export function structText(layout: StructLayout, bytes: Uint8Array, findings: readonly Finding[] = [], style: Style = plain): string[] {
   const lines: string[] = [];
@@ -29,7 +29,10 @@ export function structText(layout: StructLayout, bytes: Uint8Array, findings: re
   return lines;
 }
 
-/** One field of a struct, or a run of padding that is not zero: where it lies, as many of its bytes as there are, and what they mean. */
+/**
+ * One field of a struct, or a run of padding that is not zero: where it lies, as many of its bytes
+ * as there are, and what they mean.
+ */
 export interface StructRow {
   readonly offset: number;
   readonly size: number;
@@ -39,7 +42,10 @@ export interface StructRow {
   readonly value: string;
 }
 
-/** A struct's bytes, field by field. Zero padding is left out; what was not captured has a row that says so. */
+/**
+ * A struct's bytes, field by field. Zero padding is left out; what was not captured has a row that
+ * says so.
+ */
 export function structRows(layout: StructLayout, bytes: Uint8Array): StructRow[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return partsOf(layout).flatMap(({ offset, size: length, field }): StructRow[] => {
@@ -76,7 +82,10 @@ export function mark(finding: Pick<Finding, 'severity'>, style: Style): string {
   return finding.severity === 'warning' ? style.warn('warning') : style.dim('note');
 }
 
-/** What a scalar means, in the field's own words: handles in hex, orders as pages, domain ids by name. */
+/**
+ * What a scalar means, in the field's own words: handles in hex, orders as pages, domain ids by
+ * name.
+ */
 export function meaning(field: Field, value: bigint | number): string {
   switch (field.name) {
     case 'extent_start':

@@ -1,4 +1,7 @@
-/** Colours as functions from text to text, so that what is printed to a file is the same text without them. */
+/**
+ * Colours as functions from text to text, so that what is printed to a file is the same text
+ * without them.
+ */
 export interface Style {
   readonly dim: (text: string) => string;
   readonly bold: (text: string) => string;
@@ -17,8 +20,8 @@ const ansi =
 export const coloured: Style = { dim: ansi(2), bold: ansi(1), bad: ansi(31), warn: ansi(33), good: ansi(32) };
 
 /**
- * Text from outside, made safe for a terminal and for XML: control characters, escapes, line ends, lone surrogates and noncharacters become
- * visible escapes.
+ * Text from outside, made safe for a terminal and for XML: control characters, escapes, line ends,
+ * lone surrogates and noncharacters become visible escapes.
  */
 export function printable(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is being removed

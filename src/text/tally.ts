@@ -7,7 +7,10 @@ import { wrapped } from './wrap.ts';
 
 type Counts = Record<string, number>;
 
-/** What a trace came to: counts by id. Adding two tallies field by field gives the tally of both traces. */
+/**
+ * What a trace came to: counts by id. Adding two tallies field by field gives the tally of both
+ * traces.
+ */
 export interface Tally {
   calls: number;
   not_judged: number;
@@ -42,7 +45,9 @@ export function newTally(): Tally {
   };
 }
 
-/** Adds a call, or several that are judged alike; `undefined` is a call that xenmem does not judge. */
+/**
+ * Adds a call, or several that are judged alike; `undefined` is a call that xenmem does not judge.
+ */
 export function addJudgement(tally: Tally, judgement: Judgement | undefined, calls = 1): void {
   tally.calls += calls;
   if (judgement === undefined) {

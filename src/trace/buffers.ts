@@ -19,8 +19,9 @@ export interface BufferItem {
 const largestBuffer = 1 << 20;
 
 /**
- * Cuts a stream of bytes into structs of `structSize` bytes, each yielded when its last byte is there, the last of a dump
- * possibly shorter. Without a size each dump is one buffer of at most 1 MiB, else `InputError`; so is an input without a byte.
+ * Cuts a stream of bytes into structs of `structSize` bytes, each yielded when its last byte is
+ * there, the last of a dump possibly shorter. Without a size each dump is one buffer of at most 1
+ * MiB, else `InputError`; so is an input without a byte.
  */
 export async function* buffersOf(parts: AsyncIterable<Part>, structSize: number | undefined): AsyncGenerator<BufferItem> {
   const limit = structSize ?? largestBuffer;

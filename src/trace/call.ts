@@ -3,7 +3,10 @@ import type { JudgedOp, Profile } from '../abi/ops.ts';
 import { judgedOp } from '../abi/ops.ts';
 import { type ByteRange, type GuestMemory, unknownMemory } from '../guest/memory.ts';
 
-/** What was observed of the p2m: guest frame to machine frame, `null` for a hole. A frame that is absent was not observed. */
+/**
+ * What was observed of the p2m: guest frame to machine frame, `null` for a hole. A frame that is
+ * absent was not observed.
+ */
 export type P2m = ReadonlyMap<bigint, bigint | null>;
 
 /** What holds for a whole trace unless a record or a flag says otherwise. */
@@ -32,8 +35,8 @@ export interface OtherDomain {
 }
 
 /**
- * One memory_op as somebody saw it: a capture or a live run. Every part but `cmd` may be missing; what is missing is
- * `undefined` and makes answers unknown, never right.
+ * One memory_op as somebody saw it: a capture or a live run. Every part but `cmd` may be missing;
+ * what is missing is `undefined` and makes answers unknown, never right.
  */
 export interface ObservedCall extends Setting {
   readonly cmd: number;
@@ -53,7 +56,10 @@ export interface ObservedCall extends Setting {
   readonly rc: number | undefined;
   readonly before: GuestMemory;
   readonly after: GuestMemory;
-  /** Every range of guest memory that changed, where all of it was watched (a live run). Otherwise the two memories are compared. */
+  /**
+   * Every range of guest memory that changed, where all of it was watched (a live run). Otherwise
+   * the two memories are compared.
+   */
   readonly changes: readonly ByteRange[] | undefined;
   /** Known not to be guest memory. */
   readonly unmapped: readonly ByteRange[];

@@ -6,13 +6,17 @@ import type { Reader } from './reader.ts';
 import { readers } from './readers.ts';
 import { firstNotUtf8 } from './utf8.ts';
 
-/** A short first line says little about bytes that happen to hold a line end, so at least this much is looked at. */
+/**
+ * A short first line says little about bytes that happen to hold a line end, so at least this much
+ * is looked at.
+ */
 const atLeast = 16;
 
 /**
- * What an input is by its first bytes: a file of the table, raw bytes, or text. A function of what comes up to the end of the first
- * line that is not blank (or 16 bytes, or 64 KiB), so the answer does not depend on how a stream is cut. `undefined` asks for
- * more bytes, which never happens with `atEnd`. Throws `InputError` for an input that is blank.
+ * What an input is by its first bytes: a file of the table, raw bytes, or text. A function of what
+ * comes up to the end of the first line that is not blank (or 16 bytes, or 64 KiB), so the answer
+ * does not depend on how a stream is cut. `undefined` asks for more bytes, which never happens with
+ * `atEnd`. Throws `InputError` for an input that is blank.
  */
 export function natureOf(first: Uint8Array, atEnd: boolean): Reader | 'raw' | 'text' | 'utf-16le' | 'utf-16be' | undefined {
   const bytes = first.subarray(0, headSize);
@@ -60,14 +64,19 @@ export function blankInput(bytes: number): InputError {
   return new InputError(bytes === 0 ? 'the input is empty' : 'the input is blank');
 }
 
-/** The index of the first byte that is neither white space nor part of a leading byte order mark. */
+/**
+ * The index of the first byte that is neither white space nor part of a leading byte order mark.
+ */
 export function firstNotBlank(bytes: Uint8Array): number | undefined {
   const from = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
   const found = bytes.subarray(from).findIndex((byte) => !isBlank(byte));
   return found < 0 ? undefined : from + found;
 }
 
-/** No control characters but white space and colours, and UTF-8; a sequence cut off by the end of the sample may still become it. */
+/**
+ * No control characters but white space and colours, and UTF-8; a sequence cut off by the end of
+ * the sample may still become it.
+ */
 function isText(sample: Uint8Array, isWhole: boolean): boolean {
   if (sample.some((byte, i) => (byte < 0x20 && !isBlank(byte) && !(byte === 0x1b && sample[i + 1] === 0x5b)) || byte === 0x7f))
     return false;

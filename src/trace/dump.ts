@@ -10,7 +10,10 @@ import type { Opened, ReadOptions } from './reader.ts';
 import { bareLine, bareRow, bytesOf, holdsCells, offsetRow, type Row, rowAfter, shows } from './row.ts';
 import { isStructSize } from './sane.ts';
 
-/** Most bytes that the `*` lines of one input may stand for, lest a little text become data without end. */
+/**
+ * Most bytes that the `*` lines of one input may stand for, lest a little text become data without
+ * end.
+ */
 const mostSqueezed = 64n << 20n;
 
 /** A jump this far is no gap in a dump but another dump. */
@@ -72,8 +75,9 @@ function areNumbers(rows: readonly Row[]): boolean {
 const soonRows = 8;
 
 /**
- * Takes up dumps of memory in any of the row patterns: `*` is expanded, offsets are checked, several dumps are told apart, what
- * stands around is passed over. Throws `InputError` for what may be read in two ways, at a gap, half a byte or half a word.
+ * Takes up dumps of memory in any of the row patterns: `*` is expanded, offsets are checked,
+ * several dumps are told apart, what stands around is passed over. Throws `InputError` for what may
+ * be read in two ways, at a gap, half a byte or half a word.
  */
 export async function openDump(source: AsyncIterable<Uint8Array>, options: ReadOptions): Promise<Opened> {
   const kinds = new Kinds(options);
@@ -94,7 +98,10 @@ export async function openDump(source: AsyncIterable<Uint8Array>, options: ReadO
   return { name: kind.name, parts: dumpParts(all, kinds, options) };
 }
 
-/** Finds the rows of successive lines; a line without an offset is one where it begins as the one before it did. */
+/**
+ * Finds the rows of successive lines; a line without an offset is one where it begins as the one
+ * before it did.
+ */
 class Rows {
   #prefix: string | undefined;
   #counted = false;
@@ -225,7 +232,10 @@ function isDamaged(text: string, { counted, apart }: Kind, place: Place, prefix:
   return text.toLowerCase().includes(expected);
 }
 
-/** The characters of a later row may say that the words are in the other order than those of the first rows. */
+/**
+ * The characters of a later row may say that the words are in the other order than those of the
+ * first rows.
+ */
 function checkOrder(row: Row, { base, width, little }: Kind, line: number): void {
   if (base !== 16 || width < 2 || row.tail === '') return;
   if (!shows(row.tail, bytesOf(row, little)) && shows(row.tail, bytesOf(row, !little))) {
@@ -312,7 +322,10 @@ class Place {
     return repeated(last, Number(one.bytes), at);
   }
 
-  /** How many bytes before the next offset, less than a word, the last offset of a dump is; it goes on from there. */
+  /**
+   * How many bytes before the next offset, less than a word, the last offset of a dump is; it goes
+   * on from there.
+   */
   excess({ offset }: Row, width: number): number {
     this.#settle();
     for (const [radix, next] of this.#next) {

@@ -1,7 +1,10 @@
 import { fromHex } from '../codec/hex.ts';
 import { quoted } from './quoted.ts';
 
-/** A record with a field that cannot be what it says. `message` begins with where, as `before[1][0]`. */
+/**
+ * A record with a field that cannot be what it says. `message` begins with where, as
+ * `before[1][0]`.
+ */
 export class RecordError extends Error {
   override readonly name = 'RecordError';
 
@@ -32,8 +35,9 @@ export function count(value: unknown, where: string, most: number, named: string
 }
 
 /**
- * A return code: an integer that a JSON number can hold, written as any `word` may be, with a sign. A string may also be the register
- * as it was printed without a sign, `"0xffffffffffffffea"`; `width` is that of the register in bits.
+ * A return code: an integer that a JSON number can hold, written as any `word` may be, with a sign.
+ * A string may also be the register as it was printed without a sign, `"0xffffffffffffffea"`;
+ * `width` is that of the register in bits.
  */
 export function returnCode(value: unknown, where: string, width = 64): number {
   const given = integer(value, where);
@@ -71,7 +75,10 @@ export function bytesOf(value: unknown, where: string): Uint8Array {
   throw new RecordError(where, `${quoted(String.fromCodePoint(value.codePointAt(bad) as number))} at digit ${bad + 1} is not a hex digit`);
 }
 
-/** A list of pairs, each read by `read`, which is told where each half stands. `shape` is how a pair is written. */
+/**
+ * A list of pairs, each read by `read`, which is told where each half stands. `shape` is how a pair
+ * is written.
+ */
 export function pairs<T>(
   value: unknown,
   where: string,
@@ -104,7 +111,8 @@ function integer(value: unknown, where: string): bigint {
   if (!parts) throw new RecordError(where, `${quoted(value)} is neither a 0x-hex nor a decimal number`);
   const [, sign, hex, decimal] = parts;
   const digits = hex ?? decimal ?? '';
-  // Enough to be seen as too large; turning a megabyte of digits into a number is not worth the time.
+  // Enough to be seen as too large; turning a megabyte of digits into a number is not worth the
+  // time.
   const most = digits.length > mostDigits ? digits.slice(0, mostDigits + 1) : digits;
   const magnitude = BigInt(hex === undefined ? most : `0x${most}`);
   return sign ? -magnitude : magnitude;

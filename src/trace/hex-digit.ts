@@ -12,7 +12,10 @@ export const kinds: Uint8Array = Uint8Array.from({ length: 256 }, (_, code) => {
   return digit < 0 ? 255 : digit;
 });
 
-/** The error for a character (its code below 256) that is no hex digit; the column counts bytes from 1. */
+/**
+ * The error for a character (its code below 256) that is no hex digit; the column counts bytes from
+ * 1.
+ */
 export function notADigit(code: number, column: number, line: number): InputError {
   const what = code < 0x80 ? quoted(String.fromCharCode(code)) : `byte ${hex64(BigInt(code))}`;
   return new InputError(`${what} at column ${column} is not a hex digit`, line);

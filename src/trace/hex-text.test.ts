@@ -3,7 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { toHex } from '../codec/hex.ts';
 import { InputError, type ReadOptions, readTrace, type TraceItem } from './read.ts';
 
-/** A get_dma_buf argument; the dumps below are what xxd 2022-01-14 and hexdump (util-linux 2.38) print of it. */
+/**
+ * A get_dma_buf argument; the dumps below are what xxd 2022-01-14 and hexdump (util-linux 2.38)
+ * print of it.
+ */
 const get =
   '000034120080ffff04000000000000000000000000000000f07f5c783031000000003512' +
   '0080ffff04000000000000000000000020000000f07f0000000000000000000000000000';

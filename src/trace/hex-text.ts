@@ -10,8 +10,9 @@ import { bareLine, latin1, type Row, rowAfter } from './row.ts';
 const byteOrderMark = [0xef, 0xbb, 0xbf];
 
 /**
- * Plain hex, `xxd -p` included: digit pairs with any white space between them, lines of any length. Throws `InputError` with
- * line and column (a byte's, from 1) at the first thing that is no pair; what stands before it has been yielded by then.
+ * Plain hex, `xxd -p` included: digit pairs with any white space between them, lines of any length.
+ * Throws `InputError` with line and column (a byte's, from 1) at the first thing that is no pair;
+ * what stands before it has been yielded by then.
  */
 async function* hexParts(source: AsyncIterable<Uint8Array>, apart = false): AsyncGenerator<Part> {
   const scan: Scan = { high: -1, column: 0, written: 0 };
@@ -51,7 +52,10 @@ interface Scan {
   written: number;
 }
 
-/** Turns digits into `bytes` up to a line end, a fault or the end of the chunk; inside the generator it would be slow. */
+/**
+ * Turns digits into `bytes` up to a line end, a fault or the end of the chunk; inside the generator
+ * it would be slow.
+ */
 function scanDigits(chunk: Uint8Array, from: number, bytes: Uint8Array, scan: Scan): number {
   let { high, column, written } = scan;
   let at = from;
@@ -74,8 +78,8 @@ function scanDigits(chunk: Uint8Array, from: number, bytes: Uint8Array, scan: Sc
 const digits = /^[0-9a-f\s]*$/i;
 
 /**
- * Takes up plain hex. Groups of 4, 8 or 16 digits may be words; lines that each hold a struct are buffers of their own. Where
- * other text stands around, it is a dump without offsets.
+ * Takes up plain hex. Groups of 4, 8 or 16 digits may be words; lines that each hold a struct are
+ * buffers of their own. Where other text stands around, it is a dump without offsets.
  */
 export async function openHex(source: AsyncIterable<Uint8Array>, options: ReadOptions, name: string = inputFormats.hex): Promise<Opened> {
   if (options.format !== undefined) return options.wordOrder === 'little' ? openDump(source, options) : { name, parts: hexParts(source) };

@@ -18,7 +18,10 @@ export interface UnreadableItem {
   readonly message: string;
 }
 
-/** What is to be told of the input as a whole, or of what begins at a line; nothing is wrong with it. */
+/**
+ * What is to be told of the input as a whole, or of what begins at a line; nothing is wrong with
+ * it.
+ */
 export interface NoteItem {
   readonly kind: 'note';
   readonly line: number;

@@ -16,8 +16,9 @@ const hexNumber = /-?0x[0-9a-f]+/iy;
 const word = /[^\s,:[\]{}"]{1,41}|./suy;
 
 /**
- * The first place where a text breaks JSON's grammar (RFC 8259), `undefined` if nowhere. Engines word their own reasons
- * differently and mostly without a place, so a line that `JSON.parse` refused is walked once more here.
+ * The first place where a text breaks JSON's grammar (RFC 8259), `undefined` if nowhere. Engines
+ * word their own reasons differently and mostly without a place, so a line that `JSON.parse`
+ * refused is walked once more here.
  */
 export function jsonFault(text: string): JsonFault | undefined {
   const open: ('{' | '[')[] = [];
@@ -82,7 +83,8 @@ export function jsonFault(text: string): JsonFault | undefined {
     return take(literal) === undefined && take(number) === undefined ? unexpected('a value') : undefined;
   }
 
-  // By hand: a regular expression over a string of a megabyte can exhaust the engine's backtracking stack.
+  // By hand: a regular expression over a string of a megabyte can exhaust the engine's backtracking
+  // stack.
   function string(): JsonFault | undefined {
     for (at++; at < text.length; at++) {
       const code = text.charCodeAt(at);

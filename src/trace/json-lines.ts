@@ -12,7 +12,10 @@ export type JsonLine =
       readonly endsEarly?: boolean;
     };
 
-/** The objects of an NDJSON stream, each as soon as its line is complete. Blank lines and `#` lines are passed over. */
+/**
+ * The objects of an NDJSON stream, each as soon as its line is complete. Blank lines and `#` lines
+ * are passed over.
+ */
 export async function* jsonLinesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<JsonLine> {
   for await (const { number: line, bytes } of linesOf(source)) {
     if (!bytes) yield { line, problem: 'longer than 1 MiB' };

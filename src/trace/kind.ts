@@ -22,7 +22,10 @@ export interface Kind {
   readonly counted: boolean;
 }
 
-/** A row pattern: what such a row is called, and whether its cells are words where they are longer than a byte. */
+/**
+ * A row pattern: what such a row is called, and whether its cells are words where they are longer
+ * than a byte.
+ */
 interface Pattern {
   readonly name: string;
   readonly is: (row: Row) => boolean;
@@ -60,7 +63,10 @@ export function offsetIn(digits: string, radix: number): bigint | undefined {
   return /^\d+$/.test(digits) ? BigInt(digits) : undefined;
 }
 
-/** What the offsets of such a row may count in: od prints seven octal or decimal digits, hexdump seven hex, xxd -d decimal ones. */
+/**
+ * What the offsets of such a row may count in: od prints seven octal or decimal digits, hexdump
+ * seven hex, xxd -d decimal ones.
+ */
 export function radixesOf({ offset, debugger: isDebugger, mark, digits }: Row): number[] {
   if (isDebugger) return [16];
   if (mark !== '') return [16, 10];
@@ -74,8 +80,8 @@ export function shapeOf({ offset, debugger: isDebugger, tab, mark, prefixed, dig
 }
 
 /**
- * How rows of one shape are read. `undefined` where more rows may tell; with `atEnd` there are none, and what may be read in two
- * ways is an `InputError` that names both.
+ * How rows of one shape are read. `undefined` where more rows may tell; with `atEnd` there are
+ * none, and what may be read in two ways is an `InputError` that names both.
  */
 export function kindOf(rows: readonly Row[], options: ReadOptions, atEnd: boolean): Kind | undefined {
   const full = rows.filter((row) => row.cells.length > 0);
@@ -167,7 +173,10 @@ function areHashed(rows: readonly Row[]): boolean {
 const question =
   'these groups of digits may be bytes in the order of memory (--word-order big) or little-endian words (--word-order little)';
 
-/** Are the groups words? Characters beside them tell, else what prints so, else which of the two makes sense. */
+/**
+ * Are the groups words? Characters beside them tell, else what prints so, else which of the two
+ * makes sense.
+ */
 function isLittle(
   rows: readonly Row[],
   { words }: Pattern,

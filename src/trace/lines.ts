@@ -1,6 +1,9 @@
 import { roomFor } from './room-for.ts';
 
-/** One line without its line end. `bytes` is `undefined` for a line beyond the limit, which is dropped as it comes. */
+/**
+ * One line without its line end. `bytes` is `undefined` for a line beyond the limit, which is
+ * dropped as it comes.
+ */
 export interface Line {
   /** Counted from 1. */
   readonly number: number;
@@ -13,8 +16,9 @@ export const longestLine: number = 1 << 20;
 const newline = 0x0a;
 
 /**
- * The lines of a stream of bytes, each as soon as it is complete (a line that is too long as soon as that is known). `\n` and
- * `\r\n` end a line; the last may lack either. A byte order mark before a line is dropped. Memory is bounded by the limit.
+ * The lines of a stream of bytes, each as soon as it is complete (a line that is too long as soon
+ * as that is known). `\n` and `\r\n` end a line; the last may lack either. A byte order mark before
+ * a line is dropped. Memory is bounded by the limit.
  */
 export async function* linesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<Line> {
   let held = new Uint8Array(1024);

@@ -100,7 +100,10 @@ const types: readonly (readonly [RegExp, number])[] = [
   [/\b(?:u?int8(?:_t)?|__u8|[ui]8|char|byte|Uint8Array|bytes|bytearray|Buffer)\b/i, 1],
 ];
 
-/** The bytes of a list of numbers, little-endian, of the width that its type, its digits or its length tells. */
+/**
+ * The bytes of a list of numbers, little-endian, of the width that its type, its digits or its
+ * length tells.
+ */
 function numbersIn(body: string, before: string, line?: number): Uint8Array {
   let room = mostRepeated;
   const repeated = body.replace(/([^\s,]{1,24}) <repeats (\d{1,7}) times>/g, (_, value: string, times: string) => {
@@ -170,7 +173,10 @@ function isEscaped(text: string): boolean {
   return /(?:\\x[0-9a-f]{2}[^\\]{0,8}){4}|(?:\\[0-7]{3}[^\\]{0,8}){4}|(?:\\0){4}|(?:\\u00[0-9a-f]{2}[^\\]{0,8}){4}/i.test(text);
 }
 
-/** Does a string begin before the first escape, at the line's start or with its other quote near the line's end? */
+/**
+ * Does a string begin before the first escape, at the line's start or with its other quote near the
+ * line's end?
+ */
 function isQuotedLine(text: string): boolean {
   const before = text.slice(0, text.indexOf('\\'));
   const quote = /(^\s*|[\s=(:,[&+|-])(?:b|rb|br|u|\$)?(["'])[^\\]{0,80}$/i.exec(before);

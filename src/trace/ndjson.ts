@@ -13,9 +13,11 @@ import { decodeUtf8 } from './utf8.ts';
 export type { CallItem, NoteItem, UnreadableItem } from './items.ts';
 
 /**
- * The calls of a trace, each as soon as its line is complete: NDJSON, and what bpftrace, ftrace, strace and others print. Where the
- * first record goes on over lines, or an array of records begins, each is read to its end. Lines of a log that hold no call are
- * passed over where it is known to be one (`isLog`), and once one of a known tool was read; `InputError` if there was no call in any of them.
+ * The calls of a trace, each as soon as its line is complete: NDJSON, and what bpftrace, ftrace,
+ * strace and others print. Where the first record goes on over lines, or an array of records
+ * begins, each is read to its end. Lines of a log that hold no call are passed over where it is
+ * known to be one (`isLog`), and once one of a known tool was read; `InputError` if there was no
+ * call in any of them.
  */
 export async function* readNdjson(source: AsyncIterable<Uint8Array>, flags: Partial<Setting> = {}, isLog = false): AsyncGenerator<LogItem> {
   let setting: Setting = { ...defaultSetting, ...flags };

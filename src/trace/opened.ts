@@ -45,7 +45,10 @@ export function needsMore(head: Uint8Array): boolean {
   return first >= 0xfe ? head.length < wideHead : first === gzip[0] && head.length < gzip.length;
 }
 
-/** How a text of 16-bit characters is coded, as PowerShell writes it; `undefined` for any other head. */
+/**
+ * How a text of 16-bit characters is coded, as PowerShell writes it; `undefined` for any other
+ * head.
+ */
 export function wideText(head: Uint8Array): 'utf-16le' | 'utf-16be' | undefined {
   const [a, b] = head;
   const marked = a === 0xff && b === 0xfe ? 'utf-16le' : a === 0xfe && b === 0xff ? 'utf-16be' : undefined;

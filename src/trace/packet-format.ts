@@ -6,7 +6,10 @@ export const byteOrderMagic = 0x1a2b3c4d;
 /** What a pcap file begins with, as its writer's words: times in microseconds or nanoseconds. */
 export const pcapMagic: readonly number[] = [0xa1b2c3d4, 0xa1b23c4d];
 
-/** Which of the two formats of captured packets begins with these bytes, if either does; `undefined` for fewer than 4. */
+/**
+ * Which of the two formats of captured packets begins with these bytes, if either does; `undefined`
+ * for fewer than 4.
+ */
 export function packetFormat(first: Uint8Array): 'pcap' | 'pcapng' | undefined {
   if (first.length < 4) return undefined;
   const view = viewOf(first);

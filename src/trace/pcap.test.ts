@@ -32,7 +32,8 @@ async function read(all: Uint8Array, options: { structSize?: number; size?: numb
   return found;
 }
 
-// The head of what text2pcap 4.0 writes, little-endian: a section and one interface; then packets by hand.
+// The head of what text2pcap 4.0 writes, little-endian: a section and one interface; then packets
+// by hand.
 const section = '0a0d0d0a 1c000000 4d3c2b1a 01000000 ffffffffffffffff 1c000000';
 const link = (type: string): string => `01000000 14000000 ${type} 0000 00000400 14000000`;
 const packet = (data: string, id = '00000000'): string => {

@@ -4,10 +4,16 @@ import { block, byteOrderMagic, packetFormat, pcapMagic, viewOf } from './packet
 import { quoted } from './quoted.ts';
 import type { Reader } from './reader.ts';
 
-/** Link types (tcpdump.org/linktypes.html): a packet that names its dissector, and the first that is free for private use. */
+/**
+ * Link types (tcpdump.org/linktypes.html): a packet that names its dissector, and the first that is
+ * free for private use.
+ */
 export const linkType = { WIRESHARK_UPPER_PDU: 252, USER0: 147 } as const;
 
-/** Tags before the bytes of an upper PDU (Wireshark, epan/exported_pdu.h): 16-bit type and length, big-endian. */
+/**
+ * Tags before the bytes of an upper PDU (Wireshark, epan/exported_pdu.h): 16-bit type and length,
+ * big-endian.
+ */
 const tag = { end: 0, dissector: 12 } as const;
 
 const others: { readonly [type: number]: string } = { 1: 'Ethernet', 101: 'raw IP', 113: 'Linux cooked', 127: '802.11', 220: 'USB' };
@@ -18,8 +24,9 @@ const anyStruct = 'xenmem';
 const mostBytes = 1 << 20;
 
 /**
- * The structs in a capture of packets, one each; `structSize` cuts a packet that holds an array. Throws `InputError` for packets that
- * are something else, by the name of what they are, and at the place where the file ends too early.
+ * The structs in a capture of packets, one each; `structSize` cuts a packet that holds an array.
+ * Throws `InputError` for packets that are something else, by the name of what they are, and at the
+ * place where the file ends too early.
  */
 export async function* packetBuffers(source: AsyncIterable<Uint8Array>, structSize?: number): AsyncGenerator<BufferItem> {
   const file = streamOf(source);
@@ -191,7 +198,10 @@ export function pcapngHead(): Uint8Array {
   return joined(bytesIn(section), bytesIn(link));
 }
 
-/** A packet of such a file: a struct's bytes, as many as were captured, for the dissector of its name. `size` is the struct's. */
+/**
+ * A packet of such a file: a struct's bytes, as many as were captured, for the dissector of its
+ * name. `size` is the struct's.
+ */
 export function pcapngPacket(struct: string, bytes: Uint8Array, size: number): Uint8Array {
   const named = Math.ceil(struct.length / 4) * 4;
   const tags = 4 + named + 4;

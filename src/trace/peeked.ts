@@ -4,8 +4,9 @@ import { linesOf } from './lines.ts';
 export const headSize = 65536;
 
 /**
- * Looks at the head of a source line by line until `look` answers something; after the last of them it is asked with `undefined`.
- * The answer does not depend on how the source is cut. `all` yields everything from the first byte on.
+ * Looks at the head of a source line by line until `look` answers something; after the last of them
+ * it is asked with `undefined`. The answer does not depend on how the source is cut. `all` yields
+ * everything from the first byte on.
  */
 export async function peeked<T>(
   source: AsyncIterable<Uint8Array>,

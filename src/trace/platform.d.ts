@@ -1,4 +1,5 @@
-// What src/trace uses of the platform beyond ECMAScript: every runtime and browser has it, and src is checked without Node's types.
+// What src/trace uses of the platform beyond ECMAScript: every runtime and browser has it, and src
+// is checked without Node's types.
 interface TextDecoder {
   decode(input: Uint8Array, options?: { stream?: boolean }): string;
 }

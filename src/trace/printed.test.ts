@@ -97,7 +97,10 @@ describe.each(Object.entries(printers))('%s', (kind, print: Printer) => {
   });
 });
 
-/** Are the bytes, from the first digit to the last, in the text, in this order or word by word backwards? */
+/**
+ * Are the bytes, from the first digit to the last, in the text, in this order or word by word
+ * backwards?
+ */
 function isIn(text: string, bytes: string): boolean {
   const digits = text.toLowerCase().replace(/[^0-9a-f]/g, '');
   const pairs = bytes.match(/../g) ?? [];

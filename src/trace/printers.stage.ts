@@ -129,7 +129,10 @@ function srecords(bytes: Uint8Array, at: bigint): string {
 
 const windbg = (at: bigint): string => `${hex(at >> 32n, 8)}\`${hex(at & 0xffffffffn, 8)}`;
 
-/** By kind, how the tool prints; each follows the tool's own format, and where CI has the tool, `real.test.ts` holds it against it. */
+/**
+ * By kind, how the tool prints; each follows the tool's own format, and where CI has the tool,
+ * `real.test.ts` holds it against it.
+ */
 export const printers: { readonly [kind: string]: Printer } = {
   xxd: xxd(16, 2),
   'xxd -g1': xxd(16, 1),

@@ -8,8 +8,9 @@ const kinds: Uint8Array = Uint8Array.from({ length: 256 }, (_, code) => {
 });
 
 /**
- * The bytes of a full and common row, `0000: 00 00  ..` or `0000  00 00  |..|`, many times as fast as by the grammar, which has the
- * say about every other (`undefined`). `full` is how many bytes a full row has; `checked` compares the characters with them.
+ * The bytes of a full and common row, `0000: 00 00  ..` or `0000  00 00  |..|`, many times as fast
+ * as by the grammar, which has the say about every other (`undefined`). `full` is how many bytes a
+ * full row has; `checked` compares the characters with them.
  */
 export function quickRow(
   line: Uint8Array,

@@ -1,6 +1,9 @@
 const longest = 40;
 
-/** Up to 40 characters of foreign text in quotes, fit for one line of a terminal: what is not plainly visible is escaped. */
+/**
+ * Up to 40 characters of foreign text in quotes, fit for one line of a terminal: what is not
+ * plainly visible is escaped.
+ */
 export function quoted(text: string): string {
   const cut = text.length > longest ? `${text.slice(0, longest)}…` : text;
   return `"${cut.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, escaped)}"`;

@@ -33,9 +33,10 @@ export interface BlockItem {
 export type TraceItem = FormatItem | CallItem | UnreadableItem | NoteItem | BufferItem | BlockItem;
 
 /**
- * Reads a trace, a raw buffer or a dump as it comes, in memory that does not grow with it. A line of a trace that cannot be
- * read is an item; `InputError` is thrown for an input that cannot be read at all or, in a dump, any further. Errors of the
- * source pass through, and the source is closed in every case.
+ * Reads a trace, a raw buffer or a dump as it comes, in memory that does not grow with it. A line
+ * of a trace that cannot be read is an item; `InputError` is thrown for an input that cannot be
+ * read at all or, in a dump, any further. Errors of the source pass through, and the source is
+ * closed in every case.
  */
 export async function* readTrace(source: AsyncIterable<Uint8Array>, options: ReadOptions = {}): AsyncGenerator<TraceItem> {
   const { structSize } = options;
@@ -129,7 +130,10 @@ async function* rest(head: Uint8Array, iterator: AsyncIterator<Uint8Array>): Asy
   for (let next = await iterator.next(); !next.done; next = await iterator.next()) yield next.value;
 }
 
-/** Takes no more from the source than shows what kind of input it is, or that there is anything in it. */
+/**
+ * Takes no more from the source than shows what kind of input it is, or that there is anything in
+ * it.
+ */
 async function headOf(iterator: AsyncIterator<Uint8Array>, given: InputFormat | undefined): Promise<Uint8Array> {
   let held = new Uint8Array(4096);
   let length = 0;
@@ -157,7 +161,10 @@ async function headOf(iterator: AsyncIterator<Uint8Array>, given: InputFormat | 
   }
 }
 
-/** Looking again at every byte of a slow source would be quadratic; only a line's end or much more can change the answer. */
+/**
+ * Looking again at every byte of a slow source would be quadratic; only a line's end or much more
+ * can change the answer.
+ */
 function worthALook(chunk: Uint8Array, length: number, looked: number): boolean {
   return length <= 4096 || length >= 2 * looked || chunk.includes(0x0a);
 }

@@ -4,7 +4,9 @@ import type { InputFormat } from './formats.ts';
 import type { CallItem, NoteItem, UnreadableItem } from './items.ts';
 import type { Part } from './part.ts';
 
-/** In which order the digits of a word stand: `big` is the order of memory, `little` is backwards. */
+/**
+ * In which order the digits of a word stand: `big` is the order of memory, `little` is backwards.
+ */
 export const wordOrders = ['little', 'big'] as const;
 
 /** What the digits of an offset count in. */
@@ -14,9 +16,14 @@ export interface ReadOptions {
   readonly format?: InputFormat;
   /** Beat what the trace says about itself. */
   readonly flags?: Partial<Setting>;
-  /** Bytes of each struct in a raw or hex input. Without it such an input, or each dump in it, is one buffer. */
+  /**
+   * Bytes of each struct in a raw or hex input. Without it such an input, or each dump in it, is
+   * one buffer.
+   */
   readonly structSize?: number;
-  /** Give an array of such structs in raw bytes by the block, as it comes, and not struct by struct. */
+  /**
+   * Give an array of such structs in raw bytes by the block, as it comes, and not struct by struct.
+   */
   readonly blocks?: boolean;
   /** How to read groups of digits that may be words, where the text does not tell. */
   readonly wordOrder?: (typeof wordOrders)[number];
@@ -30,9 +37,10 @@ export type Opened =
   | { readonly name: string; readonly calls: AsyncIterable<CallItem | UnreadableItem | NoteItem | BufferItem> };
 
 /**
- * A row of the table of readers: how an input is known, by its first bytes or by a line, and how it is read or why it is not. Of
- * the lines of a text the first that any row claims decides, the rows being asked in their order; what stands before it stands
- * around what is to be read. A row reads the input from its first byte.
+ * A row of the table of readers: how an input is known, by its first bytes or by a line, and how it
+ * is read or why it is not. Of the lines of a text the first that any row claims decides, the rows
+ * being asked in their order; what stands before it stands around what is to be read. A row reads
+ * the input from its first byte.
  */
 export interface Reader {
   /** What such an input is, as a message calls it. */

@@ -9,7 +9,9 @@ import { packetReaders } from './pcap.ts';
 import type { Reader } from './reader.ts';
 import { bareRow, offsetRow } from './row.ts';
 
-/** Every kind of input that is known, the narrow ones first. A reader is added by adding its row. */
+/**
+ * Every kind of input that is known, the narrow ones first. A reader is added by adding its row.
+ */
 export const readers: readonly Reader[] = [
   ...packetReaders,
   ...foreignFiles,

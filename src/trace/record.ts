@@ -15,7 +15,10 @@ export const spaces: readonly Setting['space'][] = ['virtual', 'physical'];
 /** A record as it was parsed, with the keys nobody knows: what is passed on. */
 export type TraceRecord = { readonly [key: string]: unknown };
 
-/** What a record says: the setting for what follows, and the call if it holds one (a bare header does not). */
+/**
+ * What a record says: the setting for what follows, and the call if it holds one (a bare header
+ * does not).
+ */
 export interface ReadRecord {
   readonly setting: Setting;
   readonly call: ObservedCall | undefined;
@@ -29,9 +32,10 @@ const noFrames: P2m = new Map();
 const settingKeys = ['arch', 'profile', 'space', 'translated', 'privileged'];
 
 /**
- * One line of a trace, already parsed. `setting` is what held so far; a header replaces it (what it does not say is the
- * default again), a record's own keys hold for that record, and `flags` beat both. A key that is absent or null was not
- * captured; a null `privileged` takes back what a header said. Throws `RecordError` at the first field that is wrong.
+ * One line of a trace, already parsed. `setting` is what held so far; a header replaces it (what it
+ * does not say is the default again), a record's own keys hold for that record, and `flags` beat
+ * both. A key that is absent or null was not captured; a null `privileged` takes back what a header
+ * said. Throws `RecordError` at the first field that is wrong.
  */
 export function readRecord(json: unknown, setting: Setting, flags: Partial<Setting> = {}): ReadRecord {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new RecordError('record', `${shown(json)} is not an object`);
@@ -57,7 +61,8 @@ function callOf(record: TraceRecord, setting: Setting): ObservedCall {
     throw new RecordError('cmd', near === undefined ? 'missing' : `missing: "${near}" is no key of a record, "cmd" is`);
   }
   read(record, 'ts', time);
-  // Spelled out, not spread over `observedCall`: many times as fast, and a long trace is made of these.
+  // Spelled out, not spread over `observedCall`: many times as fast, and a long trace is made of
+  // these.
   return {
     arch: setting.arch,
     profile: setting.profile,
@@ -130,7 +135,9 @@ function safeCount(value: unknown, where: string): number {
   return count(value, where, Number.MAX_SAFE_INTEGER, '2^53 - 1');
 }
 
-/** Only passed on, so any clock will do; but a number that has lost digits would be passed on wrong. */
+/**
+ * Only passed on, so any clock will do; but a number that has lost digits would be passed on wrong.
+ */
 function time(value: unknown, where: string): void {
   if (typeof value !== 'number' && typeof value !== 'string') throw new RecordError(where, `${shown(value)} is not a time`);
   if (typeof value === 'number' && !(Math.abs(value) <= Number.MAX_SAFE_INTEGER)) word(value, where);

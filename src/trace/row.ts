@@ -1,6 +1,9 @@
 import { decodeUtf8 } from './utf8.ts';
 
-/** A line of a dump of memory, taken apart: what stands before, an offset, cells, what stands behind them. */
+/**
+ * A line of a dump of memory, taken apart: what stands before, an offset, cells, what stands behind
+ * them.
+ */
 export interface Row {
   /** Text before the offset, or before the cells where there is none. */
   readonly prefix: string;
@@ -36,7 +39,9 @@ const heads =
 const telescope =
   /^\s*(?:[0-9a-f]{2,4}:)?[0-9a-f]{4}\|\S{0,8}\s+(?:[a-z]\w{1,9}\s+)?(0x[0-9a-f]+) (?:◂—|—▸|-->|<--) (?:0x)?([0-9a-f]+)(?=\s|$).*$/i;
 
-/** A line without what terminals, mails and prompts put around it; boxes are drawn with `|` alone. */
+/**
+ * A line without what terminals, mails and prompts put around it; boxes are drawn with `|` alone.
+ */
 export function bareLine(bytes: Uint8Array): string {
   return bare(decodeUtf8(bytes) ?? latin1(bytes));
 }
@@ -64,7 +69,10 @@ export function latin1(bytes: Uint8Array): string {
 const offsets =
   /(?:^|[\s|:])(0x)?([0-9a-f]{1,16}|[0-9a-f]{8}`[0-9a-f]{8})(\s?<[^<>]{0,200}>|\|\+0x[0-9a-f]+(?:\|\+\d+)?(?: <[^<>]{0,200}>)?)?( ?[:=](?=\s|$)| ?\||(?=\s|$))/gi;
 
-/** Takes a line apart at its offset; `undefined` for a line that has no offset, or no cells and more than an offset. */
+/**
+ * Takes a line apart at its offset; `undefined` for a line that has no offset, or no cells and more
+ * than an offset.
+ */
 export function offsetRow(text: string): Row | undefined {
   if (text.length > 65536) return undefined;
   for (const found of text.matchAll(offsets)) {
@@ -103,7 +111,9 @@ function standsApart(offset: string, wide: boolean, { cells, digits }: Cells): b
 
 const named: { readonly [name: string]: number } = { '0': 0, a: 7, b: 8, t: 9, n: 10, v: 11, f: 12, r: 13, '\\': 92 };
 
-/** The cells of od -c and hexdump -c, four columns a byte, as the octal numbers that stand for them. */
+/**
+ * The cells of od -c and hexdump -c, four columns a byte, as the octal numbers that stand for them.
+ */
 function charactersIn(rest: string): Cells | undefined {
   if (!/^(?: {2}\\[0abtnvfr\\]| [0-7]{3}| {3}[ -~])+ *$/.test(rest) || !rest.includes('\\')) return undefined;
   const cells = (
@@ -124,7 +134,10 @@ type Cells = Pick<Row, 'cells' | 'digits' | 'prefixed' | 'lastGap' | 'tail'>;
 const cell =
   /([\s,]*)(0x)?(-?[0-9a-f]+(?:`[0-9a-f]+)?)(?:\s'[^']{1,8}')?(?:\s?<(?![0-9a-f]{2}>)[^<>]{0,200}>)?(?:,|-(?=[0-9a-f]{2})|(?=[\s|>]|$))/giy;
 
-/** The cells that a text begins with: numbers of one width, the last possibly narrower, or decimal numbers of any. */
+/**
+ * The cells that a text begins with: numbers of one width, the last possibly narrower, or decimal
+ * numbers of any.
+ */
 function cellsIn(rest: string): Cells | undefined {
   const all: { text: string; gap: number; end: number; prefixed: boolean }[] = [];
   cell.lastIndex = 0;
@@ -208,7 +221,10 @@ export function holdsCells(text: string): boolean {
   return text.length <= 65536 && (bytesApart.test(text) || wordsApart.test(text));
 }
 
-/** Takes a line apart that has cells but no offset: bytes or words after any text, 16 bytes at least. */
+/**
+ * Takes a line apart that has cells but no offset: bytes or words after any text, 16 bytes at
+ * least.
+ */
 export function bareRow(text: string): Row | undefined {
   if (text.length > 65536) return undefined;
   const found = bytesApart.exec(text) ?? wordsApart.exec(text) ?? run.exec(text);

@@ -4,7 +4,9 @@ import { layoutOf, type StructLayout } from '../abi/layout.ts';
 import { argumentOf, betterFit, opNumber, type Profile, XENMEM } from '../abi/ops.ts';
 import { structNames } from '../abi/structs.ts';
 
-/** Bytes that bpftrace's buf() and the kernels' %*ph show at most: exactly `nr_exchanged` falls off. */
+/**
+ * Bytes that bpftrace's buf() and the kernels' %*ph show at most: exactly `nr_exchanged` falls off.
+ */
 export const usualCut = 64;
 
 /** Each size that a struct has on some architecture, with a layout of that size. */
@@ -21,8 +23,9 @@ export function isStructSize(size: number): boolean {
 const most = { extent_order: 63n, nr_extents: 1n << 40n, nr_exchanged: 1n << 40n, address_bits: 0x7ffffn };
 
 /**
- * How much sense bytes make as a struct of their size: 0 none (a count, order or domain that nobody has), 1 some, 2 much
- * (padding is zero and lists are aligned, too). `undefined` where no struct has that size.
+ * How much sense bytes make as a struct of their size: 0 none (a count, order or domain that nobody
+ * has), 1 some, 2 much (padding is zero and lists are aligned, too). `undefined` where no struct
+ * has that size.
  */
 export function senseOf(bytes: Uint8Array): 0 | 1 | 2 | undefined {
   const size = bytes.length === usualCut ? Math.max(...layouts.keys()) : bytes.length;
@@ -45,12 +48,16 @@ export function isKnownDomid(domid: number): boolean {
   return domid < DOMID.FIRST_RESERVED || Object.values<number>(DOMID).includes(domid);
 }
 
-/** Most vNUMA nodes, virtual CPUs and ranges that a domain may have, for get_vnumainfo to make sense. */
+/**
+ * Most vNUMA nodes, virtual CPUs and ranges that a domain may have, for get_vnumainfo to make
+ * sense.
+ */
 const mostVnuma = 1 << 20;
 
 /**
- * Whose op 26 or 27 a capture shows that does not say its profile, by the bytes at its argument: a length that only upstream's
- * argument has decides, else what makes sense. `unsure` where both do or neither, `undefined` where nothing was captured.
+ * Whose op 26 or 27 a capture shows that does not say its profile, by the bytes at its argument: a
+ * length that only upstream's argument has decides, else what makes sense. `unsure` where both do
+ * or neither, `undefined` where nothing was captured.
  */
 export function profileOf(cmd: number, arch: Arch, bytes: Uint8Array): Profile | 'unsure' | undefined {
   if (bytes.length === 0) return undefined;

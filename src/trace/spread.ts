@@ -8,8 +8,9 @@ interface Text {
 }
 
 /**
- * Records that are spread over lines, or stand in an array, each as soon as its last brace is there. A record holds at most as much as
- * a line may; what is between records is skipped up to the next line that begins one, and told once.
+ * Records that are spread over lines, or stand in an array, each as soon as its last brace is
+ * there. A record holds at most as much as a line may; what is between records is skipped up to the
+ * next line that begins one, and told once.
  */
 export async function* spreadRecords(
   first: Text & { readonly problem?: string | undefined },

@@ -10,8 +10,9 @@ export function headerOf(setting: Setting, source?: string): TraceRecord {
 }
 
 /**
- * A call as a record under a header of that setting; what the format has no place for (`argument`, `changes`, `others`, `fromStart`) is
- * left out. All memory that the call knows is written, so give it what was seen, not all of a live guest.
+ * A call as a record under a header of that setting; what the format has no place for (`argument`,
+ * `changes`, `others`, `fromStart`) is left out. All memory that the call knows is written, so give
+ * it what was seen, not all of a live guest.
  */
 export function recordOf(call: Pick<ObservedCall, 'cmd'> & Partial<ObservedCall>, header: Setting = defaultSetting): TraceRecord {
   const own = (key: keyof Setting): unknown => (call[key] === header[key] ? undefined : call[key]);
@@ -37,7 +38,10 @@ export function recordOf(call: Pick<ObservedCall, 'cmd'> & Partial<ObservedCall>
   });
 }
 
-/** A record or header as a line of a trace, its line end included. A line that readers accept is at most 1 MiB. */
+/**
+ * A record or header as a line of a trace, its line end included. A line that readers accept is at
+ * most 1 MiB.
+ */
 export function writeRecord(record: TraceRecord): string {
   return `${JSON.stringify(record)}\n`;
 }

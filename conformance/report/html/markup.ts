@@ -10,7 +10,10 @@ export type Content = Markup | string | number | bigint | undefined | readonly C
 /** Longest text from outside in one place. */
 const longest = 4000;
 
-/** A template whose values are escaped unless they are markup; lists are put together, `undefined` is nothing. */
+/**
+ * A template whose values are escaped unless they are markup; lists are put together, `undefined`
+ * is nothing.
+ */
 export function html(parts: TemplateStringsArray, ...values: readonly Content[]): Markup {
   return { markup: parts.map((part, i) => (i === 0 ? part : written(values[i - 1]) + part)).join('') };
 }

@@ -16,8 +16,9 @@ const high = 1n << BigInt(32 - PAGE_SHIFT);
 type Side = 'before' | 'after';
 
 /**
- * The p2m around a step as a picture: guest frames in the middle, the machine frames behind them before the step above, those after it
- * below. Frames that a broken rule names are set apart. Empty where nothing is known.
+ * The p2m around a step as a picture: guest frames in the middle, the machine frames behind them
+ * before the step above, those after it below. Frames that a broken rule names are set apart. Empty
+ * where nothing is known.
  */
 export function p2mPicture(frames: readonly FrameMove[], named: ReadonlySet<bigint>): Content {
   const moved = changedFrames(frames);

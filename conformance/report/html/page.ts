@@ -11,8 +11,9 @@ import { pageStyle, styleHash } from './style.ts';
 const mostIncidents = 50;
 
 /**
- * The result as one page that asks nothing of a network: the policy in its head lets this style and this script run and nothing else, so
- * text from outside could not even if an escape were forgotten.
+ * The result as one page that asks nothing of a network: the policy in its head lets this style and
+ * this script run and nothing else, so text from outside could not even if an escape were
+ * forgotten.
  */
 export function htmlForm(result: ConformanceResult): string {
   const { implementation, requirements } = result;

@@ -19,7 +19,10 @@ const words: { readonly [outcome in Outcome]: string } = {
 const order: readonly string[] = ['violated', 'expected', 'unknown', 'holds'];
 const signs: { readonly [outcome in Outcome]: string } = { holds: '✓', violated: '✗', broke: '✗', expected: '!', unknown: '?' };
 
-/** Requirements by verdict, with the sentence each stands on. A row leads to its counterexample; the filter needs the script. */
+/**
+ * Requirements by verdict, with the sentence each stands on. A row leads to its counterexample; the
+ * filter needs the script.
+ */
 export function requirementsSection(requirements: readonly RequirementResult[]): Markup {
   const found = requirements.map((r) => words[outcomeOf(r)]);
   const kinds = order.filter((word) => found.includes(word));

@@ -1,7 +1,12 @@
-/** The base64 SHA-256 of the script, as the page's policy names it; a test says when it is stale. */
+/**
+ * The base64 SHA-256 of the script, as the page's policy names it; a test says when it is stale.
+ */
 export const scriptHash = 'sha256-bnD1v3redg2ebYB5K1p9Ms/ATsJVCj+Y8ACMzYBtLK4=';
 
-/** All that the page's script does: filter the requirements, open a counterexample, copy a replay line, unfold everything to print. */
+/**
+ * All that the page's script does: filter the requirements, open a counterexample, copy a replay
+ * line, unfold everything to print.
+ */
 export const pageScript = `'use strict';
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];

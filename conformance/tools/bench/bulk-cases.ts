@@ -6,7 +6,10 @@ import { codecFor } from '../../../src/codec/codec.ts';
 import { toHex } from '../../../src/codec/hex.ts';
 import { median } from './measure.ts';
 
-/** A program in C that does the same to an array of structs: the emitted duties over a mapped file, one thread. */
+/**
+ * A program in C that does the same to an array of structs: the emitted duties over a mapped file,
+ * one thread.
+ */
 const program = `#include <stdio.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -34,7 +37,10 @@ int main(int argc, char **argv)
 
 const codec = codecFor('arm64').xen_get_dma_buf;
 
-/** Arrays and traces of many calls, whole processes against the least that could be done to the same file. */
+/**
+ * Arrays and traces of many calls, whole processes against the least that could be done to the same
+ * file.
+ */
 export function bulkFigures(root: string, isQuick: boolean): string {
   const folder = mkdtempSync(join(tmpdir(), 'xenmem-bench-'));
   try {

@@ -16,7 +16,10 @@ function buffers(size: number): Uint8Array[] {
   );
 }
 
-/** Decoding a `xen_get_dma_buf`: a loop written by hand, our codec, and restructure as anyone would use it. */
+/**
+ * Decoding a `xen_get_dma_buf`: a loop written by hand, our codec, and restructure as anyone would
+ * use it.
+ */
 export function decodeCases(): Timed[] {
   const codec = codecFor('arm64').xen_get_dma_buf;
   const inputs = buffers(codec.size);

@@ -5,7 +5,10 @@ export interface Timed {
   readonly run: () => void;
 }
 
-/** Median nanoseconds per unit of each case, and its median ratio to the first, taken pair by pair within each round. */
+/**
+ * Median nanoseconds per unit of each case, and its median ratio to the first, taken pair by pair
+ * within each round.
+ */
 export interface Measured {
   readonly name: string;
   readonly ns: number;

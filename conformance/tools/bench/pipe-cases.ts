@@ -19,7 +19,10 @@ const rounds = 5;
 /** As many as one line of the protocol takes. */
 const perBatch = 400;
 
-/** Calls per second over a pipe to the C example: the client alone, the harness, and all rules. In plain words where there is no gcc. */
+/**
+ * Calls per second over a pipe to the C example: the client alone, the harness, and all rules. In
+ * plain words where there is no gcc.
+ */
 export async function pipeFigures(root: string): Promise<string> {
   const folder = mkdtempSync(join(tmpdir(), 'xenmem-bench-'));
   const program = join(folder, 'iut');

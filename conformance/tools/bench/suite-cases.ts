@@ -14,7 +14,10 @@ import type { Timed } from './measure.ts';
 
 const scenarios = 400;
 
-/** A judged call in process: the model alone, with what the harness asks around it, and with every rule. Units are judged calls. */
+/**
+ * A judged call in process: the model alone, with what the harness asks around it, and with every
+ * rule. Units are judged calls.
+ */
 export function suiteCases(): Timed[] {
   const model = referenceImplementation();
   const lists = fc.sample(wholeNumbers, { seed: 1, numRuns: scenarios });
@@ -51,7 +54,10 @@ export function suiteCases(): Timed[] {
   ];
 }
 
-/** The exhaustive search of the small scope, and how long it takes to kill every faulty hypervisor, in plain words. */
+/**
+ * The exhaustive search of the small scope, and how long it takes to kill every faulty hypervisor,
+ * in plain words.
+ */
 export async function suiteFigures(): Promise<string> {
   const seconds = (run: () => void): number => {
     const start = process.hrtime.bigint();

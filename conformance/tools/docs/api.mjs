@@ -1,4 +1,5 @@
-// The page of the API: what the package exports, with its docstrings, as the built declarations say it. Needs the build.
+// The page of the API: what the package exports, with its docstrings, as the built declarations say
+// it. Needs the build.
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Writes the pages of docs/ that say what the tables and the docstrings say, and the tables in pages that are written by hand.
-// Needs the build: npm run docs.
+// Writes the pages of docs/ that say what the tables and the docstrings say, and the tables in
+// pages that are written by hand. Needs the build: npm run docs.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { pages, tables, withTables } from '../../../dist/conformance/tools/docs/pages.js';
 import { roomsTable } from '../../../dist/conformance/tools/rooms/rooms.js';

@@ -8,7 +8,10 @@ const patch = readFileSync(new URL('../../../src/rules/law/dma-buf.h', import.me
 const halves = halvesOf(patch);
 const sources = ['xen_get_dma_buf', 'xen_put_dma_buf'] as const;
 
-/** The sentences of all comments of a text, cut by hand-made rules: at full stops, at colons and before numbers of a list. */
+/**
+ * The sentences of all comments of a text, cut by hand-made rules: at full stops, at colons and
+ * before numbers of a list.
+ */
 function sentencesIn(text: string): string[] {
   const comments = [...text.matchAll(/\/\*(.*?)\*\//gs)].map(([, comment = '']) => comment.replace(/^\s*\*/gm, ' ').replace(/\s+/g, ' '));
   return comments.flatMap((comment) =>

@@ -13,7 +13,10 @@ export interface HeaderLine {
   readonly rules: readonly string[];
 }
 
-/** The lines of one half of the patch, without those that only open or close a comment. `half`: its text. */
+/**
+ * The lines of one half of the patch, without those that only open or close a comment. `half`: its
+ * text.
+ */
 export function annotated(half: string, source: LawText, rules: readonly Rule[]): readonly HeaderLine[] {
   const lines = linesOf(half);
   const words = lines.map(({ text }) => text).join(' ');
@@ -21,7 +24,8 @@ export function annotated(half: string, source: LawText, rules: readonly Rule[])
   const found = lines.map(() => new Set<string>());
   for (const rule of rules) {
     for (const { quote } of sentencesOf(rule).filter((sentence) => sentence.source === source)) {
-      // A sentence that stands twice, as "[IN] Details of memory extents" in either half, stands once in each.
+      // A sentence that stands twice, as "[IN] Details of memory extents" in either half, stands
+      // once in each.
       const at = words.indexOf(quote);
       for (const line of new Set(owner.slice(at, at + quote.length))) found[line]?.add(rule.id);
     }

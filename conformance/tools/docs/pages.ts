@@ -11,7 +11,8 @@ import type { Group } from '../../verdict/outcome.ts';
 import { groupOf } from '../../verdict/outcome.ts';
 import { headerParts, link } from './header-page.ts';
 
-// The pages of docs/ that say what the tables say. `npm run docs` writes them, a test keeps them true.
+// The pages of docs/ that say what the tables say. `npm run docs` writes them, a test keeps them
+// true.
 
 /** Each page by its file name, made with the text of the patch. */
 export const pages: { readonly [file: string]: (patch: string) => string } = {
@@ -36,7 +37,10 @@ export const tables: { readonly [file: string]: Tables } = {
 /** Tables by their names, each made when it is asked for. */
 type Tables = { readonly [name: string]: () => string };
 
-/** A page that is written by hand, with each of its tables made anew. A table that the page has no place for is an error. */
+/**
+ * A page that is written by hand, with each of its tables made anew. A table that the page has no
+ * place for is an error.
+ */
 export function withTables(file: string, text: string, made: Tables = tables[file] ?? {}): string {
   return Object.entries(made).reduce((before, [name, table]) => {
     const [open, close] = [`<!-- ${name}: made by npm run docs -->`, `<!-- end of ${name} -->`];

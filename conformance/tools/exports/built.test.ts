@@ -40,7 +40,10 @@ function compiled(compiler: readonly string[], flags: string, text: string): str
   return join(scratch, 'structs.o');
 }
 
-/** What is said of a file: its architecture, how its types are told, and what differs in each struct. */
+/**
+ * What is said of a file: its architecture, how its types are told, and what differs in each
+ * struct.
+ */
 function verdict(file: string): { arch: string; about: string; said: Record<string, readonly string[]> } {
   const [found] = findTypes(readFileSync(file), { unpackers, names: namesFor({}) });
   if (!found) throw new Error('nothing is found');
@@ -78,7 +81,10 @@ describe('layout check reads what compilers make', () => {
   }
 });
 
-/** A change of xen_memory_reservation, and all that is to be said of it on arm64, worked out by hand. */
+/**
+ * A change of xen_memory_reservation, and all that is to be said of it on arm64, worked out by
+ * hand.
+ */
 const changes: readonly { title: string; edit: (text: string) => string; says: readonly string[] }[] = [
   {
     title: 'a member that lacks',

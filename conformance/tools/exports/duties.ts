@@ -1,4 +1,7 @@
-/** Holds the duties of the emitted C header against the table of rules, struct by struct: `npm run duties -- [how many of each]`. */
+/**
+ * Holds the duties of the emitted C header against the table of rules, struct by struct: `npm run
+ * duties -- [how many of each]`.
+ */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

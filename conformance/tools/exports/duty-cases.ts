@@ -24,8 +24,8 @@ const orders = [0, 0, 0, 1, 2, 9, 18, 19, 31, 32, 33, 63, 64, 65, 127, 0x7ffffff
 const flags = [0, 0, 1, 12, 13, 32, 255, 256, 0x10c, 0x120, 64 << 8, 65 << 8, 7 << 16, 1 << 19, 0xffffffff];
 
 /**
- * Structs of one layout: every boundary of every field with every other's, totals and lists that just agree or just do not, and
- * wholly random ones; the same for the same seed.
+ * Structs of one layout: every boundary of every field with every other's, totals and lists that
+ * just agree or just do not, and wholly random ones; the same for the same seed.
  */
 export function* dutyCases(layout: StructLayout, count: number, seed = 1): Generator<DutyCase> {
   const next = numbers(seed);
@@ -89,7 +89,10 @@ export function maskByRules({ bytes, address, cmd }: DutyCase, struct: StructNam
   return mask >>> 0;
 }
 
-/** A C program that reads cases (address, cmd, the struct) of one struct and writes the header's mask of each. */
+/**
+ * A C program that reads cases (address, cmd, the struct) of one struct and writes the header's
+ * mask of each.
+ */
 export function dutyProgram(struct: StructName, arch: Arch): string {
   return `#include <stdio.h>
 #include "checks.h"

@@ -3,7 +3,9 @@ import type { Arch } from '../../../src/abi/arch.ts';
 import { type StructName, structNames } from '../../../src/abi/structs.ts';
 import { fromHex } from '../../../src/codec/hex.ts';
 
-/** A struct that a C compiler made: the values that were assigned, by column, and the bytes it left. */
+/**
+ * A struct that a C compiler made: the values that were assigned, by column, and the bytes it left.
+ */
 export interface Golden {
   readonly struct: StructName;
   readonly columns: readonly string[];

@@ -8,7 +8,8 @@ import { memoryStructNames } from '../../../src/abi/memory-h.ts';
 import { memoryLayoutOf } from '../../../src/abi/memory-layout.ts';
 import { encodeMemory, memoryValues } from '../../../src/codec/memory-codec.ts';
 
-// The header of Xen itself, by its own compilers: what they say of each struct, and what they read in bytes at random.
+// The header of Xen itself, by its own compilers: what they say of each struct, and what they read
+// in bytes at random.
 
 const targets: readonly { arch: Arch; gcc: readonly string[]; qemu?: string }[] = [
   { arch: 'x86_64', gcc: ['gcc'] },
@@ -18,7 +19,10 @@ const targets: readonly { arch: Arch; gcc: readonly string[]; qemu?: string }[] 
 ];
 const rounds = 200;
 
-/** A program that prints each struct's size and alignment, each field's offset and size, and what it reads in bytes. */
+/**
+ * A program that prints each struct's size and alignment, each field's offset and size, and what it
+ * reads in bytes.
+ */
 function program(arch: Arch): string {
   const each = memoryStructNames.map((struct) => {
     const { fields } = memoryLayoutOf(struct, arch);

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // @ts-check
-// Checks the structs of a built kernel with `xenmem layout check`, and asks pahole and bpftool what they make of the same BTF.
+// Checks the structs of a built kernel with `xenmem layout check`, and asks pahole and bpftool what
+// they make of the same BTF.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -44,7 +45,10 @@ function debianKernel(dir) {
   return join(dir, 'boot', /** @type {string} */ (readdirSync(join(dir, 'boot'))[0]));
 }
 
-/** The BTF of an image, found by its header alone; pahole and bpftool read the whole. @param {Buffer} image */
+/**
+ * The BTF of an image, found by its header alone; pahole and bpftool read the whole. @param
+ * {Buffer} image
+ */
 function blobOf(image) {
   const magic = Buffer.from('9feb010018000000', 'hex');
   for (let at = image.indexOf(magic); at >= 0; at = image.indexOf(magic, at + 1)) {
@@ -75,7 +79,10 @@ function byBpftool(blob) {
   );
 }
 
-/** The table's own members of a struct, nested ones by their name. @param {string} name @param {string} arch @returns {Struct} */
+/**
+ * The table's own members of a struct, nested ones by their name. @param {string} name @param
+ * {string} arch @returns {Struct}
+ */
 function byTable(name, arch) {
   const { size, fields } = JSON.parse(run(process.execPath, [COMMAND, 'layout', '--json', '--arch', arch, name]));
   /** @type {Map<string, number>} */

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // @ts-check
-// Compiles layout.c with each architecture's own compiler, runs it, and compares what it prints with
-// fixtures/layout, or writes that (--write).
+// Compiles layout.c with each architecture's own compiler, runs it, and compares what it prints
+// with fixtures/layout, or writes that (--write).
 import { execFile } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
@@ -71,7 +71,8 @@ const ARCHES = [
   },
 ];
 
-// The header as the seed knew it (address_bits), and as it is today (mem_flags, and the tools' ops).
+// The header as the seed knew it (address_bits), and as it is today (mem_flags, and the tools'
+// ops).
 const BUILDS = ['-D__XEN_INTERFACE_VERSION__=0x00030208', '-D__XEN_TOOLS__'];
 
 /** Something this machine lacks; the message is its name. */

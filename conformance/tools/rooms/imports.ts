@@ -5,14 +5,20 @@ import { roomOf, rooms } from './rooms.ts';
 /** The text of each file, by its path in the repository. */
 export type Sources = ReadonlyMap<string, string>;
 
-/** A relative import, also one of types alone: of which file in which line, and the path that it leads to. */
+/**
+ * A relative import, also one of types alone: of which file in which line, and the path that it
+ * leads to.
+ */
 export interface Import {
   readonly file: string;
   readonly line: number;
   readonly target: string;
 }
 
-/** An import or export statement at the start of a line, or an `import('…')` anywhere, of a relative path. */
+/**
+ * An import or export statement at the start of a line, or an `import('…')` anywhere, of a relative
+ * path.
+ */
 const statement = /^(?:import|export)\s+(?:[\w*{}\s,]+?\sfrom\s+)?'(\.[^']*)'|\bimport\(\s*'(\.[^']*)'\s*\)/gm;
 
 /** Every .ts file under `src`, `conformance` and `bin` of a folder. */
@@ -35,7 +41,10 @@ export function importsOf(sources: Sources): Import[] {
   );
 }
 
-/** What is wrong with the arrows between rooms, a line each. A test may import what it tests from anywhere. */
+/**
+ * What is wrong with the arrows between rooms, a line each. A test may import what it tests from
+ * anywhere.
+ */
 export function wrongArrows(sources: Sources): string[] {
   const homeless = [...sources.keys()].flatMap((file) => {
     const folder = /^(?:src|conformance)\/[^/]+(?=\/)/.exec(file)?.[0];
@@ -53,7 +62,10 @@ export function wrongArrows(sources: Sources): string[] {
   return [...homeless, ...wrong];
 }
 
-/** Every circle of imports that is the shortest through one of its files, as `a.ts -> b.ts -> a.ts` from its first name. */
+/**
+ * Every circle of imports that is the shortest through one of its files, as `a.ts -> b.ts -> a.ts`
+ * from its first name.
+ */
 export function circles(sources: Sources): string[] {
   const imports = new Map<string, string[]>([...sources.keys()].map((file) => [file, []]));
   for (const { file, target } of importsOf(sources)) imports.get(file)?.push(target);
@@ -84,7 +96,10 @@ function shortestBack(start: string, next: (file: string) => readonly string[]):
   return undefined;
 }
 
-/** The picture as text: the rooms in order, and how many imports go along each arrow. `<->`: the other room imports this one too. */
+/**
+ * The picture as text: the rooms in order, and how many imports go along each arrow. `<->`: the
+ * other room imports this one too.
+ */
 export function picture(sources: Sources): string[] {
   const all = importsOf(sources).filter(({ file }) => !file.endsWith('.test.ts'));
   const count = (from: string, to: string): number =>

@@ -1,12 +1,16 @@
-/** A folder of sources: what it is, in one sentence, and the rooms that its files may import, tests left out. */
+/**
+ * A folder of sources: what it is, in one sentence, and the rooms that its files may import, tests
+ * left out.
+ */
 export interface Room {
   readonly says: string;
   readonly imports: readonly string[];
 }
 
 /**
- * Who may import whom, by folder; a file belongs to the deepest room that it lies in. A room imports rooms above it in this
- * order. `rooms.test.ts` holds every file against this, `npm run rooms` shows it.
+ * Who may import whom, by folder; a file belongs to the deepest room that it lies in. A room
+ * imports rooms above it in this order. `rooms.test.ts` holds every file against this, `npm run
+ * rooms` shows it.
  */
 export const rooms: { readonly [room: string]: Room } = {
   'src/abi': {

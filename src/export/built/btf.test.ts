@@ -216,7 +216,10 @@ describe('what gcc and pahole make of the definitions of Linux', () => {
   const has = (tool: string): boolean => spawnSync('sh', ['-c', `command -v ${tool}`]).status === 0;
   const dir = mkdtempSync(join(tmpdir(), 'xenmem-btf-'));
   afterAll(() => rmSync(dir, { recursive: true, force: true }));
-  /** From arch/arm/include/asm/xen/interface.h and include/xen/interface/memory.h of Linux, and the patch of 2013. */
+  /**
+   * From arch/arm/include/asm/xen/interface.h and include/xen/interface/memory.h of Linux, and the
+   * patch of 2013.
+   */
   const linux = `
 typedef unsigned short domid_t;
 typedef unsigned long long uint64_t;

@@ -1,7 +1,10 @@
 import { type Bytes, FileError } from './bytes.ts';
 import { type FileMember, type FileType, mostMembers, type Types } from './types.ts';
 
-/** The kinds of a BTF type, by number (`linux/btf.h`), and the bytes that follow each: `fixed`, and `each` per element of its list. */
+/**
+ * The kinds of a BTF type, by number (`linux/btf.h`), and the bytes that follow each: `fixed`, and
+ * `each` per element of its list.
+ */
 const kinds: readonly { readonly name: string; readonly fixed: number; readonly each: number }[] = [
   { name: 'void', fixed: 0, each: 0 },
   { name: 'int', fixed: 4, each: 0 },
@@ -53,9 +56,10 @@ export function isBtf(types: Types): types is Btf {
 }
 
 /**
- * Reads a BTF blob from its first byte; bytes after it are ignored. Every type is walked once, so that
- * a file whose counts, sizes or names lead outside is a `FileError` before any of it is believed. Takes
- * 4 bytes of memory per 12 of the blob. The BTF of a module goes on from `base`, its kernel's.
+ * Reads a BTF blob from its first byte; bytes after it are ignored. Every type is walked once, so
+ * that a file whose counts, sizes or names lead outside is a `FileError` before any of it is
+ * believed. Takes 4 bytes of memory per 12 of the blob. The BTF of a module goes on from `base`,
+ * its kernel's.
  */
 export function readBtf(file: Bytes, base?: Btf): Btf {
   const { types, strings, length } = sections(file, base);

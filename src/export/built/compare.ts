@@ -21,7 +21,10 @@ export interface Compared {
 /** Every struct of the table that a file has, beside the table, and the architecture taken. */
 export interface Comparison {
   readonly arch: Arch;
-  /** Who said which architecture it is: the option, the file, or, where neither did, the one that fits best. */
+  /**
+   * Who said which architecture it is: the option, the file, or, where neither did, the one that
+   * fits best.
+   */
   readonly archFrom: 'asked' | 'file' | 'guessed';
   readonly structs: readonly Compared[];
   readonly absent: readonly StructName[];
@@ -47,13 +50,17 @@ export function namesFor({ structs = structNames, as = new Map() }: Wanted): Set
   return new Set([...structs, ...structs.map((name) => `${name}_t`), ...as.keys()]);
 }
 
-/** Compares the structs of a file with the table, for the architecture asked for, else the file's own, else the one that fits best. */
+/**
+ * Compares the structs of a file with the table, for the architecture asked for, else the file's
+ * own, else the one that fits best.
+ */
 export function compareTypes(found: Found, wanted: Wanted = {}): Comparison {
   const arch = wanted.arch ?? found.arch;
   if (arch) return compareFor(found, wanted, arch, wanted.arch ? 'asked' : 'file');
   const pointer = found.pointer ?? found.types.named('int', 'long unsigned int')[0]?.size;
   const possible = archNames.filter((name) => pointer === undefined || arches[name].pointer === pointer);
-  // arm64 before x86_64 and arm32 before x86_32: where layouts are equal, that is what these structs are for.
+  // arm64 before x86_64 and arm32 before x86_32: where layouts are equal, that is what these
+  // structs are for.
   const order: readonly Arch[] = ['arm64', 'arm32', 'x86_64', 'x86_32'];
   const tried = order.filter((name) => possible.includes(name)).map((name) => compareFor(found, wanted, name, 'guessed'));
   const drift = (c: Comparison): number => c.structs.reduce((sum, s) => sum + s.differences.length, 0);
@@ -70,7 +77,10 @@ function compareFor(found: Found, wanted: Wanted, arch: Arch, archFrom: Comparis
   return { arch, archFrom, structs, absent: names.filter((name) => !seen.has(name)) };
 }
 
-/** The different ways in which a file has a struct: as a rule one, however many sources include the header. */
+/**
+ * The different ways in which a file has a struct: as a rule one, however many sources include the
+ * header.
+ */
 function ways(types: Types, name: StructName, called: string, arch: Arch, others?: Wanted['fields']): Compared[] {
   const layout = layoutOf(name, arch);
   const made = new Map<string, { compared: Compared; unit: string | undefined }>();
@@ -129,7 +139,8 @@ function memberDifferences(types: Types, member: FileField, table: Member, arch:
   }
   const handle = table.type.startsWith('XEN_GUEST_HANDLE');
   const inner = handle ? type : unwrapped(types, type);
-  // Linux wraps a guest handle in a struct or union on some architectures and has a plain pointer on others.
+  // Linux wraps a guest handle in a struct or union on some architectures and has a plain pointer
+  // on others.
   const fits = handle ? ['pointer', 'struct', 'union', 'int'] : ['int', 'enum'];
   if (!fits.includes(inner.kind)) return [...found, `${name}: ${aKind(inner.kind)} in the file, ${table.type} in the table`];
   const size = inner.kind === 'pointer' ? inner.size || arches[arch].pointer : type.size;
@@ -142,7 +153,10 @@ function aKind(kind: string): string {
   return `${/^[aeiou]/.test(kind) ? 'an' : 'a'} ${kind}`;
 }
 
-/** A member that only names what the table calls padding. One that is longer than that moves what follows it, or the end. */
+/**
+ * A member that only names what the table calls padding. One that is longer than that moves what
+ * follows it, or the end.
+ */
 function isPadding(member: FileField, layout: StructLayout): boolean {
   if (!/^(_*(pad|padding|reserved|rsvd)\d*_*)?$/i.test(member.name)) return false;
   const start = member.bitOffset / 8;

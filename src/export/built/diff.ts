@@ -7,7 +7,10 @@ import { FileError } from './bytes.ts';
 import { fieldsOf, isCalled, structsCalled, unwrapped } from './shape.ts';
 import type { FileType, Types } from './types.ts';
 
-/** A scalar of a struct, those of nested structs included. Offset in bits from the outermost; `bits` of a bit-field, else 0. */
+/**
+ * A scalar of a struct, those of nested structs included. Offset in bits from the outermost; `bits`
+ * of a bit-field, else 0.
+ */
 export interface Leaf {
   readonly path: string;
   readonly bitOffset: number;

@@ -8,7 +8,10 @@ import { refuseOther } from './other.ts';
 import type { Types } from './types.ts';
 import { isPacked, payloadOf, type Unpackers, unpack } from './unpack.ts';
 
-/** The types of a file, or of one in an archive: in which kind of file, and of which architecture that says it is. */
+/**
+ * The types of a file, or of one in an archive: in which kind of file, and of which architecture
+ * that says it is.
+ */
 export interface Found {
   readonly types: Types;
   readonly container: string;
@@ -20,14 +23,18 @@ export interface Found {
   readonly pointer?: number;
 }
 
-/** As many blobs with a sane header are tried in an image; a file made of headers must not take for ever. */
+/**
+ * As many blobs with a sane header are tried in an image; a file made of headers must not take for
+ * ever.
+ */
 const mostTried = 16;
 /** An image in an image in something packed. */
 const deepest = 3;
 
 /**
- * The types in a file: raw BTF, an ELF with BTF or debug information (`vmlinux`, `xen-syms`, a module, an
- * object), an archive of such, or a kernel image, packed or not. A `FileError` says why there are none, and the way out.
+ * The types in a file: raw BTF, an ELF with BTF or debug information (`vmlinux`, `xen-syms`, a
+ * module, an object), an archive of such, or a kernel image, packed or not. A `FileError` says why
+ * there are none, and the way out.
  */
 export function findTypes(data: Uint8Array, search: Search): Found[] {
   return find(new Bytes(data, 'the file'), search, '', 0);

@@ -22,8 +22,8 @@ const compressed = 0x800;
 const densest = 1100;
 
 /**
- * The types in an ELF file: those of `.BTF`, unless only its debug information has one of the names.
- * `undefined` where it has neither.
+ * The types in an ELF file: those of `.BTF`, unless only its debug information has one of the
+ * names. `undefined` where it has neither.
  */
 export function typesInElf(elf: Elf, search: Search): Types | undefined {
   const sections = elf.sections();
@@ -39,7 +39,10 @@ export function typesInElf(elf: Elf, search: Search): Types | undefined {
   return btf && !has(types) ? btf : types;
 }
 
-/** The sections of debug information; as old toolchains packed them, and as they are in a split file, too. */
+/**
+ * The sections of debug information; as old toolchains packed them, and as they are in a split
+ * file, too.
+ */
 function debugSections(sections: readonly Section[], content: (section: Section) => Uint8Array): DwarfSections | undefined {
   for (const suffix of ['', '.dwo']) {
     const called = (name: string): Section[] =>
@@ -66,7 +69,10 @@ function unpackedBytes(elf: Elf, section: Section, unpackers: Unpackers): Bytes 
   return elf.content(section).with(made);
 }
 
-/** The content of a section, unpacked where it is compressed: as its flag says, or as its old name does. */
+/**
+ * The content of a section, unpacked where it is compressed: as its flag says, or as its old name
+ * does.
+ */
 function unpacked(elf: Elf, section: Section, unpackers: Unpackers): Uint8Array {
   const raw = elf.content(section);
   if ((section.flags & compressed) !== 0) {

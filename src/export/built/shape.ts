@@ -1,7 +1,10 @@
 import { FileError } from './bytes.ts';
 import type { FileMember, FileType, Types } from './types.ts';
 
-/** A member that has a name, be it of the struct or of an unnamed one in it; offset from the outer one. */
+/**
+ * A member that has a name, be it of the struct or of an unnamed one in it; offset from the outer
+ * one.
+ */
 export type FileField = FileMember;
 
 /** Later headers give the same bytes another name. */
@@ -10,14 +13,17 @@ const alsoCalled: Readonly<Record<string, string>> = { address_bits: 'mem_flags'
 /** Unnamed structs stand in one another at most so deep. */
 const deepest = 4;
 
-/** Is this what a file calls a member of the table? Where `in` is a word of the language, as in Rust, it is `in_`. */
+/**
+ * Is this what a file calls a member of the table? Where `in` is a word of the language, as in
+ * Rust, it is `in_`.
+ */
 export function isCalled(name: string, member: string): boolean {
   return name === member || name === alsoCalled[member] || name === `${member}_`;
 }
 
 /**
- * The structs of a name: with that tag, or behind a typedef of it or of it with `_t` whose struct has
- * no tag or another one.
+ * The structs of a name: with that tag, or behind a typedef of it or of it with `_t` whose struct
+ * has no tag or another one.
  */
 export function structsCalled(types: Types, name: string): FileType[] {
   const found = types.named('struct', name);
@@ -31,10 +37,16 @@ export function structsCalled(types: Types, name: string): FileType[] {
   return found;
 }
 
-/** Members that are looked at in one struct, all in all: structs of structs of structs are many before they are deep. */
+/**
+ * Members that are looked at in one struct, all in all: structs of structs of structs are many
+ * before they are deep.
+ */
 const mostLooked = 5000;
 
-/** The members of a struct, those of unnamed structs and unions in it among them, and how many it has. */
+/**
+ * The members of a struct, those of unnamed structs and unions in it among them, and how many it
+ * has.
+ */
 export function fieldsOf(types: Types, type: FileType): { fields: FileField[]; count: number } {
   const { list, count } = types.members(type);
   const fields: FileField[] = [];
@@ -49,7 +61,9 @@ export function fieldsOf(types: Types, type: FileType): { fields: FileField[]; c
   return { fields, count };
 }
 
-/** What a struct of one member is made of: Rust and Xen wrap a number so, to tell it from others. */
+/**
+ * What a struct of one member is made of: Rust and Xen wrap a number so, to tell it from others.
+ */
 export function unwrapped(types: Types, type: FileType): FileType {
   let inner = type;
   for (let depth = 0; inner.kind === 'struct' && depth < 4; depth++) {

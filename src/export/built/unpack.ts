@@ -8,7 +8,10 @@ export interface Unpackers {
   readonly zstd?: (packed: Uint8Array, most: number) => Uint8Array;
 }
 
-/** Most bytes of what a packed file holds: a `vmlinux` with all its debug information has some 500 MB. */
+/**
+ * Most bytes of what a packed file holds: a `vmlinux` with all its debug information has some 500
+ * MB.
+ */
 export const mostUnpacked = 1 << 30;
 
 type Way = 'gzip' | 'zlib' | 'zstd' | 'lz4';
@@ -26,7 +29,10 @@ const magics: readonly { readonly name: string; readonly magic: readonly number[
 
 const wayOut = 'unpack it first (scripts/extract-vmlinux of Linux), or take /sys/kernel/btf/vmlinux of the running kernel';
 
-/** Is it packed by itself, as `gzip vmlinux` makes it? Images that hold something packed are told apart before. */
+/**
+ * Is it packed by itself, as `gzip vmlinux` makes it? Images that hold something packed are told
+ * apart before.
+ */
 export function isPacked(file: Bytes): boolean {
   return magics.slice(0, 4).some(({ magic }) => file.begins(0, magic));
 }
@@ -53,8 +59,8 @@ export function undo(way: Way, packed: Bytes, unpackers: Unpackers, most: number
 }
 
 /**
- * The packed kernel in an image: a bzImage of x86 says where in its setup header, an EFI "zboot" image
- * in its own. `undefined` if it is neither.
+ * The packed kernel in an image: a bzImage of x86 says where in its setup header, an EFI "zboot"
+ * image in its own. `undefined` if it is neither.
  */
 export function payloadOf(file: Bytes): { payload: Bytes; container: string } | undefined {
   if (file.begins(0, ascii('MZ')) && file.begins(4, ascii('zimg'))) {
@@ -67,7 +73,10 @@ export function payloadOf(file: Bytes): { payload: Bytes; container: string } | 
   return { payload, container: 'bzImage' };
 }
 
-/** The legacy frame of LZ4, which kernels are packed in: blocks with their length before each, and no end mark. */
+/**
+ * The legacy frame of LZ4, which kernels are packed in: blocks with their length before each, and
+ * no end mark.
+ */
 function unpackLz4(packed: Bytes, most: number): Uint8Array {
   const blockSize = 8 << 20;
   const parts: Uint8Array[] = [];

@@ -1,4 +1,7 @@
-/** A type to be written: `last` is its size or the type it leads to, `list` the 32-bit words that follow. */
+/**
+ * A type to be written: `last` is its size or the type it leads to, `list` the 32-bit words that
+ * follow.
+ */
 export interface Written {
   readonly kind: number;
   readonly name?: string;

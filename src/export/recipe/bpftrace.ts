@@ -1,9 +1,15 @@
 import { HYPERVISOR_memory_op, MEMOP_CMD_MASK, PRIVCMD_HYPERCALL } from '../../abi/constants.ts';
 import { headerOf, kernelFunctions, type ListPlace, remarks, type Target } from './target.ts';
 
-/** Most bytes that buf() of bpftrace 0.17 gives, by BPFTRACE_STRLEN; later ones call it BPFTRACE_MAX_STRLEN and allow it too. */
+/**
+ * Most bytes that buf() of bpftrace 0.17 gives, by BPFTRACE_STRLEN; later ones call it
+ * BPFTRACE_MAX_STRLEN and allow it too.
+ */
 const most = 200;
-/** Extents of the largest piece of a list, how many of those are tried, and how many extents all pieces together hold. */
+/**
+ * Extents of the largest piece of a list, how many of those are tried, and how many extents all
+ * pieces together hold.
+ */
 const large = 16;
 const largePieces = 7;
 const mostExtents = large * largePieces + 8 + 4 + 2 + 1;
@@ -123,7 +129,10 @@ function behind(stage: string, { offset, countOffset, countSize }: ListPlace, { 
   return listLines(stage, `(uint64)*(uint${8 * countSize} *)${reach(`($s + ${countOffset})`)}`, handle, entry, reach);
 }
 
-/** A list in pieces whose sizes are constants: the verifier of the kernel lets no other length through. */
+/**
+ * A list in pieces whose sizes are constants: the verifier of the kernel lets no other length
+ * through.
+ */
 function listLines(stage: string, count: string, at: string, entry: number, reach: Reach): string[] {
   const piece = (extents: number): string =>
     `if ($n >= ${extents}) { printf("xenmem_${stage}: tid=%d at=0x%llx mem=%rx\\n", tid, $p, buf(${reach('$p')}, ${extents * entry})); ` +

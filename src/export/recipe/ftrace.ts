@@ -2,7 +2,9 @@ import type { Arch } from '../../abi/arch.ts';
 import { HYPERVISOR_memory_op, PRIVCMD_HYPERCALL } from '../../abi/constants.ts';
 import { headerOf, kernelFunctions, remarks, type Target } from './target.ts';
 
-/** Extents of each list that are recorded: the length of an array is fixed, and must stay below 64. */
+/**
+ * Extents of each list that are recorded: the length of an array is fixed, and must stay below 64.
+ */
 const extents = 16;
 
 /** The first three arguments of a function of the kernel. */
@@ -93,7 +95,10 @@ function probesOf(target: Target): Probe[] {
   return [byPrivcmd, { function: own, fetch, filter: '' }];
 }
 
-/** The struct at an address and what is behind its handles; the width of the words stands in the name of an array. */
+/**
+ * The struct at an address and what is behind its handles; the width of the words stands in the
+ * name of an array.
+ */
 function memory({ layout, lists, entry, pointer }: Target, address: string, reach: '' | 'u'): string[] {
   const bits = 8 * entry;
   return [

@@ -4,7 +4,10 @@ import { headerOf, remarks, type Target } from './target.ts';
 /** Bytes that `%*ph` of Linux and of Xen prints at most, and cuts without a word. */
 const most = 64;
 
-/** A header of C for the kernel: `xenmem_traced` makes the call and prints what went in and what came out. */
+/**
+ * A header of C for the kernel: `xenmem_traced` makes the call and prints what went in and what
+ * came out.
+ */
 export function printkRecipe(target: Target): string {
   const { layout, lists, entry } = target;
   const pieces: number[] = [];

@@ -6,7 +6,9 @@ import type { Target } from './target.ts';
 
 export { type Target, targetOf } from './target.ts';
 
-/** How a script that captures calls is made, by the tool that runs it; xenmem reads what it prints. */
+/**
+ * How a script that captures calls is made, by the tool that runs it; xenmem reads what it prints.
+ */
 export const recipes = {
   bpftrace: bpftraceRecipe,
   ftrace: ftraceRecipe,

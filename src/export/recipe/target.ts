@@ -2,7 +2,10 @@ import { type Arch, arches, sizeOfType } from '../../abi/arch.ts';
 import { fieldOf, layoutOf, type StructLayout } from '../../abi/layout.ts';
 import { argumentOf, type JudgedOp, type Profile, XENMEM } from '../../abi/ops.ts';
 
-/** A list that an argument points to: where its address and its length stand in the struct, in bytes. */
+/**
+ * A list that an argument points to: where its address and its length stand in the struct, in
+ * bytes.
+ */
 export interface ListPlace {
   /** Of the handle. */
   readonly offset: number;
@@ -25,7 +28,10 @@ export interface Target {
   readonly pointer: number;
 }
 
-/** The calls of an op by guests of an architecture; `undefined` where the profile does not have the op. */
+/**
+ * The calls of an op by guests of an architecture; `undefined` where the profile does not have the
+ * op.
+ */
 export function targetOf(op: JudgedOp, arch: Arch, profile: Profile): Target | undefined {
   const nr = (XENMEM[profile] as { readonly [name: string]: number })[op];
   if (nr === undefined) return undefined;

@@ -13,8 +13,9 @@ import { type Domain, domainOf, emptyDomain, type State } from '../state.ts';
 import type { Guests } from './release.ts';
 import { xen417 } from './xen-4.17.ts';
 
-// Every call of ops 0, 1, 6 and 11 that a real Xen 4.17 answered (fixtures/captures) is answered by its reference: rc, nr_exchanged and
-// whatever bytes were left alone by their values, new frames by what they have to be. Then the real ones are taken over.
+// Every call of ops 0, 1, 6 and 11 that a real Xen 4.17 answered (fixtures/captures) is answered by
+// its reference: rc, nr_exchanged and whatever bytes were left alone by their values, new frames by
+// what they have to be. Then the real ones are taken over.
 
 interface Call {
   readonly seq: number;
@@ -52,7 +53,8 @@ function play(hypervisor: Hypervisor, { cmd, arg, before, after }: Call): { rc: 
 }
 
 describe('Xen 4.17 on arm64, the first domain, direct mapped', () => {
-  // 65,536 pages (so says op 3 in the capture) from 0x60000000 on, where the guest's own struct lies.
+  // 65,536 pages (so says op 3 in the capture) from 0x60000000 on, where the guest's own struct
+  // lies.
   const ram = { gfn: 0x60000, pages: 0x10000 };
   const domain = emptyDomain(0, true, ram.pages);
   for (let gfn = ram.gfn; gfn < ram.gfn + ram.pages; gfn++) {
@@ -66,7 +68,8 @@ describe('Xen 4.17 on arm64, the first domain, direct mapped', () => {
   it.each(calls.map((call) => [call.seq, call] as const))('record %i', (seq, call) => {
     const { cmd, rc, before, after } = call;
     const struct = before.find(([address]) => BigInt(address) === BigInt(call.arg));
-    // Lists of thousands, and one that runs into a hole, are not in the capture: what they asked for is not known.
+    // Lists of thousands, and one that runs into a hole, are not in the capture: what they asked
+    // for is not known.
     const handle = struct && codecFor('arm64').xen_memory_reservation.decode(bytes(struct[1].slice(0, 64)));
     const isListed = before.some(([address]) => BigInt(address) === handle?.extent_start);
     if (handle && rc > startExtent(cmd) && handle.extent_start !== 0n && !isListed) {
@@ -85,10 +88,12 @@ describe('Xen 4.17 on arm64, the first domain, direct mapped', () => {
 describe('Xen 4.17 on x86-64, the first domain, PV', () => {
   const calls = callsIn('xen-4.17-x86_64-pv-dom0.ndjson');
   const domain = emptyDomain(0, true, Number.POSITIVE_INFINITY);
-  // The guest works with the frames that it got at boot, from 0x33c00 on; which others it owns does not matter here.
+  // The guest works with the frames that it got at boot, from 0x33c00 on; which others it owns does
+  // not matter here.
   for (let mfn = 0x33c00; mfn < 0x34000; mfn++) domain.owned.add(mfn);
   domain.unaddressed = domain.owned.size;
-  // Its page tables lead to what was captured, and to a page of zeroes at address 0 (fixtures/captures/README.md).
+  // Its page tables lead to what was captured, and to a page of zeroes at address 0
+  // (fixtures/captures/README.md).
   const pages = new Set([
     0,
     ...calls.flatMap(({ before }) => before.flatMap(([a, hex]) => [page(BigInt(a)), page(BigInt(a) + BigInt(hex.length / 2 - 1))])),
@@ -127,7 +132,10 @@ describe('Xen 4.17 on x86-64, the first domain, PV', () => {
     return { ...codecs.xen_memory_exchange.decode(bytes(struct[1])).out, first: 0 };
   }
 
-  /** What is wrong with the frames that the real Xen gave, where the reference gave some; the real ones are owned from here on. */
+  /**
+   * What is wrong with the frames that the real Xen gave, where the reference gave some; the real
+   * ones are owned from here on.
+   */
   function handOver(
     own: string,
     real: string,

@@ -7,7 +7,8 @@ import { typeInvariant } from '../state.ts';
 import { xen44 } from './xen-4.4.ts';
 import { xen417 } from './xen-4.17.ts';
 
-// Where a released Xen departs from its own header, by hand (docs/xen-versions.md), and what else differs between the two releases.
+// Where a released Xen departs from its own header, by hand (docs/xen-versions.md), and what else
+// differs between the two releases.
 
 const { EFAULT, EINVAL, ENOMEM, ENOSYS, EOPNOTSUPP, EPERM, ESRCH } = errno;
 const run = (gfn: number, pages: number): number[] => Array.from({ length: pages }, (_, i) => gfn + i);

@@ -9,14 +9,20 @@ import { addPages, entry, NOTHING_LEFT, type ReleaseCall } from './release.ts';
 
 const { EFAULT, EINVAL, ENOMEM } = errno;
 
-/** "Sizes of input and output lists do not overflow a long?" and "Sizes of input and output lists match?" */
+/**
+ * "Sizes of input and output lists do not overflow a long?" and "Sizes of input and output lists
+ * match?"
+ */
 export function isSameSize({ state }: Call, { in: given, out: wanted }: Exchange): boolean {
   const limit = 1n << BigInt(8 * arches[state.arch].pointer);
   const [a, b] = [given, wanted].map(({ nr_extents, extent_order }) => nr_extents << BigInt(extent_order));
   return a === b && a !== undefined && a < limit;
 }
 
-/** memory_exchange: chunk by chunk it takes pages away, finds others, and then cannot fail any more, as it says. */
+/**
+ * memory_exchange: chunk by chunk it takes pages away, finds others, and then cannot fail any more,
+ * as it says.
+ */
 export function memoryExchange(s: ReleaseCall): number {
   const { call, release } = s;
   const asked = readStruct(call, 'xen_memory_exchange');
@@ -47,7 +53,10 @@ function ended(call: Call, rc: number, nrExchanged: bigint): number {
   return writeNrExchanged(call, nrExchanged) ? rc : -EFAULT;
 }
 
-/** The gfns of a chunk's inputs with the frames behind them, or an errno: a page that is listed twice cannot be taken twice. */
+/**
+ * The gfns of a chunk's inputs with the frames behind them, or an errno: a page that is listed
+ * twice cannot be taken twice.
+ */
 function steal(s: ReleaseCall, x: Exchange, chunk: number): Map<number, number> | number {
   const { call, translated } = s;
   const { p2m, owned } = x.named as Domain;
@@ -82,7 +91,10 @@ function allocate(call: Call, { out, outPages, outsPerChunk }: Exchange): number
   return extents;
 }
 
-/** Frees the inputs and assigns the outputs; false where the guest's list could not be read or written for one of them. */
+/**
+ * Frees the inputs and assigns the outputs; false where the guest's list could not be read or
+ * written for one of them.
+ */
 function assign(s: ReleaseCall, x: Exchange, chunk: number, stolen: ReadonlyMap<number, number>, extents: number[]): boolean | 'dying' {
   const { call, translated } = s;
   const domain = x.named as Domain;

@@ -9,8 +9,8 @@ import type { Guests, Release } from './release.ts';
 import { reservation } from './reservation.ts';
 
 /**
- * memory_op of a Xen that was released, as its xen/common/memory.c does it: ops 0, 1, 6 and 11. Frames that are given
- * back are cleared here, which Xen leaves until they are needed.
+ * memory_op of a Xen that was released, as its xen/common/memory.c does it: ops 0, 1, 6 and 11.
+ * Frames that are given back are cleared here, which Xen leaves until they are needed.
  */
 export function xen(release: Release, guests: Guests): MemoryOpOf {
   const [translated, directMapped] = [guests !== 'pv', guests === 'direct-mapped'];

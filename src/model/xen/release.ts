@@ -6,7 +6,8 @@ import type { Exchange } from '../exchange.ts';
 import { mapPage, mappableGfns } from '../p2m.ts';
 import type { Domain } from '../state.ts';
 
-// What the releases of Xen have in common and where they differ; xen/common/memory.c is what they are told after.
+// What the releases of Xen have in common and where they differ; xen/common/memory.c is what they
+// are told after.
 
 /** Nothing is left to be exchanged: 0 at once, and nothing is written. */
 export const NOTHING_LEFT = -1;
@@ -21,15 +22,29 @@ export interface Release {
   readonly maxDecreaseOrder: (privileged: boolean, arch: Arch) => number;
   /** Does increase_reservation write its list for a guest too whose p2m Xen keeps? */
   readonly tellsTranslated: boolean;
-  /** Is it noticed that guest_physmap_add_page failed? Where it is not, populate_physmap counts the extent all the same. */
+  /**
+   * Is it noticed that guest_physmap_add_page failed? Where it is not, populate_physmap counts the
+   * extent all the same.
+   */
   readonly noticesUnmapped: boolean;
-  /** The checks of memory_exchange before its loop, in its order: an errno, 0, or `NOTHING_LEFT`. */
+  /**
+   * The checks of memory_exchange before its loop, in its order: an errno, 0, or `NOTHING_LEFT`.
+   */
   readonly refusal: (call: Call, x: Exchange) => number;
-  /** The errno of `steal_page` where it takes no page away, so that no exchange works: on Arm it is a stub. 0 where it does. */
+  /**
+   * The errno of `steal_page` where it takes no page away, so that no exchange works: on Arm it is
+   * a stub. 0 where it does.
+   */
   readonly cannotSteal: (s: ReleaseCall) => number;
-  /** D1: a fault after the commit ends the call, its chunk uncounted. D2: it goes on to the end, with rc -EFAULT. */
+  /**
+   * D1: a fault after the commit ends the call, its chunk uncounted. D2: it goes on to the end,
+   * with rc -EFAULT.
+   */
   readonly lateFault: 'D1' | 'D2';
-  /** Ops 0, 1, 6 on another's pages: the extent to start from, as for any early failure, or an errno all the same. */
+  /**
+   * Ops 0, 1, 6 on another's pages: the extent to start from, as for any early failure, or an errno
+   * all the same.
+   */
   readonly foreign: (start: number) => number;
 }
 
@@ -37,19 +52,28 @@ export interface Release {
 export interface ReleaseCall {
   readonly call: Call;
   readonly release: Release;
-  /** Does Xen keep the p2m of the guest? One that it does not (x86 PV) works with machine frames. */
+  /**
+   * Does Xen keep the p2m of the guest? One that it does not (x86 PV) works with machine frames.
+   */
   readonly translated: boolean;
-  /** Does the memory of the guest lie where it would without a hypervisor, gfn = mfn, and stay its own when it is given back? */
+  /**
+   * Does the memory of the guest lie where it would without a hypervisor, gfn = mfn, and stay its
+   * own when it is given back?
+   */
   readonly directMapped: boolean;
 }
 
 /**
- * The guests of a machine. `translated`: Xen keeps their p2m. `direct-mapped`: so it does, and gfn = mfn, as for the first
- * domain on Arm. `pv`: a guest works with machine frames and keeps its own p2m, as x86 PV does.
+ * The guests of a machine. `translated`: Xen keeps their p2m. `direct-mapped`: so it does, and gfn
+ * = mfn, as for the first domain on Arm. `pv`: a guest works with machine frames and keeps its own
+ * p2m, as x86 PV does.
  */
 export type Guests = 'translated' | 'direct-mapped' | 'pv';
 
-/** Is there such a node, of which these machines have one? Hints of an unprivileged domain are passed over, demands refused. */
+/**
+ * Is there such a node, of which these machines have one? Hints of an unprivileged domain are
+ * passed over, demands refused.
+ */
 export function hasNode({ privileged }: Domain, flags: number): boolean {
   const node = XENMEMF.node(flags);
   if (node === undefined || (flags & XENMEMF.vnode) !== 0) return true;
@@ -62,7 +86,10 @@ export function entry(call: Call, asked: XenMemoryReservation, index: number): n
   return call.state.arch === 'arm32' && frame !== undefined ? frame % 2 ** 32 : frame;
 }
 
-/** guest_physmap_add_page: leads gfns to frames that the domain owns and none led to; false where the p2m has no room for them. */
+/**
+ * guest_physmap_add_page: leads gfns to frames that the domain owns and none led to; false where
+ * the p2m has no room for them.
+ */
 export function addPages({ state }: Call, domain: Domain, gpfn: number, mfn: number, pages: number): boolean {
   if (gpfn + pages > mappableGfns(state.arch)) return false;
   for (let page = 0; page < pages; page++) {

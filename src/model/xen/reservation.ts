@@ -35,7 +35,9 @@ function increase({ call, release, translated }: ReleaseCall, asked: XenMemoryRe
   return entry(call, asked, i) !== undefined && writeEntry(call, listOf(call, asked), i, mfn);
 }
 
-/** Page by page: what was removed of an extent before it failed stays removed, and is not counted. */
+/**
+ * Page by page: what was removed of an extent before it failed stays removed, and is not counted.
+ */
 function decrease({ call, translated, directMapped }: ReleaseCall, asked: XenMemoryReservation, domain: Domain, i: number): boolean {
   const gmfn = entry(call, asked, i);
   if (gmfn === undefined) return false;

@@ -22,8 +22,9 @@ const release: Release = {
 };
 
 /**
- * memory_op of Xen 4.4, of the patch's own time, with its departures D2, D3 and D4 (docs/xen-versions.md). Its first domain on
- * Arm, which is direct-mapped, is not told here: decrease passes its pages over, populate looks at the first of an extent only.
+ * memory_op of Xen 4.4, of the patch's own time, with its departures D2, D3 and D4
+ * (docs/xen-versions.md). Its first domain on Arm, which is direct-mapped, is not told here:
+ * decrease passes its pages over, populate looks at the first of an extent only.
  */
 export function xen44(guests: Exclude<Guests, 'direct-mapped'> = 'translated'): MemoryOpOf {
   return xen(release, guests);

@@ -1,7 +1,10 @@
 import { type Field, fieldOf, type StructLayout } from '../../abi/layout.ts';
 import type { Claim, End, Gap, Nat, Parameter } from './expression.ts';
 
-/** How a language without big numbers says the claims of the duties, each exact: nothing wraps at 2^64. Each answer is in brackets or a call. */
+/**
+ * How a language without big numbers says the claims of the duties, each exact: nothing wraps at
+ * 2^64. Each answer is in brackets or a call.
+ */
 export interface Dialect {
   readonly field: (field: Field) => string;
   readonly number: (value: bigint) => string;
@@ -25,7 +28,10 @@ export interface Dialect {
   readonly not: (claim: string) => string;
 }
 
-/** A claim about structs of one layout in a language; `undefined` where it stands on what that language cannot know. */
+/**
+ * A claim about structs of one layout in a language; `undefined` where it stands on what that
+ * language cannot know.
+ */
 export function claimIn(dialect: Dialect, layout: StructLayout, claim: Claim): string | undefined {
   const parameters = new Set<Parameter>();
   collect(claim, parameters);

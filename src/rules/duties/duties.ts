@@ -29,7 +29,9 @@ import {
   shl,
 } from './expression.ts';
 
-/** One way to break a duty, and where it is told: at a field of the struct or at padding, by path. */
+/**
+ * One way to break a duty, and where it is told: at a field of the struct or at padding, by path.
+ */
 export interface Breach {
   readonly where: string;
   /** What is so when the duty is broken. */
@@ -37,7 +39,10 @@ export interface Breach {
   readonly message: Message;
 }
 
-/** A duty of the caller that its struct alone shows, as data: rules, the C header, Wireshark and gdb check it from here. */
+/**
+ * A duty of the caller that its struct alone shows, as data: rules, the C header, Wireshark and gdb
+ * check it from here.
+ */
 export interface StructDuty {
   readonly id: string;
   readonly severity: Severity;
@@ -52,7 +57,9 @@ export interface StructDuty {
   readonly elsewhere?: string;
 }
 
-/** A reservation inside a struct: its path with the dot behind it, and the list that it describes. */
+/**
+ * A reservation inside a struct: its path with the dot behind it, and the list that it describes.
+ */
 interface ListSide {
   readonly path: string;
   readonly name: string;

@@ -4,10 +4,15 @@ import { readField } from '../../codec/field.ts';
 import { hex64, toHex } from '../../codec/hex.ts';
 import { sameTotal } from '../exact.ts';
 
-/** What a struct alone does not hold: its own address, and the `start_extent` in `cmd`. Either may be unknown. */
+/**
+ * What a struct alone does not hold: its own address, and the `start_extent` in `cmd`. Either may
+ * be unknown.
+ */
 export type Parameter = 'address' | 'start_extent';
 
-/** A natural number below 2^64: a field of the struct, a parameter, a constant, or some bits of one. */
+/**
+ * A natural number below 2^64: a field of the struct, a parameter, a constant, or some bits of one.
+ */
 export type Nat =
   | { readonly is: 'field'; readonly path: string }
   | { readonly is: 'parameter'; readonly name: Parameter }
@@ -132,7 +137,10 @@ export interface Known {
 
 export type Reader<T> = (known: Known) => T;
 
-/** A claim about structs of one layout as a function; `undefined` where what is known does not decide it. */
+/**
+ * A claim about structs of one layout as a function; `undefined` where what is known does not
+ * decide it.
+ */
 export function decider(claim: Claim, layout: StructLayout): Reader<boolean | undefined> {
   switch (claim.is) {
     case 'equal':

@@ -19,7 +19,10 @@ const word = fc.oneof(
   fc.bigInt(0n, (1n << 64n) - 1n),
 );
 
-/** Bytes of a struct: 64-bit words, boundary values among them, one of its bytes changed now and then. */
+/**
+ * Bytes of a struct: 64-bit words, boundary values among them, one of its bytes changed now and
+ * then.
+ */
 function structBytes({ size }: StructLayout): fc.Arbitrary<Uint8Array> {
   const words = fc.array(word, { minLength: Math.ceil(size / 8), maxLength: Math.ceil(size / 8) });
   return words.map((of) => new Uint8Array(BigUint64Array.from(of).buffer).slice(0, size));

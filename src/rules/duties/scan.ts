@@ -18,8 +18,8 @@ export interface Scan {
 const blockBytes = 1 << 18;
 
 /**
- * Scans blocks of structs of one layout, compiled to WebAssembly where there is such. A claim that stands on a parameter is
- * not true. It is quickest where none of the first `rare` claims is.
+ * Scans blocks of structs of one layout, compiled to WebAssembly where there is such. A claim that
+ * stands on a parameter is not true. It is quickest where none of the first `rare` claims is.
  */
 export function scanOf(layout: StructLayout, claims: readonly Claim[], rare = claims.length): Scan {
   const compiled = typeof WebAssembly === 'undefined' ? undefined : compiledScan(layout, claims, rare);
@@ -41,7 +41,10 @@ function compiledScan(layout: StructLayout, claims: readonly Claim[], rare: numb
   };
 }
 
-/** The same without WebAssembly, by the functions that the rules are judged with: slower, and its oracle. */
+/**
+ * The same without WebAssembly, by the functions that the rules are judged with: slower, and its
+ * oracle.
+ */
 export function plainScan(layout: StructLayout, claims: readonly Claim[]): Scan {
   const { size } = layout;
   const capacity = Math.floor(blockBytes / size);

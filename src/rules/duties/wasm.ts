@@ -3,10 +3,11 @@ import { claimIn, type Dialect } from './dialect.ts';
 import type { Claim, Gap } from './expression.ts';
 
 /**
- * Claims about structs of one layout as a WebAssembly module: `scan(n)` reads `n` structs from the start of its memory and
- * writes, from byte `masksAt` on, a 32-bit mask for each, whose bit i says whether claim i is true; a claim that stands on a
- * parameter is not. The first `rare` claims are asked one by one until one is true, which is quick where none is; then, and
- * for all others, every claim is worked out without a branch. Throws `TypeError` for more claims than a mask has bits.
+ * Claims about structs of one layout as a WebAssembly module: `scan(n)` reads `n` structs from the
+ * start of its memory and writes, from byte `masksAt` on, a 32-bit mask for each, whose bit i says
+ * whether claim i is true; a claim that stands on a parameter is not. The first `rare` claims are
+ * asked one by one until one is true, which is quick where none is; then, and for all others, every
+ * claim is worked out without a branch. Throws `TypeError` for more claims than a mask has bits.
  */
 export function moduleOf(layout: StructLayout, claims: readonly Claim[], rare: number, masksAt: number): Uint8Array<ArrayBuffer> {
   if (claims.length > 32) throw new TypeError(`${claims.length} claims are more than a mask has bits`);
@@ -67,7 +68,10 @@ function load({ offset, size }: Gap): string {
   return `local.get ${at.record} i64.load${width} ${offset}`;
 }
 
-/** Naturals are i64 and claims are i32. Sums and shifts that may pass 2^64 are compared without being computed. */
+/**
+ * Naturals are i64 and claims are i32. Sums and shifts that may pass 2^64 are compared without
+ * being computed.
+ */
 function dialectOf(layout: StructLayout): Dialect {
   const number = (value: bigint): string => `i64.const ${BigInt.asIntN(64, value)}`;
   return {
@@ -79,7 +83,8 @@ function dialectOf(layout: StructLayout): Dialect {
     equal: (a, b) => `${a} ${b} i64.eq`,
     unequal: (a, b) => `${a} ${b} i64.ne`,
     less: (a, b) => `${a} ${b} i64.lt_u`,
-    // Where neither is 0, that of the larger order, shifted by the difference, loses no bit and is the other.
+    // Where neither is 0, that of the larger order, shifted by the difference, loses no bit and is
+    // the other.
     sameTotal: (a, ao, b, bo) => `
       ${a} ${b} ${ao} ${bo} i64.ge_u select local.set ${at.more}
       ${b} ${a} ${ao} ${bo} i64.ge_u select local.set ${at.less}
@@ -121,7 +126,10 @@ function piecesOf({ offset, size }: Gap): Gap[] {
   return [{ offset, size: first }, ...piecesOf({ offset: offset + first, size: size - first })];
 }
 
-/** What follows an instruction: nothing, an unsigned or a signed number, the type of a block, or an offset in memory. */
+/**
+ * What follows an instruction: nothing, an unsigned or a signed number, the type of a block, or an
+ * offset in memory.
+ */
 type Immediate = 'u' | 's' | 'block' | 'memory';
 
 const instructions: { readonly [name: string]: readonly [opcode: number, immediate?: Immediate] } = {

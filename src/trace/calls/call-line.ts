@@ -7,7 +7,10 @@ import type { Piece } from '../../guest/memory.ts';
 import { type Payload, payloadIn } from './payload.ts';
 import type { Tool } from './tools.ts';
 
-/** What a line says of a call. Each part may be missing, `cmd` too: then the bytes stand for themselves. */
+/**
+ * What a line says of a call. Each part may be missing, `cmd` too: then the bytes stand for
+ * themselves.
+ */
 export interface SeenCall {
   readonly kind: 'call';
   readonly tool: Tool;
@@ -52,8 +55,8 @@ const hexOf = (value: number): string => `0x${value.toString(16)}`;
 const privcmd = String.raw`ioctl\((?:0x)?[0-9a-f]+(?:<[^>]{0,256}>)?, (?:_IOC\((?:_IOC_NONE|0), ${hexOf(type)}, 0(?:x0)?, ${hexOf(size)}\)|${hexOf(ioctl)})`;
 
 /**
- * The lines that are known, first match first: each after the source of the tool that prints it, or after what Debian's
- * version of it was seen to print. Every pattern takes time linear in the line.
+ * The lines that are known, first match first: each after the source of the tool that prints it, or
+ * after what Debian's version of it was seen to print. Every pattern takes time linear in the line.
  */
 const forms: readonly Form[] = [
   {
@@ -85,7 +88,8 @@ const forms: readonly Form[] = [
     pattern: new RegExp(`${privcmd}, (?:0x[0-9a-f]+|NULL)\\)\\s+= `),
     read: () => other('strace', 'strace before 6.11, or without -v, does not show which hypercall it was'),
   },
-  // QEMU, target/i386/kvm/trace-events; the patches before the first release printed `ret` as a decimal behind its 0x.
+  // QEMU, target/i386/kvm/trace-events; the patches before the first release printed `ret` as a
+  // decimal behind its 0x.
   {
     tool: 'qemu',
     pattern: /xen_hypercall: cpu \d+ (?:cpl \d+ )?input (\d+) a0 0x([0-9a-f]+) a1 0x([0-9a-f]+) a2 0x[0-9a-f]+ ret 0x([0-9a-f]+)/i,
@@ -98,7 +102,8 @@ const forms: readonly Form[] = [
     pattern: /call fd=-?\d+ hypercall op=0x([0-9a-f]+) arg=\[(\d+), (\d+)(?:, \d+)*\]/,
     read: ([, nr, cmd, arg]) => argumentsOf('krata', Number.parseInt(nr as string, 16), BigInt(cmd as string), BigInt(arg as string)),
   },
-  // Xen, common/memory.c: increase_reservation and populate_physmap print the same; `done of asked`.
+  // Xen, common/memory.c: increase_reservation and populate_physmap print the same; `done of
+  // asked`.
   {
     tool: 'xen',
     pattern: /(?:d(\d+)v\d+ )?Could not allocate order=(\d+) extent: ?id=(?:vm)?(\d+) memflags=(?:0x)?([0-9a-f]+) \((\d+) of (\d+)\)/,
@@ -124,7 +129,8 @@ const forms: readonly Form[] = [
     pattern: /xen_mc_entry: +op (\d+)[ (]*\w*\)? args \[([0-9a-f]+), ([0-9a-f]+)[,\]]/,
     read: ([, nr, cmd, arg]) => argumentsOf('multicall', Number(nr), BigInt(`0x${cmd}`), BigInt(`0x${arg}`)),
   },
-  // Linux, kernel/trace/trace_probe.c and trace_output.c, as trace_pipe, trace-cmd and perf script print them.
+  // Linux, kernel/trace/trace_probe.c and trace_output.c, as trace_pipe, trace-cmd and perf script
+  // print them.
   { tool: 'ftrace', pattern: /^# tracer: \w+$|^cpus=\d+$/, read: () => ({ kind: 'other', tool: 'ftrace' }) },
   {
     tool: 'ftrace',
@@ -151,7 +157,10 @@ export function logLine(line: string, known: Known): LogLine | undefined {
   return undefined;
 }
 
-/** What bpftrace printed where it is known to be its output: bytes without a name, or behind the number of their op. */
+/**
+ * What bpftrace printed where it is known to be its output: bytes without a name, or behind the
+ * number of their op.
+ */
 export function printedByBpftrace(line: string, known: Known): LogLine | undefined {
   const numbered = /^(\d{1,10}) ((?:[0-9a-f]{2} )*[0-9a-f]{2})$/i.exec(line);
   const op = numbered ? judgedOp(Number(numbered[1]), known.profile) : undefined;
@@ -218,7 +227,10 @@ function withBytes(made: SeenCall, payload: Payload): SeenCall | Extract<LogLine
   return { ...made, bytes: payload.bytes };
 }
 
-/** The sizes that a struct may have here: the op's, else every struct's, and the 64 bytes at which many tools cut. */
+/**
+ * The sizes that a struct may have here: the op's, else every struct's, and the 64 bytes at which
+ * many tools cut.
+ */
 function sizesOf(cmd: number | undefined, { arch, profile }: Known): readonly number[] {
   const op = cmd === undefined ? undefined : judgedOp(cmd, profile);
   if (op) return [layoutOf(argumentOf[op], arch).size];
@@ -244,13 +256,17 @@ function register(value: bigint): number | undefined {
   return Number.isSafeInteger(Number(signed)) ? Number(signed) : undefined;
 }
 
-/** `struct privcmd_hypercall` is five 64-bit arguments behind a 64-bit number of the hypercall, on every architecture. */
+/**
+ * `struct privcmd_hypercall` is five 64-bit arguments behind a 64-bit number of the hypercall, on
+ * every architecture.
+ */
 function straced(argument: string, result: string): LogLine {
   const bytes = Uint8Array.from(argument.split('\\x').slice(1), (digits) => Number.parseInt(digits, 16));
   const word = (at: number): bigint => bytes.slice(at, at + 8).reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
   if (bytes.length < PRIVCMD_HYPERCALL.arg + 8) return other('strace', `strace cut the arguments: -s ${size} shows them`);
   const refused = /^-1 (E\w+) /.exec(result)?.[1];
-  // A hypercall's refusal is what ioctl says as errno; one that Xen does not have is the system call's own.
+  // A hypercall's refusal is what ioctl says as errno; one that Xen does not have is the system
+  // call's own.
   const rc = refused !== undefined && Object.hasOwn(errno, refused) ? -errno[refused as keyof typeof errno] : undefined;
   const count = /^(?:0x[0-9a-f]+|\d+)(?=\s|$)/.exec(result)?.[0];
   return argumentsOf(

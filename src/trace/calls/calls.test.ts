@@ -57,7 +57,8 @@ const printable = (hex: string): string =>
 const array = (hex: string, width: number): string =>
   `{${(hex.match(new RegExp(`.{${2 * width}}`, 'g')) ?? []).map((word) => `0x${BigInt(`0x${(word.match(/../g) ?? []).reverse().join('')}`).toString(16)}`).join(',')}}`;
 
-// bpftrace 0.17 of Debian 12 printed lines of each of these forms, `Attaching` and the maps at the end included.
+// bpftrace 0.17 of Debian 12 printed lines of each of these forms, `Attaching` and the maps at the
+// end included.
 describe('bpftrace', () => {
   const call = `2: cmd 1, arg ffff80001234a000, before ffff80001234a000 ${reservation}`;
   it.each([
@@ -153,7 +154,8 @@ describe('what a recipe captures', () => {
 });
 
 describe('a recipe for ftrace', () => {
-  // The probes print so by Documentation/trace/kprobetrace.rst: fields in their order, an array in braces, `(fault)` where it was not mapped.
+  // The probes print so by Documentation/trace/kprobetrace.rst: fields in their order, an array in
+  // braces, `(fault)` where it was not mapped.
   it('has the struct and what is behind its handles in one line', async () => {
     const head = '     balloon-66      [001] .....  1038.286875: xenmem_in0: (HYPERVISOR_memory_op+0x0/0xc)';
     const lists = 'at1=0xffff800012340000 mem64_1={0x40600,0x40601} at2=0xffff800012340020 mem64_2=(fault)';
@@ -179,7 +181,8 @@ describe('a recipe for ftrace', () => {
   });
 });
 
-// Linux, kernel/trace/trace_output.c and trace_probe.c; Debian's trace-cmd and perf print the same fields behind their own heads.
+// Linux, kernel/trace/trace_output.c and trace_probe.c; Debian's trace-cmd and perf print the same
+// fields behind their own heads.
 describe('ftrace', () => {
   const call = (line: number): string => `${line}: cmd 1, arg ffff80001234a000, before ffff80001234a000 ${reservation}`;
   const fields = (name: string, width: number): string => `cmd=0x1 arg=0xffff80001234a000 ${name}=${array(reservation, width)}`;
@@ -213,7 +216,8 @@ describe('tools that show arguments only', () => {
   const lacks = (line: number, what: string, op: string, recipe = 'bpftrace'): string =>
     `note ${line}: ${what}, so little can be judged; xenmem recipe ${recipe} --op ${op} captures it`;
 
-  // The second form is that of the test in strace's pull request 307; Debian's 6.1 printed the refused ones.
+  // The second form is that of the test in strace's pull request 307; Debian's 6.1 printed the
+  // refused ones.
   it('strace', async () => {
     const ioctl = (buffer: string, result: string): string => `ioctl(3, _IOC(_IOC_NONE, 0x50, 0, 0x30), ${buffer}) = ${result}`;
     const full = words(12, 6, '00a03412fd7f0000') + '\\x00'.repeat(24);

@@ -11,9 +11,15 @@ import { type Tool, tools } from './tools.ts';
 /** What a line of a log may turn out to be. */
 export type LogItem = CallItem | UnreadableItem | BufferItem | NoteItem;
 
-/** The lines of logs among those of a trace: what they hold becomes calls, what they lack is said once. */
+/**
+ * The lines of logs among those of a trace: what they hold becomes calls, what they lack is said
+ * once.
+ */
 export interface CallLog {
-  /** What is to be yielded for a line, which may be of an earlier one; `undefined` if no tool is known to print it. */
+  /**
+   * What is to be yielded for a line, which may be of an earlier one; `undefined` if no tool is
+   * known to print it.
+   */
   take(text: string, line: number, setting: Setting): readonly LogItem[] | undefined;
   /** The same for a message of `bpftrace -f json`; `undefined` if the object is none. */
   message(json: unknown, line: number, setting: Setting): readonly LogItem[] | undefined;
@@ -35,7 +41,10 @@ interface Open {
   readonly after: Piece[];
 }
 
-/** Most calls that may be under way at once; a thread that never comes back must not cost memory for ever. */
+/**
+ * Most calls that may be under way at once; a thread that never comes back must not cost memory for
+ * ever.
+ */
 const mostOpen = 256;
 /** Most pieces of memory in one call, as a recipe writes a few. */
 const mostPieces = 64;

@@ -1,6 +1,8 @@
 import { fromHex } from '../../codec/hex.ts';
 
-/** Bytes that a line prints, or why they cannot be told. `start` is where in the line they begin. */
+/**
+ * Bytes that a line prints, or why they cannot be told. `start` is where in the line they begin.
+ */
 export type Payload = { readonly start: number; readonly bytes: Uint8Array } | { readonly start: number; readonly problem: string };
 
 const escaped = /\\x[0-9a-f]{2}/i;
@@ -11,7 +13,10 @@ const numberKey = /(?:^|[\s,(])(?:cmd|op|rc|ret|retval|domid|dom|tid|pid|cpu|len
 /** Where a dump of several lines says how far it has come: such a line is no record of its own. */
 const offsetBefore = /(?:^|\s)[0-9a-f]{4,16}: *$/i;
 
-/** The bytes of a line; `sizes` are those that a struct may have here, the op's alone where that is known. */
+/**
+ * The bytes of a line; `sizes` are those that a struct may have here, the op's alone where that is
+ * known.
+ */
 export function payloadIn(line: string, sizes: readonly number[]): Payload | undefined {
   const first = line.search(escaped);
   if (first >= 0) return line.includes('"') ? undefined : escapedBytes(line, first, sizes);
@@ -35,7 +40,10 @@ function inHex(start: number, digits: string): Payload | undefined {
   return bytes && { start, bytes };
 }
 
-/** Where the pairs of digits begin that end a line, backwards from `end`: a pattern would look at a long line again and again. */
+/**
+ * Where the pairs of digits begin that end a line, backwards from `end`: a pattern would look at a
+ * long line again and again.
+ */
 function pairsBefore(line: string, end: number): number {
   let start = end;
   for (let at = end - 2; at >= 0; at -= 3) {
@@ -49,8 +57,9 @@ function pairsBefore(line: string, end: number): number {
 }
 
 /**
- * The bytes of bpftrace's `%rx` and `%r`, which leaves what is printable as it is and a backslash without a mark. So the
- * length must be one that a struct has; then there is only one way to read it.
+ * The bytes of bpftrace's `%rx` and `%r`, which leaves what is printable as it is and a backslash
+ * without a mark. So the length must be one that a struct has; then there is only one way to read
+ * it.
  */
 function escapedBytes(line: string, first: number, sizes: readonly number[]): Payload {
   const key = line.slice(0, first).endsWith('mem=') ? first : line.search(/(?:^|\s)mem=(?=\S)/);
@@ -60,7 +69,8 @@ function escapedBytes(line: string, first: number, sizes: readonly number[]): Pa
   const mixed = line.length - marked !== 4 * bytes.length;
   const fits = sizes.includes(bytes.length) || (sizes.length === 1 && bytes.length > (sizes[0] as number));
   if (!mixed && fits) return { start: marked, bytes };
-  // The first bytes may be printable too: as many as make it a size, if they begin where something can begin.
+  // The first bytes may be printable too: as many as make it a size, if they begin where something
+  // can begin.
   const before = line.slice(Math.max(0, first - 8), first);
   const longer = Array.from(before, (_, i) => before.length - i).filter(
     (k) => sizes.includes(bytes.length + k) && /^[^=:]*$/.test(before.slice(-k)) && /^[\s:=]?$/.test(line[first - k - 1] ?? ''),
@@ -84,7 +94,10 @@ function unescaped(text: string): Uint8Array {
   return Uint8Array.from(bytes);
 }
 
-/** The words of an array of ftrace, little-endian. How wide they are is not printed: their number and the struct's size tell. */
+/**
+ * The words of an array of ftrace, little-endian. How wide they are is not printed: their number
+ * and the struct's size tell.
+ */
 function arrayBytes({ 1: key = '', 2: text = '', index }: RegExpExecArray, sizes: readonly number[]): Payload {
   const words = text.split(',').map((word) => BigInt(word));
   const named = /^mem(8|16|32|64)(?:_\d+)?$/.exec(key)?.[1];

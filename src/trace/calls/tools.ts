@@ -1,4 +1,7 @@
-/** The tools whose lines are known, each as a message names it, what its lines lack of a record, and the recipe that has it. */
+/**
+ * The tools whose lines are known, each as a message names it, what its lines lack of a record, and
+ * the recipe that has it.
+ */
 export const tools = {
   bpftrace: { name: "bpftrace's output", lacks: 'these lines hold no memory', recipe: 'bpftrace' },
   ftrace: { name: "ftrace's output", lacks: 'these lines hold no memory', recipe: 'bpftrace' },

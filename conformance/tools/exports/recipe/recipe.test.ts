@@ -55,7 +55,10 @@ const exchanges: readonly Seen[] = [
 const asked = struct('1e00000000000000', `0000000000000000${self}`);
 const populate = (rc: number): Seen => ({ cmd: 6, rc, before: [asked, entries(0x50000, 30)], after: [asked, entries(0x50000, 30)] });
 
-/** A capture as it is read: its records come back out of the reader as calls, and each holds what `wanted` says. */
+/**
+ * A capture as it is read: its records come back out of the reader as calls, and each holds what
+ * `wanted` says.
+ */
 async function captured(text: string, wanted: readonly Seen[]): Promise<void> {
   const source = async function* (): AsyncGenerator<Uint8Array> {
     yield Buffer.from(text);
@@ -139,7 +142,8 @@ describe('bpftrace', () => {
     }
   });
 
-  // The same scripts with their probes in a process, whose memory stands for the kernel's: the verifier and the printing are real.
+  // The same scripts with their probes in a process, whose memory stands for the kernel's: the
+  // verifier and the printing are real.
   it.skipIf(!bpftraceRuns || !has('gcc'))('captures from a process what it would from a kernel', async () => {
     build('x86_64', 'gcc', 'traced', '-no-pie');
     const run = (arch: Arch, op: string): string =>

@@ -2,7 +2,10 @@ import { FileError } from '../bytes.ts';
 import { Cursor } from './cursor.ts';
 import { FORM, type Shape, sizeOfForm } from './forms.ts';
 
-/** An attribute that entries of an abbreviation have; `constant` is the value of the form that has it here. */
+/**
+ * An attribute that entries of an abbreviation have; `constant` is the value of the form that has
+ * it here.
+ */
 export interface Attribute {
   readonly name: number;
   readonly form: number;
@@ -25,8 +28,8 @@ export interface Abbreviations {
 }
 
 /**
- * Reads tables of abbreviations, each once. Tables that overlap so that reading them takes for ever are
- * an error: all in all four times the section is read.
+ * Reads tables of abbreviations, each once. Tables that overlap so that reading them takes for ever
+ * are an error: all in all four times the section is read.
  */
 export class AbbreviationTables {
   readonly #data: Uint8Array;

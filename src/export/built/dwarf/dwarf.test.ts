@@ -13,7 +13,8 @@ const unpackers: Unpackers = {
   zlib: (packed, most) => inflateSync(packed, { maxOutputLength: Math.min(most, 1 << 20) }),
 };
 
-// What gcc and clang made of fixtures/objects/structs.c, each in another way: make.sh there says how.
+// What gcc and clang made of fixtures/objects/structs.c, each in another way: make.sh there says
+// how.
 const folder = join(import.meta.dirname, '../../../../fixtures/objects');
 const objects = ['arm64-gcc-dwarf5', 'x86_64-clang-dwarf5', 'arm32-gcc-dwarf4', 'x86_32-gcc-types-gz'] as const;
 type ObjectName = (typeof objects)[number];

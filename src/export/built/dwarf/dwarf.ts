@@ -46,9 +46,9 @@ const mostLooks = 20_000_000;
 const elsewhere = -1;
 
 /**
- * Reads the debug information of a file (DWARF 2 to 5) as far as the layout of these structs needs it:
- * every entry is passed once, and those that bear one of the names are kept. What leads outside of a
- * section, or round in a circle, is a `FileError`.
+ * Reads the debug information of a file (DWARF 2 to 5) as far as the layout of these structs needs
+ * it: every entry is passed once, and those that bear one of the names are kept. What leads outside
+ * of a section, or round in a circle, is a `FileError`.
  */
 export function readDwarf({ info, abbreviations, strings }: DwarfSections, names: ReadonlySet<string>): Types {
   const tables = new AbbreviationTables(abbreviations);
@@ -64,7 +64,10 @@ export function readDwarf({ info, abbreviations, strings }: DwarfSections, names
     if (signature !== undefined && typeAt !== undefined) signatures.set(signature, section.base + start + typeAt);
   }
   const roots = new Map<Unit, Entry | undefined>();
-  /** Split units leave out where the offsets of their strings begin: after the header that DWARF 5 gave them. */
+  /**
+   * Split units leave out where the offsets of their strings begin: after the header that DWARF 5
+   * gave them.
+   */
   const assumedBase = ({ shape: { version, offset } }: Unit): number => (version < 5 ? 0 : offset === 8 ? 16 : 8);
   const rootOf = (unit: Unit): Entry | undefined => {
     if (roots.has(unit)) return roots.get(unit);

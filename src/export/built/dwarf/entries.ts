@@ -84,7 +84,10 @@ export interface StringSections {
 /** Where a string begins: in which bytes, at which. */
 export type Placed = { readonly data: Uint8Array; readonly at: number };
 
-/** Reads the entry at the cursor; `undefined` for the mark that ends a list of children. `baseOf` tells where offsets of a unit's strings begin. */
+/**
+ * Reads the entry at the cursor; `undefined` for the mark that ends a list of children. `baseOf`
+ * tells where offsets of a unit's strings begin.
+ */
 export function readEntry(cursor: Cursor, unit: Unit, strings: StringSections, baseOf: (unit: Unit) => number): Entry | undefined {
   const id = unit.section.base + cursor.at;
   const code = cursor.uleb();
@@ -131,7 +134,10 @@ export function goToName(cursor: Cursor, { attributes }: Abbreviation, unit: Uni
   return undefined;
 }
 
-/** Where the string that a form tells of begins; `undefined` where it is in another file. Goes behind the form. */
+/**
+ * Where the string that a form tells of begins; `undefined` where it is in another file. Goes
+ * behind the form.
+ */
 export function placeOf(
   cursor: Cursor,
   form: number,

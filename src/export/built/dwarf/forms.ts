@@ -59,7 +59,10 @@ export const FORM = {
   GNU_strp_alt: 0x1f21,
 } as const;
 
-/** Bytes that forms of fixed length take; negative: a multiple of an address (-1) or of an offset (-2). */
+/**
+ * Bytes that forms of fixed length take; negative: a multiple of an address (-1) or of an offset
+ * (-2).
+ */
 const fixed: Readonly<Record<number, number>> = {
   [FORM.addr]: -1,
   [FORM.data1]: 1,
@@ -105,7 +108,9 @@ const leb: ReadonlySet<number> = new Set([
   FORM.GNU_str_index,
 ]);
 
-/** Bytes of a form in a unit of this shape, `undefined` where it depends on what is written there. */
+/**
+ * Bytes of a form in a unit of this shape, `undefined` where it depends on what is written there.
+ */
 export function sizeOfForm(form: number, { version, address, offset }: Shape): number | undefined {
   if (form === FORM.ref_addr) return version <= 2 ? address : offset;
   const size = fixed[form];

@@ -3,7 +3,10 @@ import type { Abbreviations, AbbreviationTables } from './abbreviations.ts';
 import { Cursor } from './cursor.ts';
 import type { Shape } from './forms.ts';
 
-/** A section of entries. `base` is added to a byte's place in it to tell it from those of the others. */
+/**
+ * A section of entries. `base` is added to a byte's place in it to tell it from those of the
+ * others.
+ */
 export interface InfoSection {
   readonly name: string;
   readonly data: Uint8Array;
