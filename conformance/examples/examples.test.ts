@@ -130,12 +130,16 @@ function lifeOfABuffer(): Scenario {
   const churn: Step = { do: 'churn', domid: 1, gfn, pages: 32 };
   const [inputs, output] = [[gfn + 5n, gfn + 7n], [gfn + 16n]];
   const domain = { domid: 1, privileged: false, ram: [{ gfn, pages: 16 }], holes: [{ gfn: gfn + 16n, pages: 16 }] };
+  // Another page, pinned where most pages lie and move: there it must move once it was put.
+  const single = call(ops.get_dma_buf, [reservation(at(1n), 1n, 0), reservation(at(2n), 1n, 0)], [[gfn + 10n], [gfn + 24n]]);
   return {
     world: { arch: 'arm64', domains: [domain], free: { low: 64, high: 64 } },
     steps: [
       call(ops.get_dma_buf, [reservation(at(1n), 2n, 0), reservation(at(2n), 1n, 1, 32)], [inputs, output]),
       churn,
+      single,
       call(ops.put_dma_buf, [reservation(at(3n), 1n, 1)], [output]),
+      call(ops.put_dma_buf, [reservation(at(3n), 1n, 0)], [[gfn + 24n]]),
       ...[churn, churn, churn, churn],
       call(ops.get_dma_buf, [reservation(at(1n), 1n, 64), reservation(at(2n), 1n, 64)], [[gfn + 8n], [gfn + 9n]]),
     ],

@@ -30,7 +30,15 @@ whole('model and rules agree on every call in every state', { timeout: 120_000 }
     const found = agreed('small');
     expect(found).toMatchObject({ states: 259, mappings: 117 });
     // op 0 is not played: what it gives has no gfn and can never be given back
-    const spoken = rules.filter((rule) => isRequirement(rule) && rule.id !== 'survives').map((rule) => rule.id);
+    const unspoken = [
+      'survives',
+      // no domain is named but the caller, puts are refused as a whole, and single pages are populated
+      'refuses-unknown-domid',
+      'reservation-refuses-foreign-domid',
+      'put-refused-prefix',
+      'reservation-contiguous',
+    ];
+    const spoken = rules.filter((rule) => isRequirement(rule) && !unspoken.includes(rule.id)).map((rule) => rule.id);
     expect(spoken.filter((id) => !found.held[id])).toEqual([]);
   });
 

@@ -12,8 +12,8 @@ function needs(tools: readonly string[], title: string, test: () => void): void 
   it.skipIf(lacking.length > 0)(lacking.length > 0 ? `${title} (skipped: there is no ${lacking.join(', no ')})` : title, test);
 }
 
-cpSync(join(root, 'conformance/exports/recipe/guest.c'), join(scratch, 'guest.c'));
-cpSync(join(root, 'conformance/exports/recipe/kernel.c'), join(scratch, 'kernel.c'));
+cpSync(join(root, 'conformance/tools/exports/recipe/guest.c'), join(scratch, 'guest.c'));
+cpSync(join(root, 'conformance/tools/exports/recipe/kernel.c'), join(scratch, 'kernel.c'));
 
 /** Builds the guest for an architecture. */
 function build(arch: Arch, compiler: string, name: string, ...flags: string[]): void {
