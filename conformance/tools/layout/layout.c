@@ -15,7 +15,7 @@
 #include <xen/memory.h>
 #undef mem_flags
 
-#include "../../src/rules/law/dma-buf.h"
+#include "../../../src/rules/law/dma-buf.h"
 
 /* The mistake a decoder is prone to: the guest's native words in place of Xen's. */
 struct naive_xen_memory_reservation {
