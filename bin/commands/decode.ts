@@ -13,7 +13,7 @@ import { type ObservedCall, opOf } from '../../src/trace/call.ts';
 import { cText, xxdText } from '../../src/trace/dump-text.ts';
 import { pcapngHead, pcapngPacket } from '../../src/trace/pcap.ts';
 import { argumentBytes, itemsOf, structIn } from '../captured.ts';
-import { type CoreList, structInCore } from '../core.ts';
+import type { CoreList } from '../core.ts';
 import { exit, UnreadableError, UsageError } from '../exit.ts';
 import { eachInput, line, note, outcome, bytes as put, styleFor } from '../io.ts';
 import { decodeMemoryStructs, memoryStructAsked } from '../memory-structs.ts';
@@ -76,6 +76,7 @@ export async function run(options: Options): Promise<Iterable<number>> {
   if (options.elf !== undefined && options.at !== undefined) {
     if ((options.input ?? []).length > 0) throw new UsageError('--elf goes without other inputs');
     try {
+      const { structInCore } = await import('../core.ts');
       const { layout, bytes, call, lists, notes } = structInCore(options.elf, options.at, options);
       for (const text of notes) note(`note: ${options.elf}: ${text}`);
       if (bytes.length < layout.size) outcome.codes.add(exit.unreadable);

@@ -16,8 +16,6 @@ import { exit, UsageError } from '../exit.ts';
 import { bytes, line, outcome } from '../io.ts';
 import { memoryStructNamed } from '../memory-structs.ts';
 import { structNamed } from '../options.ts';
-import { aliasesOf, check } from './layout-check.ts';
-import { diff } from './layout-diff.ts';
 
 interface Options {
   readonly struct?: readonly string[];
@@ -65,8 +63,9 @@ export function options(args: Argv): Argv {
 
 export async function run(options: Options): Promise<Iterable<number>> {
   const [word, ...rest] = options.struct ?? [];
-  if (word === 'check') return check(options, rest);
-  if (word === 'diff') return diff(options, rest);
+  // What reads built files is loaded only by these two.
+  if (word === 'check') return (await import('./layout-check.ts')).check(options, rest);
+  if (word === 'diff') return (await import('./layout-diff.ts')).diff(options, rest);
   return show(options);
 }
 
@@ -117,6 +116,7 @@ async function assertions({ struct = [], arch, emit, checks, as = [] }: Options)
   if (checks) throw new UsageError('--assert goes without --checks');
   const others = struct.filter((name) => memoryStructNamed(name) !== undefined);
   if (emit === 'rust' && others.length > 0) throw new UsageError(`--emit rust --assert is for structs that are judged, not ${others[0]}`);
+  const { aliasesOf } = await import('./layout-check.ts');
   const { structs, fields } = aliasesOf(as);
   const asked: Asserted = {
     ...(struct.length > 0 && { structs: struct.map((name) => memoryStructNamed(name) ?? structNamed(name)) }),
