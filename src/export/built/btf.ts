@@ -1,5 +1,5 @@
 import { type Bytes, FileError } from './bytes.ts';
-import { type FileMember, type FileType, mostMembers, type Types } from './types.ts';
+import { bareType, type FileMember, type FileType, modifiers, mostMembers, type Types } from './types.ts';
 
 /**
  * The kinds of a BTF type, by number (`linux/btf.h`), and the bytes that follow each: `fixed`, and
@@ -28,15 +28,11 @@ const kinds: readonly { readonly name: string; readonly fixed: number; readonly 
   { name: 'enum64', fixed: 0, each: 12 },
 ];
 
-const modifiers = new Set(['typedef', 'volatile', 'const', 'restrict', 'type tag']);
-
 /** `0xeB9F`, version 1, flags 0, as the file has them. */
 export const btfMagic: readonly number[] = [0x9f, 0xeb, 1, 0];
 
 /** Longest header we know: two fields were added since. */
 const longestHeader = 32;
-/** Typedefs and qualifiers stand at most a few deep. */
-const deepest = 32;
 const mostOfOneName = 16;
 
 /** The types of one BTF blob. */
@@ -119,14 +115,7 @@ export function readBtf(file: Bytes, base?: Btf): Btf {
     // What a module uses of its kernel's types is in the kernel's.
     return found.length === 0 && base ? base.named(kind, name) : found;
   };
-  const bare = (id: number): FileType => {
-    let found = type(id);
-    for (let depth = 0; modifiers.has(found.kind); depth++) {
-      if (depth === deepest) throw new FileError(`type ${id}: its typedefs go round in a circle`);
-      found = type(found.to);
-    }
-    return found;
-  };
+  const bare = (id: number): FileType => bareType(type, id);
   const about = `${count} types`;
   return { about, count, length, strings: before + strings.length, type, members, named, bare, string, isString };
 }

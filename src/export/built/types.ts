@@ -1,3 +1,5 @@
+import { FileError } from './bytes.ts';
+
 /** A type as a file has it. `size` is in bytes and only of those that carry one. */
 export interface FileType {
   /** Its number or place in the file. */
@@ -41,4 +43,20 @@ export interface Types {
   readonly named: (kind: string, name: string) => FileType[];
   /** The type itself, behind typedefs and qualifiers; an error where they go round in a circle. */
   readonly bare: (id: number) => FileType;
+}
+
+/** Kinds that only lead to another type. */
+export const modifiers: ReadonlySet<string> = new Set(['typedef', 'volatile', 'const', 'restrict', 'atomic', 'type tag']);
+
+/** Typedefs and qualifiers stand at most a few deep. */
+const deepest = 32;
+
+/** `Types.bare`, for types that are read by `type`. */
+export function bareType(type: Types['type'], id: number): FileType {
+  let found = type(id);
+  for (let depth = 0; modifiers.has(found.kind); depth++) {
+    if (depth === deepest) throw new FileError(`type ${id}: its typedefs go round in a circle`);
+    found = type(found.to);
+  }
+  return found;
 }

@@ -1,5 +1,5 @@
 import { FileError } from '../bytes.ts';
-import { type FileMember, type FileMembers, type FileType, mostMembers, type Types } from '../types.ts';
+import { bareType, type FileMember, type FileMembers, type FileType, mostMembers, type Types } from '../types.ts';
 import { AbbreviationTables, abbreviationOf } from './abbreviations.ts';
 import { Cursor } from './cursor.ts';
 import { type Entry, goToName, nameAt, type Placed, placeOf, type Reference, readEntry, type StringSections, TAG } from './entries.ts';
@@ -30,13 +30,12 @@ const kindOfTag: ReadonlyMap<number, string> = new Map([
   [TAG.atomic, 'atomic'],
 ]);
 
-const modifiers = new Set(['typedef', 'const', 'volatile', 'restrict', 'atomic']);
 /** What may bear a wanted name. */
 const named = new Set<number>([TAG.structure, TAG.class, TAG.typedef]);
 /** Floating point, of real and of complex numbers. */
 const floats = new Set([3, 4, 9, 0xa, 0xf]);
 
-/** Typedefs and qualifiers stand at most a few deep, arrays of arrays too. */
+/** Arrays of arrays stand at most a few deep. */
 const deepest = 32;
 /** A kernel has one struct as often as files that include its header. */
 const mostOfOneName = 50_000;
@@ -163,14 +162,7 @@ export function readDwarf({ info, abbreviations, strings }: DwarfSections, names
     }
     return size;
   };
-  const bare = (id: number): FileType => {
-    let found = type(id);
-    for (let depth = 0; modifiers.has(found.kind); depth++) {
-      if (depth === deepest) throw new FileError(`type ${id}: its typedefs go round in a circle`);
-      found = type(found.to);
-    }
-    return found;
-  };
+  const bare = (id: number): FileType => bareType(type, id);
   const membersOf = new Map<number, FileMembers>();
   const members = (of: FileType): FileMembers => {
     const known = membersOf.get(of.id);
