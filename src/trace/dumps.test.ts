@@ -54,6 +54,22 @@ describe('the samples without memory', () => {
   });
 });
 
+it('a number of od -t u8 behind a gap is no character beside the digits', async () => {
+  const row = (offset: string, ...numbers: string[]): string => `${offset}${numbers.map((text) => text.padStart(21)).join('')}\n`;
+  const text =
+    row('0000000', '67481899462712', '597') +
+    row('0000016', '137438953474', '5') +
+    row('0000032', '17199214042080', '1') +
+    row('0000048', '137438953481', '0') +
+    row('0000064', '0') +
+    '0000072\n';
+  // Packed with Python's struct.pack('<9Q', …).
+  const bytes =
+    '3870a5da5f3d00005502000000000000020000002000000005000000000000' +
+    '00e01b0b81a40f00000100000000000000090000002000000000000000000000000000000000000000';
+  expect(await read(text)).toEqual(['hexdump or od', bytes]);
+});
+
 const gdb = (address: string, ...rows: string[]): string =>
   rows.map((row, i) => `0x${address}${i}0:\t${row.replaceAll(' ', '\t')}\n`).join('');
 const resWords = gdb('ffff80001234a0', '0xffff000009a41000 0x0000000000000003', '0x0000000000000000 0x0000000000007ff0');

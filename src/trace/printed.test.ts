@@ -83,8 +83,6 @@ describe.each(Object.entries(printers))('%s', (kind, print: Printer) => {
         const text = print(bytes, fromZero.test(kind) ? 0n : at);
         const found = await read(alone.test(kind) ? text : around(text));
         if (typeof found === 'string') {
-          // Decimal words tell little of their width, and may be refused
-          if (/d8/.test(kind)) return;
           expect(found).toContain(asked);
           const ways = await Promise.all((['little', 'big'] as const).map((wordOrder) => read(text, { wordOrder })));
           expect(ways).toContainEqual([toHex(bytes)]);

@@ -190,14 +190,19 @@ export function shows(tail: string, bytes: Uint8Array): boolean {
   const spaces = /^ */.exec(tail)?.[0].length ?? 0;
   const drawn = /^\s*[|>*](.*?)[|<*]?\s*$/.exec(tail)?.[1];
   if (drawn !== undefined) {
-    return [drawn, drawn.replaceAll('|', ''), drawn.slice(0, 8) + drawn.slice(9)].some((text) => areCharacters(text, bytes));
+    return [drawn, drawn.replaceAll('|', ''), withoutGap(drawn)].some((text) => areCharacters(text, bytes));
   }
   if (tail.trim() === '') return false;
   for (let from = 1; from <= spaces; from++) {
     const text = tail.slice(from);
-    if (areCharacters(text, bytes) || areCharacters(text.slice(0, 8) + text.slice(9), bytes)) return true;
+    if (areCharacters(text, bytes) || areCharacters(withoutGap(text), bytes)) return true;
   }
   return false;
+}
+
+/** Characters without what parts the first eight from the others, where something does. */
+function withoutGap(text: string): string {
+  return text.replace(/^(.{8})[ |]/, '$1');
 }
 
 function areCharacters(text: string, bytes: Uint8Array): boolean {
