@@ -1,3 +1,4 @@
+import { fromHex } from '../codec/hex.ts';
 import { isAround } from './dump.ts';
 import { inputFormats } from './formats.ts';
 import { InputError } from './input-error.ts';
@@ -5,7 +6,7 @@ import { linesOf } from './lines.ts';
 import type { Part } from './part.ts';
 import { quoted } from './quoted.ts';
 import type { Reader } from './reader.ts';
-import { bareLine } from './row.ts';
+import { bareLine, letterEscapes } from './row.ts';
 import { isStructSize, senseOf } from './sane.ts';
 
 /** Most text that is held to read a list, a string or records, in characters. */
@@ -213,15 +214,8 @@ function* strings(lines: readonly Text[]): Generator<Part> {
 }
 
 const simple: { readonly [letter: string]: number } = {
-  a: 7,
-  b: 8,
-  t: 9,
-  n: 10,
-  v: 11,
-  f: 12,
-  r: 13,
+  ...letterEscapes,
   e: 27,
-  '\\': 92,
   "'": 39,
   '"': 34,
   '?': 63,
@@ -306,7 +300,7 @@ function* records(lines: readonly Text[]): Generator<Part> {
       continue;
     }
     const [, intel, kind, digits = ''] = record;
-    const all = Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+    const all = fromHex(digits) ?? new Uint8Array(0);
     const [count = 0] = all;
     const sum = all.reduce((total, byte) => total + byte, 0) & 0xff;
     if (count + (intel ? 5 : 1) !== all.length || sum !== (intel ? 0 : 0xff))

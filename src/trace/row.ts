@@ -109,7 +109,8 @@ function standsApart(offset: string, wide: boolean, { cells, digits }: Cells): b
   );
 }
 
-const named: { readonly [name: string]: number } = { '0': 0, a: 7, b: 8, t: 9, n: 10, v: 11, f: 12, r: 13, '\\': 92 };
+/** The bytes that a letter behind a backslash stands for in C. */
+export const letterEscapes: { readonly [name: string]: number } = { '0': 0, a: 7, b: 8, t: 9, n: 10, v: 11, f: 12, r: 13, '\\': 92 };
 
 /**
  * The cells of od -c and hexdump -c, four columns a byte, as the octal numbers that stand for them.
@@ -123,7 +124,7 @@ function charactersIn(rest: string): Cells | undefined {
       .match(/.{4}/g) ?? []
   ).map((field) => {
     const text = field.slice(1).trim();
-    const code = /^\d{3}$/.test(text) ? Number.parseInt(text, 8) : text[0] === '\\' ? named[text[1] ?? ''] : text.charCodeAt(0);
+    const code = /^\d{3}$/.test(text) ? Number.parseInt(text, 8) : text[0] === '\\' ? letterEscapes[text[1] ?? ''] : text.charCodeAt(0);
     return (Number.isNaN(code) ? 32 : (code ?? 0)).toString(8).padStart(3, '0');
   });
   return { ...noCells, cells, digits: 3 };

@@ -3,6 +3,7 @@ import { errno, HYPERVISOR_memory_op, PRIVCMD_HYPERCALL } from '../../abi/consta
 import { layoutOf } from '../../abi/layout.ts';
 import { argumentOf, type JudgedOp, judgedOp, opsTaking, type Profile, XENMEM } from '../../abi/ops.ts';
 import { structNames } from '../../abi/structs.ts';
+import { fromHex } from '../../codec/hex.ts';
 import type { Piece } from '../../guest/memory.ts';
 import { type Payload, payloadIn } from './payload.ts';
 import type { Tool } from './tools.ts';
@@ -261,7 +262,7 @@ function register(value: bigint): number | undefined {
  * every architecture.
  */
 function straced(argument: string, result: string): LogLine {
-  const bytes = Uint8Array.from(argument.split('\\x').slice(1), (digits) => Number.parseInt(digits, 16));
+  const bytes = fromHex(argument.replaceAll('\\x', '')) ?? new Uint8Array(0);
   const word = (at: number): bigint => bytes.slice(at, at + 8).reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n);
   if (bytes.length < PRIVCMD_HYPERCALL.arg + 8) return other('strace', `strace cut the arguments: -s ${size} shows them`);
   const refused = /^-1 (E\w+) /.exec(result)?.[1];
