@@ -4,7 +4,7 @@ import { fieldOf, layoutOf, type StructLayout } from '../src/abi/layout.ts';
 import { opsTaking, XENMEM } from '../src/abi/ops.ts';
 import { codecFor } from '../src/codec/codec.ts';
 import { Bytes, FileError } from '../src/export/built/bytes.ts';
-import { elfMagic, readElf, type Segment } from '../src/export/built/elf.ts';
+import { elfMagic, loaded, readElf, type Segment } from '../src/export/built/elf.ts';
 import { entriesIn, type GuestList, listBehind } from '../src/guest/handle.ts';
 import { type Piece, readPrefix, sparseMemory } from '../src/guest/memory.ts';
 import { printable } from '../src/text/style.ts';
@@ -38,7 +38,6 @@ export interface CoreStruct {
 /** Most bytes of the headers, and of one list: a million frames. */
 const mostHead = 64 << 20;
 const mostListed = 8 << 20;
-const loaded = 1;
 
 /**
  * The struct at an address of a core (gcore, QEMU's dump-guest-memory), with the lists behind its
@@ -114,14 +113,8 @@ function headOf(file: number): { arch?: Arch; segments: Segment[] } {
   const { size } = fstatSync(file);
   const first = new Bytes(bytesAt(file, 0, Math.min(size, 4096)), 'the file');
   if (!first.begins(0, elfMagic)) throw new FileError('is not an ELF file: --elf takes a core of gcore or dump-guest-memory, not packed');
-  const { bits } = readElf(first);
-  const table = bits === 64 ? first.u64(0x20) : first.u32(0x1c);
-  const sections = bits === 64 ? first.u64(0x28) : first.u32(0x20);
-  const count = first.u16(bits === 64 ? 0x38 : 0x2c);
-  // Where 16 bits cannot count the segments, the first section header does.
-  const end = count === 0xffff ? sections + 64 : table + count * first.u16(bits === 64 ? 0x36 : 0x2a);
-  if (Math.max(end, table) > Math.min(size, mostHead) && end > mostHead)
-    throw new FileError(`an ELF whose program headers lie at ${table}`);
+  const end = readElf(first).segmentsEnd();
+  if (end > mostHead) throw new FileError(`an ELF whose program headers end at ${end}`);
   const head = readElf(new Bytes(bytesAt(file, 0, Math.min(size, Math.max(end, 4096))), 'the file'));
   const segments = head.segments().filter(({ type, size: held }) => type === loaded && held > 0);
   if (segments.length === 0) throw new FileError('an ELF without memory in it: no segment is loaded');

@@ -32,6 +32,8 @@ export interface Elf {
   readonly type: number;
   readonly file: Bytes;
   readonly sections: () => Section[];
+  /** Where the program headers end, or the section header that counts them, as the header says. */
+  readonly segmentsEnd: () => number;
   readonly segments: () => Segment[];
   /** The bytes of a section as they are in the file. */
   readonly content: (section: Section) => Bytes;
@@ -64,7 +66,13 @@ const classes = {
 export const elfMagic: readonly number[] = [0x7f, ...ascii('ELF')];
 
 /** The type of a section that has no bytes in the file. */
-const noBits = 8;
+export const noBits = 8;
+
+/** The type of a segment whose bytes are in memory. */
+export const loaded = 1;
+
+/** As the count of program headers: the first section header says how many. */
+const tooMany = 0xffff;
 
 /** Reads the header of an ELF file; its tables are read when they are asked for. */
 export function readElf(file: Bytes): Elf {
@@ -107,13 +115,18 @@ export function readElf(file: Bytes): Elf {
     return Array.from({ length: count }, (_, index) => read(index, names?.name(file.u32(table + index * entry)) ?? ''));
   };
 
+  const segmentsEnd = (): number => {
+    const few = file.u16(at.header.segmentSize + 2);
+    return few === tooMany ? word(at.header.sections) + at.section.least : word(at.header.segments) + few * file.u16(at.header.segmentSize);
+  };
+
   const segments = (): Segment[] => {
     const table = word(at.header.segments);
     const entry = file.u16(at.header.segmentSize);
     if (table === 0 || entry < at.segment.least) return [];
     const few = file.u16(at.header.segmentSize + 2);
     // A core of more mappings than 16 bits count says so in the first section header.
-    const count = few === 0xffff ? file.u32(word(at.header.sections) + at.section.info) : few;
+    const count = few === tooMany ? file.u32(word(at.header.sections) + at.section.info) : few;
     if (count * entry > file.length - table) throw new FileError(`an ELF whose ${count} segments lie outside it`);
     return Array.from({ length: count }, (_, index) => {
       const header = table + index * entry;
@@ -133,5 +146,5 @@ export function readElf(file: Bytes): Elf {
   };
 
   const kindOf = file.u16(0x10);
-  return { bits: at.bits, ...(arch && { arch }), machine, type: kindOf, file, sections, segments, content };
+  return { bits: at.bits, ...(arch && { arch }), machine, type: kindOf, file, sections, segmentsEnd, segments, content };
 }

@@ -1,7 +1,7 @@
 import { type Btf, readBtf } from './btf.ts';
 import { type Bytes, FileError } from './bytes.ts';
 import { type DwarfSections, readDwarf } from './dwarf/dwarf.ts';
-import type { Elf, Section } from './elf.ts';
+import { type Elf, noBits, type Section } from './elf.ts';
 import { relocated } from './relocate.ts';
 import type { Types } from './types.ts';
 import { mostUnpacked, type Unpackers, undo } from './unpack.ts';
@@ -61,8 +61,6 @@ function debugSections(sections: readonly Section[], content: (section: Section)
   }
   return undefined;
 }
-
-const noBits = 8;
 
 function unpackedBytes(elf: Elf, section: Section, unpackers: Unpackers): Bytes {
   const made = unpacked(elf, section, unpackers);
