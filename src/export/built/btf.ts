@@ -30,8 +30,11 @@ const kinds: readonly { readonly name: string; readonly fixed: number; readonly 
 
 /** `0xeB9F`, version 1, flags 0, as the file has them. */
 export const btfMagic: readonly number[] = [0x9f, 0xeb, 1, 0];
+/** The number alone, in either byte order. */
+const number = { little: btfMagic.slice(0, 2), big: btfMagic.slice(0, 2).reverse() };
 
-/** Longest header we know: two fields were added since. */
+/** Bytes of a header, and of the longest we know: two fields were added since. */
+const shortestHeader = 24;
 const longestHeader = 32;
 const mostOfOneName = 16;
 
@@ -120,15 +123,39 @@ export function readBtf(file: Bytes, base?: Btf): Btf {
   return { about, count, length, strings: before + strings.length, type, members, named, bare, string, isString };
 }
 
+/** What the header at `at` says: its length, and where after it the two sections are. */
+function placesIn(file: Bytes, at = 0) {
+  return {
+    header: file.u32(at + 4),
+    typeAt: file.u32(at + 8),
+    typeSize: file.u32(at + 12),
+    stringsAt: file.u32(at + 16),
+    stringsSize: file.u32(at + 20),
+  };
+}
+
+/** Does the file say that it is BTF, of whatever version and byte order? */
+export function isCalledBtf(file: Bytes): boolean {
+  return file.begins(0, number.little) || file.begins(0, number.big);
+}
+
+/**
+ * Could a header be at `at`? Types come first, strings follow them, both lie within the file.
+ */
+export function isSaneBtf(file: Bytes, at: number): boolean {
+  if (!file.begins(at, btfMagic) || at + shortestHeader > file.length) return false;
+  const { header, typeAt, typeSize, stringsAt, stringsSize } = placesIn(file, at);
+  if (header < shortestHeader || header > longestHeader || typeSize === 0 || typeAt + typeSize > stringsAt) return false;
+  return at + header + stringsAt + stringsSize <= file.length;
+}
+
 /** The two sections, as the header places them. */
 function sections(file: Bytes, base: Btf | undefined): { types: Bytes; strings: Bytes; length: number } {
-  if (file.length >= 2 && file.u8(0) === 0xeb && file.u8(1) === 0x9f)
-    throw new FileError(`${file.what}: big-endian, which Xen's structs never are`);
-  if (file.u16(0) !== 0xeb9f) throw new FileError(`${file.what}: does not begin with BTF's magic number`);
+  if (file.begins(0, number.big)) throw new FileError(`${file.what}: big-endian, which Xen's structs never are`);
+  if (!file.begins(0, number.little)) throw new FileError(`${file.what}: does not begin with BTF's magic number`);
   if (file.u8(2) !== 1) throw new FileError(`${file.what}: BTF version ${file.u8(2)}, not 1`);
-  const header = file.u32(4);
-  if (header < 24 || header > longestHeader) throw new FileError(`${file.what}: a header of ${header} bytes`);
-  const [typeAt, typeSize, stringsAt, stringsSize] = [8, 12, 16, 20].map((at) => file.u32(at)) as [number, number, number, number];
+  const { header, typeAt, typeSize, stringsAt, stringsSize } = placesIn(file);
+  if (header < shortestHeader || header > longestHeader) throw new FileError(`${file.what}: a header of ${header} bytes`);
   if (typeAt % 4 !== 0) throw new FileError(`${file.what}: types at ${typeAt}, which is not a multiple of 4`);
   const types = file.part(header + typeAt, typeSize, 'the types');
   const strings = file.part(header + stringsAt, stringsSize, 'the strings');

@@ -1,6 +1,6 @@
 import type { Arch } from '../../abi/arch.ts';
 import { isArchive, readArchive } from './archive.ts';
-import { type Btf, btfMagic, isBtf, readBtf } from './btf.ts';
+import { type Btf, btfMagic, isBtf, isCalledBtf, isSaneBtf, readBtf } from './btf.ts';
 import { ascii, Bytes, FileError } from './bytes.ts';
 import { type Elf, elfMagic, readElf } from './elf.ts';
 import { type Search, typesInElf } from './inside.ts';
@@ -49,7 +49,7 @@ export function findBase(data: Uint8Array, unpackers: Unpackers): Btf {
 
 function find(file: Bytes, search: Search, around: string, depth: number): Found[] {
   if (file.length < 24) throw new FileError(`${file.length} bytes hold no types`);
-  if (file.begins(0, [0x9f, 0xeb]) || file.begins(0, [0xeb, 0x9f])) {
+  if (isCalledBtf(file)) {
     return [{ types: readBtf(file, search.base), container: `${around}raw BTF` }];
   }
   if (file.begins(0, elfMagic)) return [inElf(readElf(file), search, around)];
@@ -112,7 +112,7 @@ function inImage(file: Bytes): Types {
   let tried = 0;
   let why: unknown;
   for (let at = file.data.indexOf(btfMagic[0] as number); at >= 0; at = file.data.indexOf(btfMagic[0] as number, at + 1)) {
-    if (!file.begins(at, btfMagic) || !isSane(file, at)) continue;
+    if (!isSaneBtf(file, at)) continue;
     if (tried++ === mostTried) break;
     try {
       return readBtf(new Bytes(file.data.subarray(at), 'the BTF'));
@@ -122,18 +122,4 @@ function inImage(file: Bytes): Types {
     }
   }
   throw why ?? refuseOther(file);
-}
-
-/** Could this be a header? Types come first, strings follow them, both lie within the file. */
-function isSane(file: Bytes, at: number): boolean {
-  if (at + 24 > file.length) return false;
-  const header = file.u32(at + 4);
-  const [typesAt, typesSize, stringsAt, stringsSize] = [8, 12, 16, 20].map((field) => file.u32(at + field)) as [
-    number,
-    number,
-    number,
-    number,
-  ];
-  if (header < 24 || header > 32 || typesSize === 0 || typesAt + typesSize > stringsAt) return false;
-  return at + header + stringsAt + stringsSize <= file.length;
 }
