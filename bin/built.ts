@@ -1,12 +1,11 @@
-import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import * as zlib from 'node:zlib';
 import type { Btf } from '../src/export/built/btf.ts';
 import { FileError } from '../src/export/built/bytes.ts';
 import { type Found, findBase, findTypes } from '../src/export/built/find.ts';
 import { mostUnpacked, type Unpackers } from '../src/export/built/unpack.ts';
-import { printable } from '../src/text/style.ts';
 import { UnreadableError } from './exit.ts';
-import { type Input, reason } from './io.ts';
+import { type Input, inputAt, reason } from './io.ts';
 
 /** Most bytes of a file: a `vmlinux` with all its debug information has some 500 MB. */
 const mostBytes = mostUnpacked;
@@ -80,15 +79,10 @@ export async function typesOf<T>(
 }
 
 /** The kernel of `--base`, by its path. */
-export function kernelOf(path: string): Btf {
-  const name = printable(path);
-  let data: Uint8Array;
-  try {
-    data = readFileSync(path);
-  } catch (error) {
-    throw new UnreadableError(`--base ${name}: ${reason(error as NodeJS.ErrnoException)}`);
-  }
-  return readable(`--base ${name}`, () => findBase(data, unpackers));
+export async function kernelOf(path: string): Promise<Btf> {
+  const input = inputAt(path);
+  const data = await wholeOf(input);
+  return readable(`--base ${input.name}`, () => findBase(data, unpackers));
 }
 
 /** Does something with a file; a file that is not what it claims to be is the user's to know. */

@@ -99,7 +99,7 @@ export async function eachInput(names: readonly string[] = [], visit: (input: In
   let unreadable = 0;
   for (const name of wanted) {
     try {
-      await visit(open(name));
+      await visit(inputAt(name));
     } catch (error) {
       if (!(error instanceof UnreadableError)) throw error;
       note(error.message);
@@ -110,7 +110,8 @@ export async function eachInput(names: readonly string[] = [], visit: (input: In
   return { unreadable };
 }
 
-function open(name: string): Input {
+/** The input at a path, `-` being stdin; throws `UnreadableError` where there is none. */
+export function inputAt(name: string): Input {
   const shown = name === '-' ? 'stdin' : name === '' ? '""' : printable(name);
   let isFile = false;
   try {

@@ -86,6 +86,7 @@ xen_put_dma_buf: only in now.btf
       2,
     ],
     [['layout', 'diff', arm64, 'absent'], 'absent: no such file', 3],
+    [['layout', 'diff', '-', '-'], 'stdin (-) can be read only once', 2],
     [['layout', '--report', 'junit=x'], '--report goes with check or diff', 2],
   ])('%j is told in one sentence', (args, message, code) => {
     expect(xenmem(args)).toEqual({ code, stdout: '', stderr: `xenmem: ${message}\n` });

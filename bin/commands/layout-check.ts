@@ -34,7 +34,7 @@ export async function check(options: CheckOptions, files: readonly string[]): Pr
   if (other) throw new UsageError(`layout check goes without --${other}`);
   const aliases = aliasesOf(as);
   const wanted: Wanted = { ...(arch && { arch }), as: aliases.structs, fields: aliases.fields };
-  const kernel = base === undefined ? undefined : kernelOf(base);
+  const kernel = base === undefined ? undefined : await kernelOf(base);
   const deliver = gateReports('layout check', report);
   const quiet = reportsOnStdout(report);
   const cases: GateCase[] = [];

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import type { GateCase } from '../../conformance/report/gate.ts';
 import { type Arch, archNames } from '../../src/abi/arch.ts';
 import { isMemoryStruct } from '../../src/abi/memory-h.ts';
@@ -6,10 +5,10 @@ import { isStructName, structNames } from '../../src/abi/structs.ts';
 import { type Difference, diffShapes, type Shape, shapeOfTable, shapesOf } from '../../src/export/built/diff.ts';
 import { type Found, findTypes } from '../../src/export/built/find.ts';
 import { printable } from '../../src/text/style.ts';
-import { readable, unpackers } from '../built.ts';
-import { exit, UnreadableError, UsageError } from '../exit.ts';
+import { readable, unpackers, wholeOf } from '../built.ts';
+import { exit, UsageError } from '../exit.ts';
 import { gateReports, reportsOnStdout } from '../gate.ts';
-import { line, note, outcome, reason } from '../io.ts';
+import { inputAt, line, note, outcome } from '../io.ts';
 
 /** The options of `layout diff`. */
 export interface DiffOptions {
@@ -37,12 +36,14 @@ export async function diff(options: DiffOptions, words: readonly string[]): Prom
   if (a === undefined || b === undefined) throw new UsageError('layout diff wants two builds: FILE FILE, or FILE table');
   if (a === table && b === table)
     throw new UsageError('layout diff compares the table with a build: layout --compare compares two architectures');
+  if (a === '-' && b === '-') throw new UsageError('stdin (-) can be read only once');
   const structs = wanted.length > 0 ? wanted : structNames;
   const { json = false, report = [] } = options;
   const deliver = gateReports('layout diff', report);
   const quiet = reportsOnStdout(report);
   const files = [a, b].filter((name) => name !== table);
-  const sides = files.map((path) => sideOf(path, structs));
+  const sides: Side[] = [];
+  for (const path of files) sides.push(await sideOf(path, structs));
   const arch = options.arch ?? sides.find((side) => side.arch !== undefined)?.arch ?? 'arm64';
   const ofTable: Side = {
     name: `table (${arch})`,
@@ -78,14 +79,10 @@ export async function diff(options: DiffOptions, words: readonly string[]): Prom
   return outcome.codes;
 }
 
-function sideOf(path: string, structs: readonly string[]): Side {
-  const name = printable(path);
-  let data: Uint8Array;
-  try {
-    data = readFileSync(path);
-  } catch (error) {
-    throw new UnreadableError(`${name}: ${reason(error as NodeJS.ErrnoException)}`);
-  }
+async function sideOf(path: string, structs: readonly string[]): Promise<Side> {
+  const input = inputAt(path);
+  const { name } = input;
+  const data = await wholeOf(input);
   const names = new Set(structs.flatMap((struct) => [struct, `${struct}_t`]));
   const found: readonly Found[] = readable(name, () => findTypes(data, { unpackers, names }));
   const shapes = (struct: string): readonly Shape[] => {
