@@ -1,6 +1,7 @@
 import { type Btf, readBtf } from './btf.ts';
 import { type Bytes, FileError } from './bytes.ts';
-import { type DwarfSections, readDwarf } from './dwarf/dwarf.ts';
+import { readDwarf } from './dwarf/dwarf.ts';
+import type { DwarfSections } from './dwarf/tree.ts';
 import { type Elf, noBits, type Section } from './elf.ts';
 import { relocated } from './relocate.ts';
 import type { Types } from './types.ts';

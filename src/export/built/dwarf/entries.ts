@@ -25,6 +25,24 @@ export const TAG = {
   atomic: 0x47,
 } as const;
 
+/** What a layout calls each kind. */
+export const kindOfTag: ReadonlyMap<number, string> = new Map([
+  [TAG.structure, 'struct'],
+  [TAG.class, 'struct'],
+  [TAG.union, 'union'],
+  [TAG.enumeration, 'enum'],
+  [TAG.base, 'int'],
+  [TAG.pointer, 'pointer'],
+  [TAG.reference, 'pointer'],
+  [TAG.rvalueReference, 'pointer'],
+  [TAG.array, 'array'],
+  [TAG.typedef, 'typedef'],
+  [TAG.const, 'const'],
+  [TAG.volatile, 'volatile'],
+  [TAG.restrict, 'restrict'],
+  [TAG.atomic, 'atomic'],
+]);
+
 const AT = {
   sibling: 0x01,
   name: 0x03,
