@@ -20,7 +20,7 @@ export function memoryStructNamed(name: string): MemoryStructName | undefined {
 export function memoryStructAsked({ struct, cmd, profile = 'dma-buf' }: StructOptions): MemoryStructName | undefined {
   if (struct !== undefined) return memoryStructNamed(struct);
   if (cmd === undefined) return undefined;
-  const nr = opNamed(cmd, 'upstream') === undefined ? cmdNamed(cmd) : (opNamed(cmd, 'upstream') ?? 0);
+  const nr = opNamed(cmd, 'upstream') ?? cmdNamed(cmd);
   if (judgedOp(nr, profile) !== undefined) return undefined;
   const takes = memoryArguments[xenName(nr, profile)];
   return takes !== undefined && isMemoryStruct(takes) ? takes : undefined;

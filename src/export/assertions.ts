@@ -46,7 +46,7 @@ export interface Part {
 }
 
 /** The structs of ops that a released Xen has, with those that they nest. */
-export function structsOfXen(): StructName[] {
+function structsOfXen(): StructName[] {
   return structNames.filter((name) => opsTaking(name).some((op) => op in XENMEM.upstream));
 }
 

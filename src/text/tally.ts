@@ -75,7 +75,7 @@ export function addTally(tally: Tally, part: Tally): void {
 }
 
 /** Adds findings that belong to no single call's judgement. */
-export function addFindings(tally: Tally, findings: readonly Finding[], calls = 1): void {
+function addFindings(tally: Tally, findings: readonly Finding[], calls = 1): void {
   for (const { id, blame, severity } of findings) {
     tally.findings[id] = (tally.findings[id] ?? 0) + calls;
     tally.weights[isRequirement({ blame, severity }) ? 'hypervisor' : severity] += calls;

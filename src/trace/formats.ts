@@ -22,8 +22,3 @@ export type InputFormat = keyof typeof inputFormats;
 
 /** Every input format, in the table's order. */
 export const inputFormatNames: readonly InputFormat[] = Object.keys(inputFormats) as InputFormat[];
-
-/** True for the name of an input format. */
-export function isInputFormat(name: string): name is InputFormat {
-  return Object.hasOwn(inputFormats, name);
-}

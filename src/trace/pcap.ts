@@ -8,7 +8,7 @@ import type { Reader } from './reader.ts';
  * Link types (tcpdump.org/linktypes.html): a packet that names its dissector, and the first that is
  * free for private use.
  */
-export const linkType = { WIRESHARK_UPPER_PDU: 252, USER0: 147 } as const;
+const linkType = { WIRESHARK_UPPER_PDU: 252, USER0: 147 } as const;
 
 /**
  * Tags before the bytes of an upper PDU (Wireshark, epan/exported_pdu.h): 16-bit type and length,
@@ -28,7 +28,7 @@ const mostBytes = 1 << 20;
  * Throws `InputError` for packets that are something else, by the name of what they are, and at the
  * place where the file ends too early.
  */
-export async function* packetBuffers(source: AsyncIterable<Uint8Array>, structSize?: number): AsyncGenerator<BufferItem> {
+async function* packetBuffers(source: AsyncIterable<Uint8Array>, structSize?: number): AsyncGenerator<BufferItem> {
   const file = streamOf(source);
   const first = await file.take(4);
   const format = first && packetFormat(first);

@@ -42,7 +42,7 @@ function xxd(columns: number, group: number, { upper = false, decimal = false, l
       return little ? digits.padStart(2 * group) : digits;
     });
     const width = 2 * columns + Math.ceil(columns / group) - 1;
-    const digits = groups.join(' ').padEnd(width + (little ? 0 : 0));
+    const digits = groups.join(' ').padEnd(width);
     const offset = decimal ? at.toString().padStart(8, '0') : hex(at, 8);
     return `${offset}: ${upper ? digits.toUpperCase() : digits}  ${characters(row)}`;
   }, columns);

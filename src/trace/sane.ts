@@ -44,7 +44,7 @@ export function senseOf(bytes: Uint8Array): 0 | 1 | 2 | undefined {
 }
 
 /** Does Xen give this number to a domain, or a meaning of its own? */
-export function isKnownDomid(domid: number): boolean {
+function isKnownDomid(domid: number): boolean {
   return domid < DOMID.FIRST_RESERVED || Object.values<number>(DOMID).includes(domid);
 }
 

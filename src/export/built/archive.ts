@@ -7,7 +7,7 @@ export interface ArchiveMember {
 }
 
 /** The first bytes of an archive. */
-export const archiveMagic: readonly number[] = ascii('!<arch>\n');
+const archiveMagic: readonly number[] = ascii('!<arch>\n');
 const thinMagic: readonly number[] = ascii('!<thin>\n');
 
 /** Is it an archive, of whatever kind? */

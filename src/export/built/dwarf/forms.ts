@@ -139,6 +139,6 @@ export function direct(cursor: Cursor): number {
 }
 
 /** The error for a form that no standard has. */
-export function unknownForm(form: number, { what, at }: Cursor): FileError {
+function unknownForm(form: number, { what, at }: Cursor): FileError {
   return new FileError(`${what}: an attribute of unknown form 0x${form.toString(16)} before byte ${at}`);
 }

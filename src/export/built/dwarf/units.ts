@@ -53,7 +53,7 @@ export function unitsOf(section: InfoSection, tables: AbbreviationTables): Unit[
 }
 
 /** The length that a unit or a table begins with, and the bytes of an offset in it. */
-export function initialLength(cursor: Cursor): [length: number, offset: 4 | 8] {
+function initialLength(cursor: Cursor): [length: number, offset: 4 | 8] {
   const length = cursor.u32();
   if (length < 0xffff_fff0) return [length, 4];
   if (length !== 0xffff_ffff) throw new FileError(`${cursor.what}: a unit of reserved length before byte ${cursor.at}`);
