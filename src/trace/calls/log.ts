@@ -49,9 +49,52 @@ const mostOpen = 256;
 /** Most pieces of memory in one call, as a recipe writes a few. */
 const mostPieces = 64;
 
+/** What a line shows of memory: bytes, at an address that it says or that was said before. */
+function piecesOf({ bytes, arg }: SeenCall, address = arg): Piece[] {
+  return bytes && address !== undefined ? [{ address, bytes }] : [];
+}
+
+/** The calls that have begun and not ended, one for each thread. */
+class UnderWay {
+  readonly #open = new Map<string, Open>();
+
+  /** Takes a line in; answers the calls that end with it. */
+  take(seen: SeenCall, { stage, thread }: NonNullable<SeenCall['part']>, line: number, setting: Setting): Open[] {
+    const under = this.#open.get(thread);
+    if (stage === 'in') {
+      this.#open.delete(thread);
+      const dropped = this.#oldestOfTooMany();
+      this.#open.set(thread, { line, setting, seen, before: [...(seen.pieces ?? []), ...piecesOf(seen)], after: [] });
+      return [under, dropped].filter((call) => call !== undefined);
+    }
+    // What belongs to a call that began before the capture did is no call.
+    if (!under) return [];
+    if (stage === 'list') {
+      if (under.before.length < mostPieces) under.before.push(...piecesOf(seen));
+      return [];
+    }
+    if (under.after.length < mostPieces) under.after.push(...piecesOf(seen, seen.arg ?? under.seen.arg));
+    if (stage === 'after') return [];
+    this.#open.delete(thread);
+    return [seen.rc === undefined ? under : { ...under, seen: { ...under.seen, rc: seen.rc } }];
+  }
+
+  all(): Open[] {
+    return [...this.#open.values()];
+  }
+
+  /** Makes room for one more. */
+  #oldestOfTooMany(): Open | undefined {
+    const [oldest] = this.#open.size >= mostOpen ? this.#open : [];
+    if (!oldest) return undefined;
+    this.#open.delete(oldest[0]);
+    return oldest[1];
+  }
+}
+
 /** A log of calls, from its first line on. */
 export function callLog(): CallLog {
-  const open = new Map<string, Open>();
+  const underWay = new UnderWay();
   const said = new Set<Tool>();
   let begunBy: Tool | undefined;
   let excuse: string | undefined;
@@ -75,31 +118,6 @@ export function callLog(): CallLog {
     const holdsMemory = before.length + after.length > 0 || call.argument !== undefined;
     return holdsMemory ? [item] : [...note(line, seen, setting), item];
   };
-  const part = (seen: SeenCall, { stage, thread }: NonNullable<SeenCall['part']>, line: number, setting: Setting): LogItem[] => {
-    const under = open.get(thread);
-    const piece: Piece[] = seen.bytes && seen.arg !== undefined ? [{ address: seen.arg, bytes: seen.bytes }] : [];
-    if (stage === 'in') {
-      open.delete(thread);
-      const oldest = open.size >= mostOpen ? [...open.keys()][0] : undefined;
-      const dropped = oldest === undefined ? undefined : open.get(oldest);
-      if (oldest !== undefined) open.delete(oldest);
-      open.set(thread, { line, setting, seen, before: [...(seen.pieces ?? []), ...piece], after: [] });
-      return [under, dropped].flatMap((call) => (call ? finished(call) : []));
-    }
-    // What belongs to a call that began before the capture did is no call.
-    if (!under) return [];
-    if (stage === 'list') {
-      if (under.before.length < mostPieces) under.before.push(...piece);
-      return [];
-    }
-    const address = seen.arg ?? under.seen.arg;
-    const own = seen.bytes && address !== undefined ? [{ address, bytes: seen.bytes }] : [];
-    if (under.after.length < mostPieces) under.after.push(...own);
-    if (stage === 'after') return [];
-    open.delete(thread);
-    const rc = seen.rc ?? under.seen.rc;
-    return finished({ ...under, seen: rc === undefined ? under.seen : { ...under.seen, rc } });
-  };
   const items = (read: LogLine, line: number, setting: Setting): LogItem[] => {
     begunBy ??= read.tool;
     if (read.kind === 'problem') return [{ kind: 'unreadable', line, message: read.message }];
@@ -107,11 +125,8 @@ export function callLog(): CallLog {
       excuse ??= read.says;
       return [];
     }
-    if (read.part) return part(read, read.part, line, setting);
-    if (read.cmd !== undefined) {
-      const piece = read.bytes && read.arg !== undefined ? [{ address: read.arg, bytes: read.bytes }] : [];
-      return finished({ line, setting, seen: read, before: piece, after: [] });
-    }
+    if (read.part) return underWay.take(read, read.part, line, setting).flatMap(finished);
+    if (read.cmd !== undefined) return finished({ line, setting, seen: read, before: piecesOf(read), after: [] });
     if (!read.bytes) return [];
     offset += read.bytes.length;
     return [{ kind: 'buffer', bytes: read.bytes, offset: offset - read.bytes.length, line, whole: true }];
@@ -143,7 +158,7 @@ export function callLog(): CallLog {
     header(source) {
       if (typeof source === 'string' && source.startsWith('xenmem recipe ')) begunBy ??= 'recipe';
     },
-    end: () => [...open.values()].flatMap(finished),
+    end: () => underWay.all().flatMap(finished),
     get excuse() {
       return excuse && `${excuse}; ${recipeFor('bpftrace', defaultSetting.arch)} captures the memory too`;
     },
