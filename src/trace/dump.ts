@@ -162,9 +162,7 @@ async function* dumpParts(source: AsyncIterable<Uint8Array>, kinds: Kinds, optio
     }
     const row = rows.of(text);
     if (!row) {
-      if ((kind && isDamaged(text, kind, place, prefix)) || holdsCells(text))
-        throw new InputError(`not a line of ${kind?.name ?? 'a dump'}: ${quoted(text.trim())}`, line);
-      if (/^\s*\{\s*"/.test(text)) throw new InputError('a record stands in the dump: give the two apart', line);
+      refuseDamaged(text, kind, place, prefix, line);
       place.separated = true;
       // What stands between rows without offsets parts them.
       place.prompted ||= !wasCounted || prompt.test(text);
@@ -178,10 +176,7 @@ async function* dumpParts(source: AsyncIterable<Uint8Array>, kinds: Kinds, optio
     checkOrder(row, kind, line);
     const excess = bytes.length === 0 && held && row.offset !== undefined ? place.excess(row, kind.width) : 0;
     if (held) {
-      const length = held.bytes.length - excess;
-      if (held.bytes.subarray(length).some((byte) => byte !== 0))
-        throw new InputError(`offset ${row.offset} is before the end of the row`, line);
-      yield { ...held, bytes: held.bytes.subarray(0, length) };
+      yield withoutExcess(held, excess, row, line);
       held = undefined;
     }
     // A kernel prints the bytes of a last row that is not whole words.
@@ -218,6 +213,21 @@ async function* dumpParts(source: AsyncIterable<Uint8Array>, kinds: Kinds, optio
   }
   if (held) yield held;
   place.end();
+}
+
+/** Throws for a line that is no row and stands where one is expected, or is a damaged one. */
+function refuseDamaged(text: string, kind: Kind | undefined, place: Place, prefix: string, line: number): void {
+  if ((kind && isDamaged(text, kind, place, prefix)) || holdsCells(text))
+    throw new InputError(`not a line of ${kind?.name ?? 'a dump'}: ${quoted(text.trim())}`, line);
+  if (/^\s*\{\s*"/.test(text)) throw new InputError('a record stands in the dump: give the two apart', line);
+}
+
+/** A part without the zeros that fill up its last word, beyond the offset of the row after it. */
+function withoutExcess(held: Part, excess: number, row: Row, line: number): Part {
+  const length = held.bytes.length - excess;
+  if (held.bytes.subarray(length).some((byte) => byte !== 0))
+    throw new InputError(`offset ${row.offset} is before the end of the row`, line);
+  return { ...held, bytes: held.bytes.subarray(0, length) };
 }
 
 /** Is at least every other character a hex digit, and one a decimal digit? */
