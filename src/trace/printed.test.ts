@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toHex } from '../codec/hex.ts';
@@ -74,6 +75,19 @@ const alone = /^(?:xxd -p|hex stream|bytes\.hex|od -An|JSON)/;
 
 /** Kinds of 8-byte words, which cannot show 20 or 44 bytes. */
 const eights = /x8|8z|[dou]8|xg$|dg$|gx$|rd -64|md\.q|mdd|pxq|dq/;
+
+describe('a printer prints as its tool does', () => {
+  // Rows and halves of them that differ, so that no tool prints a star.
+  const bytes = Uint8Array.from({ length: 72 }, (_, i) => (i * 37 + 5) & 0xff);
+  for (const [kind, print] of Object.entries(printers).filter(([name]) => fromZero.test(name))) {
+    const [tool = '', ...args] = kind.split(' ');
+    it.skipIf(spawnSync(tool, ['--version']).error !== undefined)(kind, () => {
+      const { stdout, stderr } = spawnSync(tool, args, { input: bytes });
+      expect(stderr.toString()).toBe('');
+      expect(print(bytes, 0n)).toBe(stdout.toString());
+    });
+  }
+});
 
 describe.each(Object.entries(printers))('%s', (kind, print: Printer) => {
   it('reads back what it prints, or asks', async () => {

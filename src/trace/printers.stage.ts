@@ -54,15 +54,24 @@ const hexdumpC: Printer = (bytes, at) =>
     return `${hex(offset, 8)}  ${cells.padEnd(48)}  |${characters(row)}|`;
   })(bytes, at)}${hex(at + BigInt(bytes.length), 8)}\n`;
 
-/** od and hexdump: an offset in a radix, cells of a width, and the last offset alone. */
-function od(radix: number | undefined, width: number, print: (value: bigint) => string, { digits = 7, tail = false } = {}): Printer {
+/**
+ * od and hexdump: an offset in a radix, cells of a width, and the last offset alone. `fill` puts
+ * blanks in the place of what the last row lacks.
+ */
+function od(
+  radix: number | undefined,
+  width: number,
+  print: (value: bigint) => string,
+  { digits = 7, tail = false, fill = false } = {},
+): Printer {
   const offset = (at: bigint): string => (radix === undefined ? '' : at.toString(radix).padStart(digits, '0'));
   return (bytes, at) => {
     const padded = new Uint8Array(Math.ceil(bytes.length / width) * width);
     padded.set(bytes);
     const rows = byRow((from, row) => {
       const cells = wordsOf(row, width).map(({ value }) => print(value));
-      return `${offset(from)}${cells.join('')}${tail ? `  >${characters(row)}<` : ''}`;
+      const text = cells.join('').padEnd(fill || tail ? (16 / width) * print(0n).length : 0);
+      return `${offset(from)}${text}${tail ? `  >${characters(row)}<` : ''}`;
     })(padded, at);
     return radix === undefined ? rows : `${rows}${offset(at + BigInt(bytes.length))}\n`;
   };
@@ -130,8 +139,8 @@ function srecords(bytes: Uint8Array, at: bigint): string {
 const windbg = (at: bigint): string => `${hex(at >> 32n, 8)}\`${hex(at & 0xffffffffn, 8)}`;
 
 /**
- * By kind, how the tool prints; each follows the tool's own format, and where CI has the tool,
- * `real.test.ts` holds it against it.
+ * By kind, how the tool prints; each follows the tool's own format, and `printed.test.ts`
+ * holds those of xxd, hexdump and od against the tool, where it is installed.
  */
 export const printers: { readonly [kind: string]: Printer } = {
   xxd: xxd(16, 2),
@@ -151,11 +160,11 @@ export const printers: { readonly [kind: string]: Printer } = {
       .map(({ row }) => `${words(row, 1, '', '')}\n`)
       .join(''),
   'hexdump -C': hexdumpC,
-  hexdump: od(16, 2, (value) => ` ${hex(value, 4)}`),
-  'hexdump -x': od(16, 2, (value) => `    ${hex(value, 4)}`),
-  'hexdump -d': od(16, 2, (value) => `   ${value.toString().padStart(5, '0')}`),
-  'hexdump -o': od(16, 2, (value) => `  ${value.toString(8).padStart(6, '0')}`),
-  'hexdump -b': od(16, 1, (value) => ` ${value.toString(8).padStart(3, '0')}`),
+  hexdump: od(16, 2, (value) => ` ${hex(value, 4)}`, { fill: true }),
+  'hexdump -x': od(16, 2, (value) => `    ${hex(value, 4)}`, { fill: true }),
+  'hexdump -d': od(16, 2, (value) => `   ${value.toString().padStart(5, '0')}`, { fill: true }),
+  'hexdump -o': od(16, 2, (value) => `  ${value.toString(8).padStart(6, '0')}`, { fill: true }),
+  'hexdump -b': od(16, 1, (value) => ` ${value.toString(8).padStart(3, '0')}`, { fill: true }),
   od: od(8, 2, (value) => ` ${value.toString(8).padStart(6, '0')}`),
   'od -t x1': od(8, 1, (value) => ` ${hex(value, 2)}`),
   'od -t x1z': od(8, 1, (value) => ` ${hex(value, 2)}`, { tail: true }),
