@@ -242,8 +242,6 @@ function unescaped(text: string, line: number): Uint8Array {
   return Uint8Array.from(bytes);
 }
 
-const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/';
-
 /** The characters of a line of base64, in the usual alphabet. */
 function bare64(text: string): string {
   const bare = text.trim().replace(/^["']|["'],?$/g, '');
@@ -257,34 +255,22 @@ function isBase64(text: string): boolean {
 
 function* base64(lines: readonly Text[]): Generator<Part> {
   const from = lines.findIndex(({ text }) => isBase64(text));
-  let bits = 0;
-  let count = 0;
-  let bytes: number[] = [];
+  let held = '';
   let began = lines[from]?.line ?? 1;
   const end = function* (): Generator<Part> {
-    if (count >= 6) throw new InputError('base64 ends within a byte', began);
-    if (bytes.length > 0) yield { bytes: Uint8Array.from(bytes), line: began, restart: true };
-    bytes = [];
-    count = 0;
+    if (held.length % 4 === 1) throw new InputError('base64 ends within a byte', began);
+    if (held !== '') yield { bytes: Uint8Array.from(atob(held), (character) => character.charCodeAt(0)), line: began, restart: true };
+    held = '';
   };
   for (const { text, line } of lines.slice(from)) {
     const content = bare64(text);
     if (content === '') continue;
     if (/\s/.test(content) || isAround(content)) yield* end();
-    if (/\s/.test(content) || isAround(content) || (count === 0 && bytes.length === 0 && !isBase64(text))) continue;
+    if (/\s/.test(content) || isAround(content) || (held === '' && !isBase64(text))) continue;
     if (!/^[a-z0-9+/]+={0,2}$/i.test(content)) throw new InputError(`not a line of base64: ${quoted(content)}`, line);
-    if (bytes.length === 0) began = line;
-    for (const character of content.replace(/=+$/, '')) {
-      bits = ((bits << 6) | alphabet.indexOf(character)) & 0xfff;
-      count += 6;
-      if (count < 8) continue;
-      count -= 8;
-      bytes.push((bits >> count) & 0xff);
-    }
-    if (content.endsWith('=')) {
-      count = 0;
-      yield* end();
-    }
+    if (held === '') began = line;
+    held += content.replace(/=+$/, '');
+    if (content.endsWith('=')) yield* end();
   }
   yield* end();
 }

@@ -17,3 +17,4 @@ interface DecompressionStream {
   };
 }
 declare var DecompressionStream: { new (format: 'gzip'): DecompressionStream };
+declare function atob(text: string): string;
