@@ -9,13 +9,10 @@ import { readable, unpackers, wholeOf } from '../built.ts';
 import { exit, UsageError } from '../exit.ts';
 import { gateReports, reportsOnStdout } from '../gate.ts';
 import { inputAt, line, note, outcome } from '../io.ts';
+import type { CheckOptions } from './layout-check.ts';
 
 /** The options of `layout diff`. */
-export interface DiffOptions {
-  readonly arch?: Arch;
-  readonly json?: boolean;
-  readonly report?: readonly string[];
-}
+export type DiffOptions = Pick<CheckOptions, 'arch' | 'json' | 'report'>;
 
 /** The word for the table in the place of a file. */
 const table = 'table';

@@ -16,18 +16,11 @@ import { exit, UsageError } from '../exit.ts';
 import { bytes, line, outcome } from '../io.ts';
 import { memoryStructNamed } from '../memory-structs.ts';
 import { structNamed } from '../options.ts';
+import type { CheckOptions } from './layout-check.ts';
 
-interface Options {
+interface Options extends CheckOptions {
   readonly struct?: readonly string[];
-  readonly arch?: Arch;
   readonly emit?: EmitterName;
-  readonly json?: boolean;
-  readonly compare?: readonly string[];
-  readonly checks?: boolean;
-  readonly assert?: boolean;
-  readonly as?: readonly string[];
-  readonly base?: string;
-  readonly report?: readonly string[];
 }
 
 export function options(args: Argv): Argv {
