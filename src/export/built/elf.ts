@@ -27,7 +27,6 @@ export interface Elf {
   readonly bits: 32 | 64;
   /** Absent where the machine is none of the table's. */
   readonly arch?: Arch;
-  readonly machine: number;
   /** 1: an object to be linked, 2: a program, 3: a shared one, 4: a core. */
   readonly type: number;
   readonly file: Bytes;
@@ -82,8 +81,7 @@ export function readElf(file: Bytes): Elf {
   const at = classes[kind];
   const word = (where: number): number => (kind === 1 ? file.u32(where) : file.u64(where));
   const address = (where: number): bigint => (kind === 1 ? BigInt(file.u32(where)) : file.word(where));
-  const machine = file.u16(0x12);
-  const arch = machines.get(machine);
+  const arch = machines.get(file.u16(0x12));
 
   const sections = (): Section[] => {
     const table = word(at.header.sections);
@@ -146,5 +144,5 @@ export function readElf(file: Bytes): Elf {
   };
 
   const kindOf = file.u16(0x10);
-  return { bits: at.bits, ...(arch && { arch }), machine, type: kindOf, file, sections, segmentsEnd, segments, content };
+  return { bits: at.bits, ...(arch && { arch }), type: kindOf, file, sections, segmentsEnd, segments, content };
 }

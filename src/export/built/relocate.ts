@@ -1,13 +1,14 @@
+import type { Arch } from '../../abi/arch.ts';
 import { type Bytes, FileError } from './bytes.ts';
 import type { Elf, Section } from './elf.ts';
 
-/** How relocations of 32 and 64 bits that stand for an address are called, by machine. */
-const absolute: ReadonlyMap<number, { readonly narrow: number; readonly wide?: number }> = new Map([
-  [3, { narrow: 1 }],
-  [40, { narrow: 2 }],
-  [62, { narrow: 10, wide: 1 }],
-  [183, { narrow: 258, wide: 257 }],
-]);
+/** The numbers of relocations of 32 and 64 bits that stand for an address. */
+const absolute: { readonly [A in Arch]: { readonly narrow: number; readonly wide?: number } } = {
+  x86_32: { narrow: 1 },
+  arm32: { narrow: 2 },
+  x86_64: { narrow: 10, wide: 1 },
+  arm64: { narrow: 258, wide: 257 },
+};
 
 const SHT = { rela: 4, rel: 9 } as const;
 
@@ -16,7 +17,7 @@ const SHT = { rela: 4, rel: 9 } as const;
  * debug information needs them: offsets into other such sections. Other relocations are left alone.
  */
 export function relocated(elf: Elf, section: Section, content: Uint8Array, sections: readonly Section[]): Uint8Array {
-  const kinds = absolute.get(elf.machine);
+  const kinds = elf.arch && absolute[elf.arch];
   const lists = sections.filter(({ type, info }) => (type === SHT.rela || type === SHT.rel) && info === section.index);
   if (elf.type !== 1 || !kinds || lists.length === 0) return content;
   const made = Uint8Array.from(content);
