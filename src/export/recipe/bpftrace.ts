@@ -47,7 +47,7 @@ function misses({ arch, op }: Target): string[] {
     own === undefined
       ? `none is sure to be there for ${op}. Missed: all calls of the kernel (xenmem recipe gdb sees them).`
       : `${own} (Linux 4.19) shows the list and the result. Missed: the struct of these calls, other callers, multicalls.`,
-    'The calls of a toolstack are also seen in its library: uprobe:libxencall.so.1:xencall2 /arg1 == 12/ has cmd in arg2 and the',
+    `The calls of a toolstack are also seen in its library: uprobe:libxencall.so.1:xencall2 /arg1 == ${HYPERVISOR_memory_op}/ has cmd in arg2 and the`,
     'struct at arg3; it is left out, because it would show each call a second time.',
   ];
 }
