@@ -1,7 +1,8 @@
 import type { Arch } from '../src/abi/arch.ts';
 import { judgedOp } from '../src/abi/ops.ts';
 import { hex64 } from '../src/codec/hex.ts';
-import { rulesFor } from '../src/rules/table.ts';
+import { isRequirement } from '../src/rules/rule.ts';
+import { rules, rulesFor } from '../src/rules/table.ts';
 import { Counterexamples, type FirstSeen, type Lost, namedBy, type RunScenario, type SeenTimes } from './counterexample.ts';
 import { SetupError } from './observe/observe.ts';
 import { type Hello, levelOf } from './protocol/implementation.ts';
@@ -30,7 +31,7 @@ const mostSetupFaults = 3;
 /** A run ends after so many scenarios that could not be judged for a bug of ours. */
 const mostFailed = 10;
 /** What a move of pages can show. */
-const shownByChurn = ['get-pinned', 'put-unpins', 'put-only-listed', 'put-keeps-pages'];
+const shownByChurn = rules.filter((rule) => isRequirement(rule) && rule.judgedBy === 'pins').map(({ id }) => id);
 /** Scenarios between two moments in which an interrupt is noticed. */
 const signalPause = 64;
 
