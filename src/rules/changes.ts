@@ -2,6 +2,7 @@ import type { Field, Padding, StructLayout } from '../abi/layout.ts';
 import { hex64 } from '../codec/hex.ts';
 import { entryRange } from '../guest/handle.ts';
 import { type ByteRange, inside, overlaps } from '../guest/memory.ts';
+import { Ranges } from '../guest/ranges.ts';
 import type { P2m } from '../trace/call.ts';
 import type { Violation } from './answer.ts';
 import type { Facts, Reservation } from './facts.ts';
@@ -11,10 +12,13 @@ import type { Facts, Reservation } from './facts.ts';
  * allowed range accounts for.
  */
 export function strayChange(facts: Facts, allowed: readonly ByteRange[], where?: readonly ByteRange[]): ByteRange | undefined {
-  const changes = where ? facts.changes.flatMap((change) => where.flatMap((range) => common(change, range) ?? [])) : facts.changes;
-  for (const change of changes) {
-    const stray = uncovered(change, allowed);
-    if (stray) return stray;
+  if (facts.changes.length === 0) return undefined;
+  const [mayChange, watched] = [new Ranges(allowed), where && new Ranges(where)];
+  for (const change of facts.changes) {
+    for (const range of watched?.overlapping(change) ?? [change]) {
+      const stray = mayChange.uncovered(common(change, range));
+      if (stray) return stray;
+    }
   }
   return undefined;
 }
@@ -100,24 +104,9 @@ export function moved(before: bigint | null, after: bigint | null): string {
   return `had ${name(before)} behind it and now has ${name(after)}`;
 }
 
-function common(a: ByteRange, b: ByteRange): ByteRange | undefined {
-  if (!overlaps(a, b)) return undefined;
+/** What two ranges share, which overlap. */
+function common(a: ByteRange, b: ByteRange): ByteRange {
   const address = a.address > b.address ? a.address : b.address;
   const [endA, endB] = [a.address + a.length, b.address + b.length];
   return { address, length: (endA < endB ? endA : endB) - address };
-}
-
-/** The first bytes of a change that lie in no allowed range. */
-function uncovered(change: ByteRange, allowed: readonly ByteRange[]): ByteRange | undefined {
-  const end = change.address + change.length;
-  let address = change.address;
-  while (address < end) {
-    const cover = allowed.find((range) => range.address <= address && address < range.address + range.length);
-    if (!cover) {
-      const next = allowed.reduce((least, range) => (address < range.address && range.address < least ? range.address : least), end);
-      return { address, length: next - address };
-    }
-    address = cover.address + cover.length;
-  }
-  return undefined;
 }

@@ -216,7 +216,7 @@ function chunksOf({ oi, oo }: Asked): {
  * Finds the extent of one sorted list that holds a guest frame. They are of one size, so the last
  * base at or below it decides.
  */
-function finder(sorted: readonly Extent[]): (gfn: bigint) => Extent | undefined {
+export function finder(sorted: readonly Extent[]): (gfn: bigint) => Extent | undefined {
   return (gfn) => {
     let [low, high] = [0, sorted.length];
     while (low < high) {
