@@ -1,4 +1,5 @@
 import { DOMID, PAGE_SHIFT, PAGE_SIZE } from '../../src/abi/constants.ts';
+import { sideOf } from '../../src/abi/frames.ts';
 import { argumentOf, judgedOp, opNumber } from '../../src/abi/ops.ts';
 import { codecFor, type StructCodec } from '../../src/codec/codec.ts';
 import { pointerOf } from '../../src/codec/handle.ts';
@@ -63,7 +64,6 @@ const markBytes = 8;
  */
 const most = { listBytes: 16_384, unlisted: 16n, canaries: 4, moved: 4, said: 64 };
 const shift = BigInt(PAGE_SHIFT);
-const framesBelow4G = 1n << (32n - shift);
 
 /** An environment fault of the implementation under test: no verdict on the hypervisor. */
 export class SetupError extends Error {
@@ -333,7 +333,7 @@ class PlayedWorld {
       for (const frame of p2m.values()) {
         if (frame === null) continue;
         mapped++;
-        if (frame < framesBelow4G) low++;
+        if (sideOf(frame) === 'low') low++;
         else high++;
       }
       unmapped += pages - mapped;

@@ -1,4 +1,5 @@
-import { DOMID, PAGE_SHIFT } from '../abi/constants.ts';
+import { DOMID } from '../abi/constants.ts';
+import { type Side, sideOf } from '../abi/frames.ts';
 import { hex64 } from '../codec/hex.ts';
 import { overlaps } from '../guest/memory.ts';
 import { type ObservedCall, opOf, type P2m } from '../trace/call.ts';
@@ -9,17 +10,6 @@ import { isMultiple } from './exact.ts';
 import { type Extent, Facts, pagesOfExtents, placeOf } from './facts.ts';
 import { type Finding, findingOf, type Judgement } from './judge.ts';
 import { ruleOf } from './table.ts';
-
-/** Frames below this lie below 4 GiB. A hypervisor may move pages within their side of it only. */
-const framesBelow4G = 1n << BigInt(32 - PAGE_SHIFT);
-
-/** A side of 4 GiB. */
-export type Side = 'low' | 'high';
-
-/** On which side of 4 GiB a frame lies. */
-export function sideOf(frame: bigint): Side {
-  return frame < framesBelow4G ? 'low' : 'high';
-}
 
 /** Marked pages whose content a move lost, and those whose content it kept. */
 export interface MovedContent {
