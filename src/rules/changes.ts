@@ -3,7 +3,7 @@ import { hex64 } from '../codec/hex.ts';
 import { entryRange } from '../guest/handle.ts';
 import { type ByteRange, inside, overlaps } from '../guest/memory.ts';
 import { Ranges } from '../guest/ranges.ts';
-import type { P2m } from '../trace/call.ts';
+import type { ObservedCall, P2m } from '../trace/call.ts';
 import type { Violation } from './answer.ts';
 import type { Facts, Reservation } from './facts.ts';
 
@@ -42,11 +42,14 @@ export function anyChange(facts: Facts): Violation | undefined {
   if (change) return describe(facts, change);
   const other = firstRemapped(facts.call.p2mBefore, facts.call.p2mAfter);
   if (other) return { message: other };
-  const { pagesBefore, pagesAfter } = facts.call;
-  if (pagesBefore !== undefined && pagesAfter !== undefined && pagesBefore !== pagesAfter) {
-    return { message: `the domain owned ${pagesBefore} pages before and ${pagesAfter} after` };
-  }
-  return undefined;
+  const gained = pagesGained(facts.call);
+  return gained === undefined ? undefined : { message: gained };
+}
+
+/** That a domain was seen to own more pages after a call than before it, or fewer, in words. */
+export function pagesGained({ pagesBefore, pagesAfter }: Pick<ObservedCall, 'pagesBefore' | 'pagesAfter'>): string | undefined {
+  if (pagesBefore === undefined || pagesAfter === undefined || pagesBefore === pagesAfter) return undefined;
+  return `the domain owned ${pagesBefore} pages before and ${pagesAfter} after`;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { hex64 } from '../codec/hex.ts';
 import { type Answer, type CapturePiece, holds, holdsUnless, missing, notExercised, unknown, violated } from './answer.ts';
-import { isRemapped, moved } from './changes.ts';
+import { isRemapped, moved, pagesGained } from './changes.ts';
 import { inputsPerChunk, outputsPerChunk } from './exact.ts';
 import type { Asked, Done, Extent, Facts } from './facts.ts';
 
@@ -92,13 +92,12 @@ export function* outputPages(facts: Facts, { done: { K } }: { readonly done: Don
  * gained or lost.
  */
 export function newPages(facts: Facts): Answer {
-  const { pagesBefore, pagesAfter, p2mBefore, translated } = facts.call;
+  const { p2mBefore, translated } = facts.call;
   const { asked, done } = facts;
   if (!translated) return machineFrames;
   if (!done) return missing(asked ? 'struct after' : 'struct');
-  if (pagesBefore !== undefined && pagesAfter !== undefined && pagesBefore !== pagesAfter) {
-    return violated(`the domain owned ${pagesBefore} pages before and ${pagesAfter} after`);
-  }
+  const gained = pagesGained(facts.call);
+  if (gained !== undefined) return violated(gained);
   if (done.K === 0n) return notExercised;
   const chunks = chunksOf(done);
   let unseen: CapturePiece | undefined;

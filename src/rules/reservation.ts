@@ -1,10 +1,10 @@
-import { PAGE_SHIFT, XENMEMF } from '../abi/constants.ts';
+import { XENMEMF } from '../abi/constants.ts';
 import { hex64 } from '../codec/hex.ts';
 import { knownEntries, readEntry } from '../guest/handle.ts';
 import type { ByteRange } from '../guest/memory.ts';
 import { type Answer, holds, holdsUnless, missing, notExercised, unknown, unless, violated, wrongRc } from './answer.ts';
 import { describe, entriesRange, isRemapped, moved, strayChange } from './changes.ts';
-import { isMultiple, pagesOf } from './exact.ts';
+import { endsBelow, isMultiple, pagesOf } from './exact.ts';
 import { asksForAny, type Extent, type Facts } from './facts.ts';
 import { checkForeign } from './get.ts';
 import { finder } from './mappings.ts';
@@ -82,7 +82,7 @@ export const reservationRules: readonly Rule[] = [
       needs: [],
       each: newFrames,
       shown: ['in list', 'in list after', 'p2m after'],
-      must: ({ frame, pages }, seen) => frame === null || frame + pages <= (1n << BigInt(seen['in.bits'])) >> BigInt(PAGE_SHIFT),
+      must: ({ frame, pages }, seen) => frame === null || endsBelow(frame, pages, seen['in.bits']),
       else: ({ index, frame }, seen) => `extent ${index} at frame ${hex64(frame ?? 0n)} does not end below 2^${seen['in.bits']} bytes`,
     }),
   }),
