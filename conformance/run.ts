@@ -1,45 +1,37 @@
 import type { Arch } from '../src/abi/arch.ts';
 import { judgedOp } from '../src/abi/ops.ts';
 import { hex64 } from '../src/codec/hex.ts';
-import { rulesFor } from '../src/rules/table.ts';
+import { isRequirement } from '../src/rules/rule.ts';
+import { rules, rulesFor } from '../src/rules/table.ts';
+import { Counterexamples, type FirstSeen, type Lost, namedBy, type RunScenario, type SeenTimes } from './counterexample.ts';
 import { SetupError } from './observe/observe.ts';
 import { type Hello, levelOf } from './protocol/implementation.ts';
-import type { CrashError } from './protocol/play.ts';
 import { type Player, UndrivenError } from './protocol/player.ts';
 import { plannedRow, scenarioFrom } from './scenario/generate.ts';
-import { drawEach, type Drawn as Made, plannedAt, shrunk } from './scenario/numbers.ts';
-import { type Scenario, type Step, sizeOf, toJson, tokenOf } from './scenario/scenario.ts';
+import { drawEach, plannedAt } from './scenario/numbers.ts';
+import { type Scenario, type Step, tokenOf } from './scenario/scenario.ts';
 import { type Cells, countCell } from './verdict/cells.ts';
-import { broken, type Checked, check, InternalError, nothingSeen } from './verdict/check.ts';
+import { type Checked, InternalError, played } from './verdict/check.ts';
 import { disputeOf } from './verdict/dispute.ts';
 import { Pairs } from './verdict/pairs.ts';
 import { readers } from './verdict/readings.ts';
 import type { ConformanceResult, Counterexample, ImplementationInfo, Incident, Shard, Strength } from './verdict/result.ts';
-import { storyOf } from './verdict/story.ts';
 import { type Counts, mostDisputed, requirementIds, summarise } from './verdict/summary.ts';
 
-/**
- * Most times a scenario is played again to make it smaller: one that is judged, one that is
- * disputed, one that breaks the implementation, one that hangs it.
- */
-const shrinkBudget = { judged: 400, disputed: 60, broken: 20, hung: 3 } as const;
 /**
  * Scenarios that may break the implementation before the run ends, one that hangs it counting
  * twice: more would say the same.
  */
 const mostBroken = 5;
-/**
- * Scenarios that broke a requirement that are kept, in case the first does not break it again; and
- * how often each is tried.
- */
-const [mostSeen, mostTries] = [3, 5];
+/** Scenarios that broke a requirement that are kept, in case the first does not break it again. */
+const mostSeen = 3;
 /** Scenarios that may fail in a row because of the surroundings. */
 const mostSetupFaults = 3;
 
 /** A run ends after so many scenarios that could not be judged for a bug of ours. */
 const mostFailed = 10;
 /** What a move of pages can show. */
-const shownByChurn = ['get-pinned', 'put-unpins', 'put-only-listed', 'put-keeps-pages'];
+const shownByChurn = rules.filter((rule) => isRequirement(rule) && rule.judgedBy === 'pins').map(({ id }) => id);
 /** Scenarios between two moments in which an interrupt is noticed. */
 const signalPause = 64;
 
@@ -60,21 +52,6 @@ export interface RunOptions {
   readonly onProgress?: (done: number) => void;
   /** Asked between scenarios: true ends the run early. */
   readonly stopped?: () => boolean;
-}
-
-/** A scenario of the run. */
-interface RunScenario {
-  readonly index: number;
-  readonly scenario: Scenario;
-  /** What it was made from, and smaller ones can be; absent where it was given as it is. */
-  readonly made?: Made;
-}
-
-/** A scenario that broke a requirement, as it was first seen. */
-interface FirstSeen {
-  readonly drawn: RunScenario;
-  readonly message: string;
-  readonly crash: CrashError | undefined;
 }
 
 /**
@@ -141,11 +118,14 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
   });
 }
 
+// The command plays a scenario by itself too.
+export { played } from './verdict/check.ts';
+
 /** Plays scenarios and counts what they show. */
-class Suite {
+class Suite implements Lost {
   readonly tally: Map<string, Counts> = new Map(requirementIds.map((id) => [id, { holds: 0, violated: 0, unknown: 0 }]));
   /** The first scenarios that broke each requirement. */
-  readonly found: Map<string, FirstSeen[]> = new Map();
+  readonly found: Map<string, [FirstSeen, ...FirstSeen[]]> = new Map();
   readonly cells: Cells = new Map();
   readonly pairs: Pairs;
   readonly readings: { [id: string]: { [reading: string]: number } } = {};
@@ -154,20 +134,19 @@ class Suite {
   /** Calls that ended as the reference model could have ended them. */
   predicted = 0;
   played = 0;
+  isLost = false;
   readonly #disputed = new Map<Incident, RunScenario>();
   #broken = 0;
   #setupFaults = 0;
-  #lost = false;
   /** Scenarios that could not be judged for a bug of the suite's own. */
   #failed = 0;
   readonly #player: Player;
-  readonly #named: Pick<Player, 'iut' | 'reference'>;
+  readonly #again: Counterexamples;
 
   constructor(player: Player, arch: readonly Arch[]) {
     this.#player = player;
     this.pairs = new Pairs(arch, player.hello);
-    const { iut, reference } = player;
-    this.#named = { ...(iut !== undefined && { iut }), ...(reference && { reference }) };
+    this.#again = new Counterexamples(player, this);
   }
 
   /** Plays one scenario; why the run should end after it, if it should. */
@@ -194,7 +173,7 @@ class Suite {
         return ++this.#failed < mostFailed ? undefined : `ended after ${this.#failed} scenarios that xenmem failed to judge`;
       }
       if (!(error instanceof UndrivenError)) throw error;
-      this.#lose(error, drawn);
+      this.lose(error, drawn);
       return `ended after ${this.played} scenarios: the implementation cannot be started any more`;
     }
     this.#setupFaults = 0;
@@ -219,10 +198,11 @@ class Suite {
       if (!counts) continue;
       counts[answer.answer]++;
       if (answer.answer !== 'violated') continue;
-      const known = this.found.get(id) ?? [];
-      this.found.set(id, known);
-      if (known.length >= mostSeen || known.at(-1)?.drawn === drawn) continue;
-      known.push({ drawn, message: answer.violations[0]?.message ?? '', crash: id === 'survives' ? crash : undefined });
+      const known = this.found.get(id);
+      if (known && (known.length >= mostSeen || known.at(-1)?.drawn === drawn)) continue;
+      const first = { drawn, message: answer.violations[0]?.message ?? '', crash: id === 'survives' ? crash : undefined };
+      if (known) known.push(first);
+      else this.found.set(id, [first]);
     }
     for (const call of calls) {
       countCell(this.cells, call);
@@ -246,9 +226,9 @@ class Suite {
   }
 
   /** The implementation does not start any more: nothing else can be played. */
-  #lose(error: UndrivenError, drawn: RunScenario): void {
-    if (!this.#lost) this.#incident('undriven', error, drawn);
-    this.#lost = true;
+  lose(error: UndrivenError, drawn: RunScenario): void {
+    if (!this.isLost) this.#incident('undriven', error, drawn);
+    this.isLost = true;
   }
 
   #incident(
@@ -261,7 +241,7 @@ class Suite {
       kind,
       found: index,
       replay: tokenOf(scenario),
-      ...this.#named,
+      ...namedBy(this.#player),
       message,
       ...(requirement !== undefined && { requirement }),
       ...(evidence?.length && { evidence }),
@@ -275,127 +255,19 @@ class Suite {
     return [...this.#disputed.keys()].filter((other) => (other.requirement === undefined) === (requirement === undefined)).length;
   }
 
+  /** What shows that a requirement is broken; where nothing does so again, that is listed. */
+  async counterexample(id: string, found: SeenTimes): Promise<Counterexample> {
+    const shown = await this.#again.of(id, found);
+    if (shown.flaky) this.#incident('flaky', { message: `${id}: ${shown.message}` }, found[0].drawn);
+    return shown;
+  }
+
   /** The scenarios that the two oracles disagree about, each made as small as it goes. */
   async shrinkDisputes(stopped: () => boolean = () => false): Promise<void> {
     for (const [incident, drawn] of this.#disputed) {
       if (incident.requirement === undefined && this.found.size > 0) continue; // it will not be listed
-      let crashed = false;
-      const messages = new Map<string, string>();
-      const scenario = await this.#least(drawn, shrinkBudget.disputed, async (smaller) => {
-        if (crashed || stopped()) return undefined;
-        const checked = await this.#playedAgain(smaller, drawn);
-        crashed = checked?.crash !== undefined;
-        const dispute = checked && disputeOf(checked);
-        if (!dispute || dispute.requirement !== incident.requirement) return undefined;
-        messages.set(tokenOf(smaller), dispute.message);
-        return smaller.steps.length - 1;
-      });
-      const message = messages.get(tokenOf(scenario)) ?? incident.message;
-      this.incidents[this.incidents.indexOf(incident)] = { ...incident, message, replay: tokenOf(trim(scenario)) };
+      this.incidents[this.incidents.indexOf(incident)] = { ...incident, ...(await this.#again.ofDispute(drawn, incident, stopped)) };
     }
-  }
-
-  /** The scenario once more, if it can be played. */
-  async #playedAgain(scenario: Scenario, drawn: RunScenario): Promise<Checked | undefined> {
-    if (this.#lost) return undefined;
-    try {
-      return await played(this.#player, scenario);
-    } catch (error) {
-      // What was seen when it was first played stands, whatever happens now.
-      if (error instanceof UndrivenError) this.#lose(error, drawn);
-      else if (!(error instanceof SetupError || error instanceof InternalError)) throw error;
-      return undefined;
-    }
-  }
-
-  /**
-   * The smallest scenario that still shows it, as far as so many plays go. `shows`: the step of a
-   * scenario that does, if one does.
-   */
-  async #least(
-    { scenario, made }: RunScenario,
-    budget: number,
-    shows: (scenario: Scenario) => Promise<number | undefined>,
-  ): Promise<Scenario> {
-    if (!made) return scenario;
-    const { hello } = this.#player;
-    const scenarioOf = (list: readonly number[]): Scenario => scenarioFrom(list, made.arch, hello);
-    const size = async (list: readonly number[]): Promise<number | undefined> => {
-      const smaller = scenarioOf(list);
-      const step = await shows(smaller);
-      return step === undefined ? undefined : sizeOf(upTo(smaller, step));
-    };
-    return scenarioOf(await shrunk(made.numbers, budget, size));
-  }
-
-  /**
-   * What shows that a requirement is broken: one that does so again wherever there is one, else the
-   * first, as flaky.
-   */
-  async counterexample(id: string, found: readonly FirstSeen[]): Promise<Counterexample> {
-    let first: Counterexample | undefined;
-    for (const one of found) {
-      const shown = await this.smallest(id, one);
-      if (!shown.flaky) return shown;
-      first ??= shown;
-    }
-    const [{ drawn }] = found as readonly [FirstSeen];
-    this.#incident('flaky', { message: `${id}: ${first?.message}` }, drawn);
-    return first as Counterexample;
-  }
-
-  /**
-   * The scenario of the smallest list of numbers that still breaks the requirement; deterministic,
-   * and bounded in what it plays. One that was given is small already.
-   */
-  async smallest(id: string, { drawn, message, crash }: FirstSeen): Promise<Counterexample> {
-    const { index } = drawn;
-    const budget = crash ? (crash.hung ? shrinkBudget.hung : shrinkBudget.broken) : shrinkBudget.judged;
-    const show = async (scenario: Scenario): Promise<{ checked: Checked; given: Checked['given'][number] | undefined } | undefined> => {
-      // What breaks an implementation is to be looked at alone, without what earlier scenarios left
-      // behind.
-      if (crash && !this.#lost) await this.#player.renew();
-      const checked = await this.#playedAgain(scenario, drawn);
-      return checked && { checked, given: checked.given.find((g) => g.id === id && g.answer.answer === 'violated') };
-    };
-    const least = await this.#least(drawn, budget, async (scenario) => (await show(scenario))?.given?.step);
-    let scenario = trim(least);
-    let seen = await show(scenario);
-    // It need not show each time it is played: as it was drawn, it may.
-    for (let tries = 0; !seen?.given && tries < mostTries && !this.#lost; tries++) {
-      scenario = trim(tries % 2 === 0 ? drawn.scenario : least);
-      seen = await show(scenario);
-    }
-    const given = seen?.given;
-    const step = given?.step ?? scenario.steps.length - 1;
-    // What a later step names is watched from the beginning on, so without it less may be seen
-    const cut = upTo(scenario, step);
-    const shown = given && (await show(cut))?.given ? cut : scenario;
-    const evidence = (seen?.checked.crash ?? crash)?.evidence;
-    return {
-      replay: tokenOf(shown),
-      ...this.#named,
-      scenario: toJson(shown),
-      step,
-      message:
-        given?.answer.answer === 'violated' ? (given.answer.violations[0]?.message ?? '') : `${message} (not each time it is played)`,
-      found: index,
-      // A broken implementation that cannot be started again cannot show anything again.
-      ...(!given && !crash && !this.#lost && { flaky: true }),
-      story: storyOf(shown, seen?.checked ?? nothingSeen()),
-      ...(evidence?.length && { evidence }),
-    };
-  }
-}
-
-/** Plays a scenario to its end, or to where it broke the implementation. */
-export async function played(player: Player, scenario: Scenario): Promise<Checked> {
-  const seen = nothingSeen();
-  try {
-    return await player.play(check(scenario, player.hello, seen, player.predicted));
-  } catch (error) {
-    if (error instanceof UndrivenError) throw error;
-    return broken(scenario, seen, error);
   }
 }
 
@@ -415,15 +287,4 @@ function hashOf(numbers: readonly number[]): number {
   let hash = 0x811c9dc5;
   for (const number of numbers) hash = Math.imul(hash ^ number, 0x0100_0193);
   return hash >>> 0;
-}
-
-/** Without the steps behind one, unless a second run of it needs them. */
-function upTo(scenario: Scenario, step: number): Scenario {
-  return scenario.pair ? trim(scenario) : { ...scenario, steps: scenario.steps.slice(0, step + 1) };
-}
-
-function trim(scenario: Scenario): Scenario {
-  return scenario.pair && scenario.pair.step + 1 < scenario.steps.length
-    ? { ...scenario, steps: scenario.steps.slice(0, scenario.pair.step + 1) }
-    : scenario;
 }

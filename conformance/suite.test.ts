@@ -109,6 +109,21 @@ describe('what cannot be seen is unknown', () => {
   });
 });
 
+it('a churn that it will not do leaves unknown what a move of pages shows', async () => {
+  const { world } = scenarioFrom([], 'arm64', model.hello);
+  const unmoved: Implementation = {
+    hello: model.hello,
+    answer: (requests) =>
+      requests.flatMap((request) =>
+        request.op === 'churn' ? [{ error: { kind: 'unsupported', message: 'not today' } }] : model.answer([request]),
+      ),
+  };
+  const scenarios: Scenario[] = [{ world, steps: [{ do: 'churn', domid: 1, gfn: 0x40000n, pages: 1 }] }];
+  const { requirements } = await runSuite({ player: playerHere(unmoved), arch: ['arm64'], seed: 1, runs: 1, scenarios });
+  const unknown = requirements.filter((r) => r.unknown > 0).map(({ id }) => id);
+  expect(unknown).toEqual(['get-pinned', 'put-unpins', 'put-only-listed', 'put-refused-prefix', 'put-keeps-pages']);
+});
+
 it('an allocator that moves pages to all the low frames may have none left for a get under 4 GiB', () => {
   const lowFirst = edited.of(fromBelow);
   const simplest = scenarioFrom([], 'arm64', lowFirst.hello);

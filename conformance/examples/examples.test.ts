@@ -5,8 +5,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { command, has, root, scratch } from '../../bin/shell.ts';
 import { XENMEM } from '../../src/abi/ops.ts';
 import { commandOf, playerFor } from '../protocol/command.ts';
-import { played } from '../run.ts';
 import { type CallStep, type Scenario, type Step, tokenOf } from '../scenario/scenario.ts';
+import { played } from '../verdict/check.ts';
 
 const ops = XENMEM['dma-buf'];
 const here = join(root, 'conformance/examples');

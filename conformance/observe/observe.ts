@@ -2,13 +2,15 @@ import { DOMID, PAGE_SHIFT, PAGE_SIZE } from '../../src/abi/constants.ts';
 import { argumentOf, judgedOp, opNumber } from '../../src/abi/ops.ts';
 import { codecFor, type StructCodec } from '../../src/codec/codec.ts';
 import { pointerOf } from '../../src/codec/handle.ts';
-import { type ByteRange, differences, inside, type Piece, sparseMemory } from '../../src/guest/memory.ts';
+import { type ByteRange, type Piece, sparseMemory } from '../../src/guest/memory.ts';
 import type { ObservedCall, OtherDomain, P2m } from '../../src/trace/call.ts';
-import type { ChangedRange, Hello, Inject, Reply, Request } from '../protocol/implementation.ts';
+import type { Hello, Inject, Reply, Request } from '../protocol/implementation.ts';
 import type { Play } from '../protocol/play.ts';
 import { type CallStep, type ChurnStep, framesOf, type Scenario } from '../scenario/scenario.ts';
 import { DomainView } from './domain-view.ts';
 import { believe, countIn, spill, touchedBy } from './effects.ts';
+import { type InUse, inUseOf } from './in-use.ts';
+import { Learnt, sameBytes } from './learnt.ts';
 import { fillOf, listsOf, looksInto, mostMarks, namedElsewhere, newMarks, spreadOut, structOf } from './marks.ts';
 
 /** What was seen of one step. */
@@ -44,16 +46,6 @@ export type Event =
    */
   | { readonly kind: 'skipped'; readonly step: number; readonly why: string; readonly half?: boolean };
 
-/**
- * Frames behind guest frames before a step, on either side of 4 GiB, and those that are owned and
- * no guest frame leads to.
- */
-export interface InUse {
-  readonly low: number;
-  readonly high: number;
-  readonly unmapped: number;
-}
-
 /** Bytes that mark a page, so that a move that loses its content shows. */
 const markBytes = 8;
 /**
@@ -63,7 +55,6 @@ const markBytes = 8;
  */
 const most = { listBytes: 16_384, unlisted: 16n, canaries: 4, moved: 4, said: 64 };
 const shift = BigInt(PAGE_SHIFT);
-const framesBelow4G = 1n << (32n - shift);
 
 /** An environment fault of the implementation under test: no verdict on the hypervisor. */
 export class SetupError extends Error {
@@ -83,17 +74,6 @@ export function* observe(scenario: Scenario, hello: Hello, seen: (event: Event) 
     if (unbuilt !== undefined) seen({ kind: 'skipped', step, why: unbuilt });
     else seen(what.do === 'call' ? yield* stage.call(what, step) : yield* stage.churn(what, step));
   }
-}
-
-/** What is learnt of a domain's memory after a call. */
-interface Learnt {
-  readonly view: DomainView;
-  /** Bytes that were read back. */
-  readonly got: Piece[];
-  /** What else is said to have changed, of what was known. */
-  readonly missing: readonly ByteRange[];
-  /** Is all of it seen: what was known before, and what of it changed? */
-  whole: boolean;
 }
 
 class PlayedWorld {
@@ -153,7 +133,7 @@ class PlayedWorld {
     const inject = this.#injectable(step.inject);
     // Where nobody is named, it is the caller's own pages that are to stay as they are.
     const owner = named ?? caller;
-    const inUse = this.#inUse();
+    const inUse = inUseOf(this.#views);
     const p2mBefore = owner.p2m;
     const othersBefore = others.map((view) => view.p2m);
     const pagesBefore = owner.pages;
@@ -180,11 +160,11 @@ class PlayedWorld {
     const before = sparseMemory(
       reads.flatMap((range) => caller.memory.known(range).map(({ address, bytes }) => ({ address, bytes: bytes.slice() }))),
     );
-    const own = this.#learnt(caller, reported, reads, readBack);
+    const own = new Learnt(caller, this.#changesOf(caller, reported), reads, readBack);
     const after = sparseMemory([...own.got]);
-    const elsewhere = others.map((view) => this.#learnt(view, reported));
+    const elsewhere = others.map((view) => new Learnt(view, this.#changesOf(view, reported)));
     yield* this.#fetch([own, ...elsewhere]);
-    const settled = [own, ...elsewhere].map(settle);
+    const settled = [own, ...elsewhere].map((of) => of.settle());
     const outcome = { step, op, rc: called.rc, N: countIn(codec, readBack[0]?.bytes) };
     if (named) spill(named, outcome, before, arch);
     // What a call did to the content of a domain that is not the caller's is nobody's to look at.
@@ -242,7 +222,7 @@ class PlayedWorld {
     const view = this.#views.find((v) => v.domid === step.domid);
     if (!view || !this.#hello.capabilities.has('churn')) return { kind: 'skipped', step: index, why: 'the implementation cannot churn' };
     const before = view.p2m;
-    const inUse = this.#inUse();
+    const inUse = inUseOf(this.#views);
     const marked = spreadOut(view.marked(step.gfn, step.pages), index, mostMarks);
     const looks = this.#hello.capabilities.has('changes')
       ? marked.flatMap((gfn, i) => looksInto(gfn, index, i === 0))
@@ -324,23 +304,6 @@ class PlayedWorld {
     return moved;
   }
 
-  /** What is in use of the machine, if all of it is seen. */
-  #inUse(): InUse | undefined {
-    let [low, high, unmapped] = [0, 0, 0];
-    for (const { p2m, pages } of this.#views) {
-      if (!p2m.isWhole || pages === undefined) return undefined;
-      let mapped = 0;
-      for (const frame of p2m.values()) {
-        if (frame === null) continue;
-        mapped++;
-        if (frame < framesBelow4G) low++;
-        else high++;
-      }
-      unmapped += pages - mapped;
-    }
-    return { low, high, unmapped };
-  }
-
   /**
    * Looks into pages that were moved during a call, some of them: whatever is reported, they must
    * hold what they held.
@@ -390,23 +353,9 @@ class PlayedWorld {
     return this.#hello.capabilities.has('changes') ? this.#views.map(({ domid }) => ({ op: 'changes', domid })) : [];
   }
 
-  /** Puts together what the answers tell of a domain's memory. */
-  #learnt(view: DomainView, reported: readonly Reply[], reads: readonly ByteRange[] = [], readBack: readonly Reply[] = []): Learnt {
-    const got: Piece[] = [];
-    let whole = true;
-    for (const [i, range] of reads.entries()) {
-      const { bytes, error } = readBack[i] ?? {};
-      if (bytes) got.push({ address: range.address, bytes });
-      if (!error) continue;
-      view.forgetRange(range);
-      whole = false;
-    }
-    const answer = this.#hello.capabilities.has('changes') ? (reported[this.#views.indexOf(view)] ?? {}) : { ranges: [] };
-    // No answer is not "nothing changed": then all there is may have.
-    const missing = view
-      .knownParts(answer.ranges ?? view.runs.map(addressesOf))
-      .filter((range) => !got.some((p) => inside(range, { address: p.address, length: BigInt(p.bytes.length) })));
-    return { view, got, missing, whole };
+  /** What is said to have changed of a domain; nothing is of one that does not say so. */
+  #changesOf(view: DomainView, reported: readonly Reply[]): Pick<Reply, 'ranges'> {
+    return this.#hello.capabilities.has('changes') ? (reported[this.#views.indexOf(view)] ?? {}) : { ranges: [] };
   }
 
   /** Fetches what else is said to have changed. */
@@ -414,12 +363,7 @@ class PlayedWorld {
     const wanted = learnt.flatMap((of) => of.missing.map((range) => ({ of, range })));
     if (wanted.length === 0) return;
     const answers = yield* this.#ask(wanted.map(({ of, range }) => readRequest(of.view.domid, range)));
-    for (const [i, { of, range }] of wanted.entries()) {
-      const { bytes, error } = answers[i] ?? {};
-      if (bytes) of.got.push({ address: range.address, bytes });
-      else of.view.forgetRange(range);
-      if (error) of.whole = false;
-    }
+    for (const [i, { of, range }] of wanted.entries()) of.fetched(range, answers[i] ?? {});
   }
 
   #injectable(inject: Inject | undefined): Inject | undefined {
@@ -432,18 +376,6 @@ class PlayedWorld {
   }
 }
 
-/** Takes in what was read back, and returns what really changed. */
-function settle({ view, got }: Learnt): ByteRange[] {
-  const changes: ByteRange[] = [];
-  for (const piece of got) {
-    const held = view.memory.read(piece.address, piece.bytes.length);
-    if (held && sameBytes(held, piece.bytes)) continue;
-    changes.push(...differences(view.memory, sparseMemory([piece]), { address: piece.address, length: BigInt(piece.bytes.length) }));
-    view.memory.learn(piece.address, piece.bytes);
-  }
-  return changes;
-}
-
 function isDone(answer: Reply | undefined): boolean {
   return answer !== undefined && !answer.fault && !answer.error;
 }
@@ -454,12 +386,4 @@ function readRequest(domid: number, { address, length }: ByteRange): Request {
 
 function writeRequest(domid: number, { address, bytes }: Piece): Request {
   return { op: 'write', domid, addr: address, bytes };
-}
-
-function addressesOf({ gfn, pages }: { gfn: bigint; pages: number }): ChangedRange {
-  return { address: gfn << shift, length: pages * PAGE_SIZE };
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && Buffer.compare(a, b) === 0;
 }

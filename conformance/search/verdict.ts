@@ -3,15 +3,7 @@ import type { Answer } from '../../src/rules/answer.ts';
 import { Facts } from '../../src/rules/facts.ts';
 import { findingOf, type Judgement, judge } from '../../src/rules/judge.ts';
 import { ruleOf } from '../../src/rules/table.ts';
-import {
-  type CallEnd,
-  judgeBoundedWork,
-  judgeGetWorks,
-  judgePair,
-  judgePutWorks,
-  type LiveContext,
-  pairRequirement,
-} from '../../src/rules/works.ts';
+import { type CallEnd, judgePair, judgeWorks, type LiveContext, pairRequirement } from '../../src/rules/works.ts';
 import type { ObservedCall } from '../../src/trace/call.ts';
 import type { CallMove, ChurnMove, Ending, Move } from './move.ts';
 import { caller, firstGfn } from './scope.ts';
@@ -83,13 +75,7 @@ export class Judge {
     const breaches: Breach[] = [];
     for (const [id, answer] of judged.requirements) this.#note(id, answer, breaches);
     this.#failureInjected = move.inject.fail_alloc !== undefined;
-    if (judged.op === 'get_dma_buf' || judged.op === 'exchange') {
-      for (const [id, answer] of judgeGetWorks(judged, this.#live)) this.#note(id, answer, breaches);
-      this.#note('bounded-work', judgeBoundedWork(judged.facts, maxOrder), breaches);
-    } else if (judged.op === 'put_dma_buf') {
-      this.#note('put-works', judgePutWorks(judged, this.#live), breaches);
-      this.#note('bounded-work', judgeBoundedWork(judged.facts, maxOrder), breaches);
-    }
+    for (const [id, answer] of judgeWorks(judged, this.#live)) this.#note(id, answer, breaches);
     this.#pins(sight, move, judged, seen, breaches);
     const outcome = { rc: call.rc, N: judged.facts.N };
     const ending = endingOf(judged, outcome);

@@ -5,6 +5,7 @@ import { type CallEnd, judgePair, pairRequirement } from '../../src/rules/works.
 import { type Event, observe, SetupError } from '../observe/observe.ts';
 import type { Hello, Implementation } from '../protocol/implementation.ts';
 import { CrashError, type Play, playHere } from '../protocol/play.ts';
+import { type Player, UndrivenError } from '../protocol/player.ts';
 import type { CallStep, Scenario } from '../scenario/scenario.ts';
 import { type Caller, Prediction } from '../twin/prediction.ts';
 import { type Given, ScenarioJudge } from './judge.ts';
@@ -82,11 +83,22 @@ export function checkHere(scenario: Scenario, implementation: Implementation, pr
   }
 }
 
+/** Plays a scenario to its end, or to where it broke the implementation. */
+export async function played(player: Player, scenario: Scenario): Promise<Checked> {
+  const seen = nothingSeen();
+  try {
+    return await player.play(check(scenario, player.hello, seen, player.predicted));
+  } catch (error) {
+    if (error instanceof UndrivenError) throw error;
+    return broken(scenario, seen, error);
+  }
+}
+
 /**
  * A crash is an answer too: `survives` is violated, and what was seen before it stands. Any other
  * error is thrown on.
  */
-export function broken(scenario: Scenario, seen: Checked, error: unknown): Checked {
+function broken(scenario: Scenario, seen: Checked, error: unknown): Checked {
   if (error instanceof SetupError || error instanceof InternalError) throw error;
   if (!(error instanceof CrashError)) throw new InternalError(error);
   const step = Math.min(seen.events.length, scenario.steps.length - 1);

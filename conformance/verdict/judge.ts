@@ -1,7 +1,9 @@
+import { MEMOP_MAX_EXTENTS } from '../../src/abi/constants.ts';
+import { bitsBelow4G } from '../../src/abi/frames.ts';
 import { type Answer, holds } from '../../src/rules/answer.ts';
 import { type Judgement, judge, withWider } from '../../src/rules/judge.ts';
 import { PinWatch } from '../../src/rules/pins.ts';
-import { judgeBoundedWork, judgeGetWorks, judgePutWorks, type LiveContext } from '../../src/rules/works.ts';
+import { judgeWorks, type LiveContext } from '../../src/rules/works.ts';
 import type { Event } from '../observe/observe.ts';
 import { type Hello, levelOf, presumedMaxOrder } from '../protocol/implementation.ts';
 import type { Scenario } from '../scenario/scenario.ts';
@@ -15,7 +17,6 @@ export interface Given {
 
 /** Frames above which an address limit limits nothing. */
 const noLimitBits = 52;
-const below4G = 32;
 
 /** Judges a scenario event by event, by every rule whose level the implementation reaches. */
 export class ScenarioJudge {
@@ -48,15 +49,8 @@ export class ScenarioJudge {
     const judged = judge(event.call, this.#pins.findings(event.call));
     if (!judged) return { given: [] };
     const live = this.#live(event);
-    const wider = new Map<string, Answer>([['survives', holds]]);
-    if (judged.op === 'get_dma_buf' || judged.op === 'exchange') {
-      for (const [id, answer] of judgeGetWorks(judged, live)) wider.set(id, answer);
-    }
-    if (judged.op === 'put_dma_buf') wider.set('put-works', judgePutWorks(judged, live));
-    if (judged.op === 'get_dma_buf' || judged.op === 'exchange' || judged.op === 'put_dma_buf') {
-      wider.set('bounded-work', judgeBoundedWork(judged.facts, live.maxOrder));
-    }
-    for (const [id, answer] of this.#pins.called(judged)) wider.set(id, answer);
+    const works = judgeWorks(judged, live);
+    const wider = new Map<string, Answer>([['survives', holds], ...works, ...this.#pins.called(judged)]);
     const judgement = withWider(judged, wider);
     return { judgement, given: [...judgement.requirements].map(([id, answer]) => ({ step: event.step, id, answer })) };
   }
@@ -74,10 +68,10 @@ export class ScenarioJudge {
       freeFrames: (bits) => {
         if (!free) return undefined;
         if (bits === 0 || bits >= noLimitBits) return BigInt(Math.max(0, free.low + free.high));
-        return bits >= below4G ? BigInt(Math.max(0, free.low)) : undefined;
+        return bits >= bitsBelow4G ? BigInt(Math.max(0, free.low)) : undefined;
       },
       maxOrder: max_order ?? presumedMaxOrder,
-      maxExtents: max_extents ?? 0x3ff_ffffn,
+      maxExtents: max_extents ?? MEMOP_MAX_EXTENTS,
       maxGfn: max_gfn ?? (1n << 52n) - 1n,
     };
   }

@@ -1,3 +1,5 @@
+import { PAGE_SHIFT } from './constants.ts';
+
 declare const frame: unique symbol;
 
 /**
@@ -16,4 +18,17 @@ export function gfn(raw: bigint): Gfn {
 /** Take a raw number to be a machine frame. */
 export function mfn(raw: bigint): Mfn {
   return raw as Mfn;
+}
+
+/** The address bits that end at 4 GiB: "contiguous and under 4G if so requested". */
+export const bitsBelow4G = 32;
+/** Frames below this one lie below 4 GiB. */
+export const framesBelow4G: bigint = 1n << BigInt(bitsBelow4G - PAGE_SHIFT);
+
+/** A side of 4 GiB. A hypervisor may move pages within their side of it only. */
+export type Side = 'low' | 'high';
+
+/** On which side of 4 GiB a machine frame lies. */
+export function sideOf(frame: bigint): Side {
+  return frame < framesBelow4G ? 'low' : 'high';
 }

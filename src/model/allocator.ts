@@ -1,4 +1,5 @@
 import { MAX_ORDER } from '../abi/constants.ts';
+import { framesBelow4G } from '../abi/frames.ts';
 
 /**
  * Free machine memory: for each order the bases of the free blocks of 2^order frames, ascending; a
@@ -6,8 +7,8 @@ import { MAX_ORDER } from '../abi/constants.ts';
  */
 export type FreeLists = number[][];
 
-/** The first machine frame above 4 GiB: "contiguous and under 4G if so requested". */
-export const FRAMES_BELOW_4G: number = 2 ** 20;
+/** The first machine frame above 4 GiB, as the numbers that frames are here. */
+export const FRAMES_BELOW_4G: number = Number(framesBelow4G);
 
 /** Free lists with nothing free. */
 export function emptyFreeLists(): FreeLists {

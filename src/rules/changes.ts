@@ -2,7 +2,8 @@ import type { Field, Padding, StructLayout } from '../abi/layout.ts';
 import { hex64 } from '../codec/hex.ts';
 import { entryRange } from '../guest/handle.ts';
 import { type ByteRange, inside, overlaps } from '../guest/memory.ts';
-import type { P2m } from '../trace/call.ts';
+import { Ranges } from '../guest/ranges.ts';
+import type { ObservedCall, P2m } from '../trace/call.ts';
 import type { Violation } from './answer.ts';
 import type { Facts, Reservation } from './facts.ts';
 
@@ -11,10 +12,13 @@ import type { Facts, Reservation } from './facts.ts';
  * allowed range accounts for.
  */
 export function strayChange(facts: Facts, allowed: readonly ByteRange[], where?: readonly ByteRange[]): ByteRange | undefined {
-  const changes = where ? facts.changes.flatMap((change) => where.flatMap((range) => common(change, range) ?? [])) : facts.changes;
-  for (const change of changes) {
-    const stray = uncovered(change, allowed);
-    if (stray) return stray;
+  if (facts.changes.length === 0) return undefined;
+  const [mayChange, watched] = [new Ranges(allowed), where && new Ranges(where)];
+  for (const change of facts.changes) {
+    for (const range of watched?.overlapping(change) ?? [change]) {
+      const stray = mayChange.uncovered(common(change, range));
+      if (stray) return stray;
+    }
   }
   return undefined;
 }
@@ -38,11 +42,14 @@ export function anyChange(facts: Facts): Violation | undefined {
   if (change) return describe(facts, change);
   const other = firstRemapped(facts.call.p2mBefore, facts.call.p2mAfter);
   if (other) return { message: other };
-  const { pagesBefore, pagesAfter } = facts.call;
-  if (pagesBefore !== undefined && pagesAfter !== undefined && pagesBefore !== pagesAfter) {
-    return { message: `the domain owned ${pagesBefore} pages before and ${pagesAfter} after` };
-  }
-  return undefined;
+  const gained = pagesGained(facts.call);
+  return gained === undefined ? undefined : { message: gained };
+}
+
+/** That a domain was seen to own more pages after a call than before it, or fewer, in words. */
+export function pagesGained({ pagesBefore, pagesAfter }: Pick<ObservedCall, 'pagesBefore' | 'pagesAfter'>): string | undefined {
+  if (pagesBefore === undefined || pagesAfter === undefined || pagesBefore === pagesAfter) return undefined;
+  return `the domain owned ${pagesBefore} pages before and ${pagesAfter} after`;
 }
 
 /**
@@ -100,24 +107,9 @@ export function moved(before: bigint | null, after: bigint | null): string {
   return `had ${name(before)} behind it and now has ${name(after)}`;
 }
 
-function common(a: ByteRange, b: ByteRange): ByteRange | undefined {
-  if (!overlaps(a, b)) return undefined;
+/** What two ranges share, which overlap. */
+function common(a: ByteRange, b: ByteRange): ByteRange {
   const address = a.address > b.address ? a.address : b.address;
   const [endA, endB] = [a.address + a.length, b.address + b.length];
   return { address, length: (endA < endB ? endA : endB) - address };
-}
-
-/** The first bytes of a change that lie in no allowed range. */
-function uncovered(change: ByteRange, allowed: readonly ByteRange[]): ByteRange | undefined {
-  const end = change.address + change.length;
-  let address = change.address;
-  while (address < end) {
-    const cover = allowed.find((range) => range.address <= address && address < range.address + range.length);
-    if (!cover) {
-      const next = allowed.reduce((least, range) => (address < range.address && range.address < least ? range.address : least), end);
-      return { address, length: next - address };
-    }
-    address = cover.address + cover.length;
-  }
-  return undefined;
 }

@@ -1,3 +1,5 @@
+import { PAGE_SHIFT } from '../abi/constants.ts';
+
 /**
  * Exact arithmetic on counts and orders. Orders come from guest memory as any 32-bit number, so
  * they are compared before anything is shifted: an order of 2^32 - 1 must not become a shift of
@@ -19,6 +21,11 @@ export function sameTotal(a: bigint, ao: number, b: bigint, bo: number): boolean
  */
 export function pagesOf(order: number): bigint | undefined {
   return order < wordBits ? 1n << BigInt(order) : undefined;
+}
+
+/** Do so many pages from a frame on end at or below `2^bits` bytes, that is at frame 2^(bits-12)? */
+export function endsBelow(frame: bigint, pages: bigint, bits: number): boolean {
+  return frame + pages <= (1n << BigInt(bits)) >> BigInt(PAGE_SHIFT);
 }
 
 /** Is `value` a multiple of `2^order`? */

@@ -1,9 +1,9 @@
-import { DOMID, PAGE_SHIFT } from '../abi/constants.ts';
+import { DOMID } from '../abi/constants.ts';
 import { hex64 } from '../codec/hex.ts';
 import { type ByteRange, overlaps } from '../guest/memory.ts';
 import { type Answer, holdsUnless, missing, notExercised, unknown, unless, violated } from './answer.ts';
 import { bytes, describe, entriesRange, strayChange } from './changes.ts';
-import { inputsPerChunk, isMultiple, pagesOf, sameTotal } from './exact.ts';
+import { endsBelow, inputsPerChunk, isMultiple, pagesOf, sameTotal } from './exact.ts';
 import { addressesOf, asksForAny, type Done, type Facts, nameDomid } from './facts.ts';
 import { inputsReleased, newPages, outputPages, restUnmoved, returnedFrames, saysReturned } from './mappings.ts';
 import { type Check, each, one, rcIsKnown, refusal, refused, when } from './row.ts';
@@ -142,8 +142,7 @@ export const getRules: readonly Rule[] = [
       shown: ['out list after'],
       must: ({ frame }, { bits, done }) => {
         const pages = pagesOf(done.oo); // none where an extent is larger than any address space
-        const limit = (1n << BigInt(bits)) >> BigInt(PAGE_SHIFT);
-        return pages !== undefined && frame + pages <= limit;
+        return pages !== undefined && endsBelow(frame, pages, bits);
       },
       else: ({ k, frame }, { bits }) => `output extent ${k} at frame ${hex64(frame)} does not end below 2^${bits} bytes`,
     }),

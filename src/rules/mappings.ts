@@ -1,6 +1,6 @@
 import { hex64 } from '../codec/hex.ts';
 import { type Answer, type CapturePiece, holds, holdsUnless, missing, notExercised, unknown, violated } from './answer.ts';
-import { isRemapped, moved } from './changes.ts';
+import { isRemapped, moved, pagesGained } from './changes.ts';
 import { inputsPerChunk, outputsPerChunk } from './exact.ts';
 import type { Asked, Done, Extent, Facts } from './facts.ts';
 
@@ -92,13 +92,12 @@ export function* outputPages(facts: Facts, { done: { K } }: { readonly done: Don
  * gained or lost.
  */
 export function newPages(facts: Facts): Answer {
-  const { pagesBefore, pagesAfter, p2mBefore, translated } = facts.call;
+  const { p2mBefore, translated } = facts.call;
   const { asked, done } = facts;
   if (!translated) return machineFrames;
   if (!done) return missing(asked ? 'struct after' : 'struct');
-  if (pagesBefore !== undefined && pagesAfter !== undefined && pagesBefore !== pagesAfter) {
-    return violated(`the domain owned ${pagesBefore} pages before and ${pagesAfter} after`);
-  }
+  const gained = pagesGained(facts.call);
+  if (gained !== undefined) return violated(gained);
   if (done.K === 0n) return notExercised;
   const chunks = chunksOf(done);
   let unseen: CapturePiece | undefined;
@@ -216,7 +215,7 @@ function chunksOf({ oi, oo }: Asked): {
  * Finds the extent of one sorted list that holds a guest frame. They are of one size, so the last
  * base at or below it decides.
  */
-function finder(sorted: readonly Extent[]): (gfn: bigint) => Extent | undefined {
+export function finder(sorted: readonly Extent[]): (gfn: bigint) => Extent | undefined {
   return (gfn) => {
     let [low, high] = [0, sorted.length];
     while (low < high) {

@@ -1,62 +1,15 @@
-import { DOMID, PAGE_SHIFT } from '../abi/constants.ts';
+import { DOMID } from '../abi/constants.ts';
+import { type Side, sideOf } from '../abi/frames.ts';
 import { hex64 } from '../codec/hex.ts';
 import { overlaps } from '../guest/memory.ts';
 import { type ObservedCall, opOf, type P2m } from '../trace/call.ts';
 import { type Answer, holds, violated } from './answer.ts';
 import { moved } from './changes.ts';
+import { churnsToMove, DomainPins } from './domain-pins.ts';
 import { isMultiple } from './exact.ts';
 import { type Extent, Facts, pagesOfExtents, placeOf } from './facts.ts';
 import { type Finding, findingOf, type Judgement } from './judge.ts';
 import { ruleOf } from './table.ts';
-
-/** Churns in which a put page must have moved, if in each of them it could have. */
-const churnsToMove = 4;
-/** Frames below this lie below 4 GiB. A hypervisor may move pages within their side of it only. */
-const framesBelow4G = 1n << BigInt(32 - PAGE_SHIFT);
-
-/** A side of 4 GiB. */
-export type Side = 'low' | 'high';
-
-/** On which side of 4 GiB a frame lies. */
-export function sideOf(frame: bigint): Side {
-  return frame < framesBelow4G ? 'low' : 'high';
-}
-
-interface PinnedPage {
-  /** Was it seen to stay through a churn that moved an unpinned page, before any put? */
-  stayed: boolean;
-  /** Has there been a put in its domain since it was pinned? */
-  putSince: boolean;
-  /** Has a put that was refused listed it, behind what it may have unpinned? */
-  refused: boolean;
-}
-
-/** A page that a refused put may have unpinned: if one behind it in the list is, it is too. */
-interface Prefix {
-  readonly before: readonly bigint[];
-}
-
-interface DomainPins {
-  readonly pinned: Map<bigint, PinnedPage>;
-  /**
-   * Pages whose pin cannot be told any more: a call on them was not seen to the end, or its outcome
-   * is a reading.
-   */
-  readonly uncertain: Set<bigint>;
-  /**
-   * Pages that a put released and that have not moved since, with the churns they have left, and
-   * who says so.
-   */
-  readonly released: Map<bigint, { readonly left: number; readonly id: 'put-unpins' | 'put-refused-prefix' }>;
-  /** Pages that a refused put may have unpinned. */
-  readonly prefixes: Map<bigint, Prefix>;
-  /** Pages that a put listed, whose content every later move must keep: "still accessible". */
-  readonly put: Set<bigint>;
-  readonly everPinned: Set<bigint>;
-  /** Frame numbers that a get returned. */
-  readonly returned: Set<bigint>;
-  p2m: P2m;
-}
 
 /** Marked pages whose content a move lost, and those whose content it kept. */
 export interface MovedContent {
@@ -212,7 +165,7 @@ export class PinWatch {
       const id = page.refused ? 'put-refused-prefix' : page.putSince ? 'put-only-listed' : 'get-pinned';
       if (!answers.has(id)) answers.set(id, holds);
     }
-    for (const gfn of [...pins.prefixes.keys()]) if (movedPage(gfn)) this.#unpinnedTo(pins, gfn);
+    for (const gfn of [...pins.prefixes.keys()]) if (movedPage(gfn)) pins.unpinnedTo(gfn);
     for (const [gfn, { left: churns, id }] of pins.released) {
       const frame = before.get(gfn);
       // Nothing is there that could move, or nobody looked.
@@ -220,7 +173,7 @@ export class PinWatch {
       if (movedPage(gfn)) {
         pins.released.delete(gfn);
         if (!answers.has(id)) answers.set(id, holds);
-      } else if (!roomy.has(sideOf(frame)) || isBesidePinned(pins, gfn)) {
+      } else if (!roomy.has(sideOf(frame)) || pins.isBesidePinned(gfn)) {
         // It may be that it cannot move.
       } else if (churns > 1) {
         pins.released.set(gfn, { left: churns - 1, id });
@@ -234,29 +187,10 @@ export class PinWatch {
     return answers;
   }
 
-  /**
-   * A page that a refused put listed is not pinned any more: so are those before it in the list.
-   */
-  #unpinnedTo(pins: DomainPins, gfn: bigint): void {
-    for (const earlier of pins.prefixes.get(gfn)?.before ?? []) {
-      if (pins.prefixes.delete(earlier)) pins.released.set(earlier, { left: churnsToMove, id: 'put-refused-prefix' });
-    }
-    pins.prefixes.delete(gfn);
-  }
-
   #domain(domid: number): DomainPins {
     let pins = this.#domains.get(domid);
     if (!pins) {
-      pins = {
-        pinned: new Map(),
-        uncertain: new Set(),
-        released: new Map(),
-        prefixes: new Map(),
-        put: new Set(),
-        everPinned: new Set(),
-        returned: new Set(),
-        p2m: new Map(),
-      };
+      pins = new DomainPins();
       this.#domains.set(domid, pins);
     }
     return pins;
@@ -268,7 +202,7 @@ export class PinWatch {
     for (const [gfn, page] of pins.pinned) {
       const [a, b] = [before.get(gfn), after.get(gfn)];
       if (a === undefined || b === undefined || a === b) continue;
-      this.#forget(pins, gfn);
+      pins.forget(gfn);
       if (named.has(gfn)) continue; // the guest asked for it: a reading
       const message = `pinned guest frame ${hex64(gfn)} ${moved(a, b)}`;
       if (page.refused)
@@ -281,17 +215,12 @@ export class PinWatch {
   #got(pins: DomainPins, { facts, callerErred }: Judgement, named: ReadonlySet<bigint>): void {
     const { K } = facts;
     for (const gfn of named) {
-      pins.released.delete(gfn);
-      pins.prefixes.delete(gfn);
-      if (K !== 0n && (K === undefined || callerErred)) this.#doubt(pins, gfn);
+      pins.renamed(gfn);
+      if (K !== 0n && (K === undefined || callerErred)) pins.doubt(gfn);
     }
     const committed = K === undefined || callerErred ? [] : facts.extents(facts.out).filter((e) => e.index < K);
     const pages = pagesOfExtents(committed) ?? [];
-    for (const gfn of pages) {
-      pins.uncertain.delete(gfn);
-      pins.pinned.set(gfn, { stayed: false, putSince: false, refused: false });
-      pins.everPinned.add(gfn);
-    }
+    for (const gfn of pages) pins.pin(gfn);
     if (K === undefined) return;
     for (const { index, value } of facts.returned) if (index < K) pins.returned.add(value);
   }
@@ -303,19 +232,19 @@ export class PinWatch {
       page.putSince = true;
       if (kept.has(gfn)) page.refused = true;
     }
-    const before: bigint[] = [];
+    const refused: bigint[] = [];
     for (const gfn of listed) {
       if (rc === 0) pins.put.add(gfn);
       if (!pins.pinned.has(gfn) || kept.has(gfn)) continue;
-      this.#forget(pins, gfn);
+      pins.forget(gfn);
       if (rc === 0 && !callerErred) {
         pins.uncertain.delete(gfn);
-        pins.released.set(gfn, { left: churnsToMove, id: 'put-unpins' });
+        pins.release(gfn, 'put-unpins');
       } else if (rc !== undefined && rc < 0) {
-        pins.prefixes.set(gfn, { before: [...before] });
-        before.push(gfn);
+        refused.push(gfn);
       }
     }
+    pins.refused(refused);
   }
 
   /**
@@ -345,21 +274,9 @@ export class PinWatch {
    */
   #named(pins: DomainPins, named: ReadonlySet<bigint>): void {
     for (const gfn of named) {
-      pins.released.delete(gfn);
-      pins.prefixes.delete(gfn);
-      if (pins.pinned.has(gfn) && pins.p2m.get(gfn) === undefined) this.#forget(pins, gfn);
+      pins.renamed(gfn);
+      if (pins.pinned.has(gfn) && pins.p2m.get(gfn) === undefined) pins.forget(gfn);
     }
-  }
-
-  #forget(pins: DomainPins, gfn: bigint): void {
-    pins.pinned.delete(gfn);
-    pins.uncertain.add(gfn);
-  }
-
-  #doubt(pins: DomainPins, gfn: bigint): void {
-    if (pins.pinned.has(gfn)) this.#forget(pins, gfn);
-    pins.uncertain.add(gfn);
-    pins.everPinned.add(gfn);
   }
 }
 
@@ -371,14 +288,6 @@ const mustBeRefused = [
   'refuses-unknown-domid',
   'reservation-refuses-foreign-domid',
 ];
-
-/**
- * May a page be left where it is because one beside it is pinned, or may be
- * (`neighbour-of-pinned`)?
- */
-function isBesidePinned({ pinned, uncertain }: DomainPins, gfn: bigint): boolean {
-  return [gfn - 1n, gfn + 1n].some((beside) => pinned.has(beside) || uncertain.has(beside));
-}
 
 /**
  * Does a page of a list belong to an extent whose first frame is no multiple of its size, which may

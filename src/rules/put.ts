@@ -2,7 +2,7 @@ import { PAGE_SHIFT } from '../abi/constants.ts';
 import type { JudgedOp } from '../abi/ops.ts';
 import { hex64 } from '../codec/hex.ts';
 import { type Answer, type CapturePiece, holds, holdsUnless, missing, notExercised, unless, violated } from './answer.ts';
-import { bytes, describe, isRemapped, moved, strayChange } from './changes.ts';
+import { bytes, describe, isRemapped, moved, pagesGained, strayChange } from './changes.ts';
 import { addressesOf, type Facts, pagesOfExtents } from './facts.ts';
 import { type Check, rcIsKnown } from './row.ts';
 import type { Basis, JudgeName, Rule } from './rule.ts';
@@ -90,10 +90,9 @@ function checkInput(facts: Facts): Answer {
 }
 
 function checkKept(facts: Facts): Answer {
-  const { pagesBefore, pagesAfter, p2mBefore, p2mAfter, space } = facts.call;
-  if (pagesBefore !== undefined && pagesAfter !== undefined && pagesBefore !== pagesAfter) {
-    return violated(`the domain owned ${pagesBefore} pages before and ${pagesAfter} after`);
-  }
+  const { p2mBefore, p2mAfter, space } = facts.call;
+  const gained = pagesGained(facts.call);
+  if (gained !== undefined) return violated(gained);
   if (facts.in.nr_extents === 0n) return notExercised;
   const extents = facts.extents(facts.in);
   // Whose pages they are decides whether it is their content that was watched.

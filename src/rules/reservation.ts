@@ -1,12 +1,13 @@
-import { PAGE_SHIFT, XENMEMF } from '../abi/constants.ts';
+import { XENMEMF } from '../abi/constants.ts';
 import { hex64 } from '../codec/hex.ts';
 import { knownEntries, readEntry } from '../guest/handle.ts';
 import type { ByteRange } from '../guest/memory.ts';
 import { type Answer, holds, holdsUnless, missing, notExercised, unknown, unless, violated, wrongRc } from './answer.ts';
 import { describe, entriesRange, isRemapped, moved, strayChange } from './changes.ts';
-import { isMultiple, pagesOf } from './exact.ts';
+import { endsBelow, isMultiple, pagesOf } from './exact.ts';
 import { asksForAny, type Extent, type Facts } from './facts.ts';
 import { checkForeign } from './get.ts';
+import { finder } from './mappings.ts';
 import { type Check, each, when } from './row.ts';
 import { type Basis, type Rule, reservationOps } from './rule.ts';
 
@@ -81,7 +82,7 @@ export const reservationRules: readonly Rule[] = [
       needs: [],
       each: newFrames,
       shown: ['in list', 'in list after', 'p2m after'],
-      must: ({ frame, pages }, seen) => frame === null || frame + pages <= (1n << BigInt(seen['in.bits'])) >> BigInt(PAGE_SHIFT),
+      must: ({ frame, pages }, seen) => frame === null || endsBelow(frame, pages, seen['in.bits']),
       else: ({ index, frame }, seen) => `extent ${index} at frame ${hex64(frame ?? 0n)} does not end below 2^${seen['in.bits']} bytes`,
     }),
   }),
@@ -93,10 +94,10 @@ function requirement(id: string, rest: Basis & Pick<Rule, 'reading'> & Check & O
   return { id, blame: 'hypervisor', severity: 'error', level: 0, scope: 'call', ops: reservationOps, always: false, ...rest };
 }
 
-/** The extents that were done: [start, rc). None of a negative rc. */
-function doneExtents(facts: Facts): readonly Extent[] {
-  const rc = BigInt(facts.call.rc ?? 0);
-  return facts.extents(facts.in).filter(({ index }) => index >= facts.start && index < rc);
+/** Was an extent done: is it one of [start, rc)? None is of a negative rc. */
+function doneBy({ call: { rc = 0 }, start }: Facts): (extent: { readonly index: bigint }) => boolean {
+  const end = BigInt(rc);
+  return ({ index }) => index >= start && index < end;
 }
 
 /**
@@ -114,14 +115,14 @@ function checkEffects(facts: Facts): Answer {
   if (nr === undefined || order === undefined) return missing('struct');
   if (!translated) return unknown('a guest that works with machine frames keeps its own p2m');
   if (isOnDemand(facts)) return unknown('the pages are populated when they are touched');
-  const done = doneExtents(facts);
+  const isDone = doneBy(facts);
   const count = rc < 0 || BigInt(rc) <= facts.start ? 0n : BigInt(rc) - facts.start;
   if (!asksForAny(facts)) return notExercised;
   let kept: Answer | undefined;
   const said = (): string => `it counts ${count} extents of order ${order}`;
   // What was mapped before an extent was populated over it stays owned or not: a reading.
-  const [gone, mapped] = [finder(done), facts.op === 'populate_physmap'];
-  const isOver = mapped && done.some(({ base, pages }) => anyPage(base, pages, (gfn) => typeof p2mBefore.get(gfn) === 'bigint'));
+  const [doneAt, mapped] = [finder(facts.sorted(facts.in).filter(isDone)), facts.op === 'populate_physmap'];
+  const isOver = mapped && [...p2mBefore].some(([gfn, frame]) => frame !== null && doneAt(gfn) !== undefined);
   const pages = pagesOf(order);
   if (pages === undefined && count > 0n) return violated(`${said()}, and no machine has one`);
   if (pagesBefore !== undefined && pagesAfter !== undefined && pages !== undefined && !isOver) {
@@ -135,36 +136,26 @@ function checkEffects(facts: Facts): Answer {
   }
   if (facts.op === 'increase_reservation') return pagesBefore === undefined || pagesAfter === undefined ? missing('pages') : holds;
   let unseen: 'p2m' | 'p2m after' | undefined;
-  for (const { index, base, pages: size } of facts.extents(facts.in)) {
-    const isDone = index >= facts.start && index < facts.start + count;
-    for (let j = 0n; j < size; j++) {
-      const gfn = base + j;
+  for (const extent of facts.extents(facts.in)) {
+    const { index } = extent;
+    const own = isDone(extent);
+    for (let j = 0n; j < extent.pages; j++) {
+      const gfn = extent.base + j;
       const [before, after] = [p2mBefore.get(gfn), p2mAfter.get(gfn)];
-      if (after === undefined || (!isDone && before === undefined)) {
+      if (after === undefined || (!own && before === undefined)) {
         unseen ??= after === undefined ? 'p2m after' : 'p2m';
         break;
       }
-      if (isDone && (after !== null) !== mapped) {
+      if (own && (after !== null) !== mapped) {
         return violated(`${said()}, and guest frame ${hex64(gfn)} of extent ${index} is ${mapped ? 'not' : 'still'} mapped`);
       }
       // Two extents may share a page, and one of them is done.
-      if (!isDone && isRemapped(before ?? null, after) && !gone(gfn)) {
+      if (!own && isRemapped(before ?? null, after) && !doneAt(gfn)) {
         return violated(`${said()}, and guest frame ${hex64(gfn)} of extent ${index} ${moved(before ?? null, after)}`);
       }
     }
   }
   return kept ?? holdsUnless(unseen ?? facts.unlisted(facts.in));
-}
-
-function anyPage(base: bigint, pages: bigint, is: (gfn: bigint) => boolean): boolean {
-  const most = 1n << 14n;
-  for (let j = 0n; j < pages && j < most; j++) if (is(base + j)) return true;
-  return false;
-}
-
-/** Finds whether one of some extents, which are few or of one size, holds a guest frame. */
-function finder(extents: readonly Extent[]): (gfn: bigint) => boolean {
-  return (gfn) => extents.some(({ base, pages }) => gfn >= base && gfn < base + pages);
 }
 
 /** A page that was populated, the frame behind it and behind the first page of its extent. */
@@ -177,11 +168,12 @@ interface Populated {
 
 function* populatedPages(facts: Facts): Generator<Populated | Answer> {
   const { p2mAfter, translated } = facts.call;
-  const done = doneExtents(facts);
   if (!translated || isOnDemand(facts)) return;
+  const done = facts.extents(facts.in).filter(doneBy(facts));
+  const shared = sharing(facts.sorted(facts.in).filter(doneBy(facts)));
   for (const { index, base: gfn, pages } of done) {
     // One that a later extent was populated over is not what it was.
-    if (done.some((other) => other.index !== index && other.base < gfn + pages && gfn < other.base + other.pages)) continue;
+    if (shared.has(index)) continue;
     const base = p2mAfter.get(gfn);
     if (base === gfn) continue; // direct-mapped: it lies where its guest frame does
     for (let j = 0n; j < pages; j++) {
@@ -195,10 +187,21 @@ function* populatedPages(facts: Facts): Generator<Populated | Answer> {
   }
 }
 
+/** Which extents of a sorted list share pages with another one: as all are of one size, a next one. */
+function sharing(sorted: readonly Extent[]): ReadonlySet<bigint> {
+  const shared = new Set<bigint>();
+  for (const [i, extent] of sorted.entries()) {
+    const next = sorted[i + 1];
+    if (next && next.base < extent.base + extent.pages) shared.add(extent.index).add(next.index);
+  }
+  return shared;
+}
+
 /** New extents by their frames, each page by itself where it is the p2m that shows them. */
 function* newFrames(facts: Facts): Generator<{ index: bigint; frame: bigint | null; pages: bigint } | Answer> {
-  const { rc = 0, translated, after } = facts.call;
+  const { translated, after } = facts.call;
   const { list, extent_order: order } = facts.in;
+  const isDone = doneBy(facts);
   const pages = order === undefined ? undefined : pagesOf(order);
   if (translated) {
     if (facts.op === 'increase_reservation') return; // no guest frame leads to them
@@ -206,9 +209,7 @@ function* newFrames(facts: Facts): Generator<{ index: bigint; frame: bigint | nu
     return;
   }
   if (!list || pages === undefined || isNullList(facts)) return;
-  for (const { index, value } of knownEntries(after, list)) {
-    if (index >= facts.start && index < BigInt(rc)) yield { index, frame: value, pages };
-  }
+  for (const entry of knownEntries(after, list)) if (isDone(entry)) yield { index: entry.index, frame: entry.value, pages };
 }
 
 /**
@@ -243,8 +244,9 @@ function checkList(facts: Facts): Answer {
   if (stray) return unless([describe(facts, stray)]);
   const mustWrite = !translated && facts.op !== 'decrease_reservation';
   if (mustWrite) {
+    const isDone = doneBy(facts);
     const same = knownEntries(facts.call.before, list).find(
-      ({ index, value }) => index >= facts.start && index < BigInt(rc) && readEntry(facts.call.after, list, index) === value,
+      (entry) => isDone(entry) && readEntry(facts.call.after, list, entry.index) === entry.value,
     );
     // The allocator may have handed out the very frame that the entry named, so this is no proof.
     if (same) return unknown(`entry ${same.index} is as before: written with the same frame, or not at all`);

@@ -4,7 +4,7 @@ import type { JudgedOp } from '../abi/ops.ts';
 import { hex64 } from '../codec/hex.ts';
 import { type ByteRange, overlaps } from '../guest/memory.ts';
 import { type Answer, holds, holdsUnless, missing, notExercised, unknown, unless, type Violation, violated } from './answer.ts';
-import { anyChange, bytes, describe, entriesRange, firstRemapped, strayChange } from './changes.ts';
+import { anyChange, bytes, describe, entriesRange, firstRemapped, pagesGained, strayChange } from './changes.ts';
 import { addressesOf, asksForAny, type Facts, nameDomid } from './facts.ts';
 import { restUnmoved } from './mappings.ts';
 import { writableEntries } from './reservation.ts';
@@ -152,9 +152,8 @@ function checkUnknownDomid(facts: Facts): Answer {
 
 function checkConserved(facts: Facts): Answer {
   const { pagesBefore, pagesAfter, p2mBefore, p2mAfter } = facts.call;
-  if (pagesBefore !== undefined && pagesAfter !== undefined && pagesBefore !== pagesAfter) {
-    return violated(`the domain owned ${pagesBefore} pages before and ${pagesAfter} after`);
-  }
+  const gained = pagesGained(facts.call);
+  if (gained !== undefined) return violated(gained);
   const doubled = p2mBefore === p2mAfter ? undefined : firstDoubled(facts);
   if (doubled) return violated(doubled);
   const unlisted = facts.unlistedAtAll;

@@ -1,4 +1,5 @@
 import { errno, XENMEMF } from '../abi/constants.ts';
+import { bitsBelow4G } from '../abi/frames.ts';
 import type { JudgedOp } from '../abi/ops.ts';
 import type { ObservedCall } from '../trace/call.ts';
 import { type Answer, holds, missing, notExercised, unknown, violated } from './answer.ts';
@@ -7,6 +8,7 @@ import { type Facts, pagesOfExtents } from './facts.ts';
 import type { Judgement } from './judge.ts';
 import type { PinWatch } from './pins.ts';
 import { namedDomain } from './pins.ts';
+import { exchanges } from './rule.ts';
 
 /** What is known of a live run beside the call itself. */
 export interface LiveContext {
@@ -28,6 +30,17 @@ export interface LiveContext {
   readonly maxGfn: bigint;
 }
 
+/**
+ * What a live run shows of one call beside what the call itself does. Ask before the pins have
+ * taken it in.
+ */
+export function judgeWorks(judgement: Judgement, live: LiveContext): Map<string, Answer> {
+  const isPut = judgement.op === 'put_dma_buf';
+  if (!isPut && !exchanges.includes(judgement.op)) return new Map();
+  const answers = isPut ? new Map([['put-works', judgePutWorks(judgement, live)]]) : judgeGetWorks(judgement, live);
+  return answers.set('bounded-work', judgeBoundedWork(judgement.facts, live.maxOrder));
+}
+
 /** `get-works`, and `get-same-gfn` where the call names one frame on both sides of a chunk. */
 export function judgeGetWorks(judgement: Judgement, live: LiveContext): Map<string, Answer> {
   const answer = getWorks(judgement, live);
@@ -37,8 +50,7 @@ export function judgeGetWorks(judgement: Judgement, live: LiveContext): Map<stri
 }
 
 /**
- * `put-works`: a put of pages that are all pinned, each named once, within the declared limits. Ask
- * before the pins have taken the call in.
+ * `put-works`: a put of pages that are all pinned, each named once, within the declared limits.
  */
 export function judgePutWorks(judgement: Judgement, live: LiveContext): Answer {
   const { facts } = judgement;
@@ -102,7 +114,7 @@ export interface CallEnd {
  * hardly any machine has some, may be called invalid.
  */
 export function isForMemory(rc: number, addressBits: number): boolean {
-  return rc === -errno.ENOMEM || (rc === -errno.EINVAL && addressBits !== 0 && addressBits < 32);
+  return rc === -errno.ENOMEM || (rc === -errno.EINVAL && addressBits !== 0 && addressBits < bitsBelow4G);
 }
 
 function getWorks({ facts, findings }: Judgement, live: LiveContext): Answer {

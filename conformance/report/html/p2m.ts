@@ -1,4 +1,4 @@
-import { PAGE_SHIFT } from '../../../src/abi/constants.ts';
+import { framesBelow4G, sideOf } from '../../../src/abi/frames.ts';
 import { hex64 } from '../../../src/codec/hex.ts';
 import { changedFrames, type FrameMove, frameName } from '../story.ts';
 import { type Content, html, type Markup } from './markup.ts';
@@ -10,8 +10,6 @@ const groupGap = 30;
 const left = 108;
 const rows = { before: 22, guest: 98, after: 174 } as const;
 const height = 212;
-/** The first machine frame at 4 GiB. */
-const high = 1n << BigInt(32 - PAGE_SHIFT);
 
 type Side = 'before' | 'after';
 
@@ -74,7 +72,7 @@ function placesOf(drawn: readonly FrameMove[], side: Side): Places {
   let at = 0;
   for (const [i, mfn] of mfns.entries()) {
     const before = mfns[i - 1];
-    if (before !== undefined) at += before < high && mfn >= high ? groupGap : box.gap;
+    if (before !== undefined) at += before < framesBelow4G && mfn >= framesBelow4G ? groupGap : box.gap;
     x.set(mfn, at);
     at += box.width;
   }
@@ -109,7 +107,7 @@ function machineRow(side: Side, { x }: Places, shift: number, drawn: readonly Fr
     const owners = drawn.filter((f) => f[side] === mfn);
     const state = owners.some((f) => named.has(f.gfn)) ? 'named' : owners.some((f) => f.before !== f.after) ? 'moved' : 'same';
     const y = rows[side];
-    const where = mfn < high ? 'low' : 'high';
-    return html`<g class="frame ${where} ${state}"><rect x="${left + shift + at}" y="${y}" width="${box.width}" height="${box.height}" rx="${mfn < high ? 2 : 11}"/><text x="${left + shift + at + box.width / 2}" y="${y + 15}">${hex64(mfn)}</text></g>`;
+    const where = sideOf(mfn);
+    return html`<g class="frame ${where} ${state}"><rect x="${left + shift + at}" y="${y}" width="${box.width}" height="${box.height}" rx="${where === 'low' ? 2 : 11}"/><text x="${left + shift + at + box.width / 2}" y="${y + 15}">${hex64(mfn)}</text></g>`;
   });
 }

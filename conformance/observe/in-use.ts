@@ -1,0 +1,24 @@
+import { sideOf } from '../../src/abi/frames.ts';
+import type { DomainView } from './domain-view.ts';
+
+/**
+ * Frames behind guest frames before a step, on either side of 4 GiB, and those that are owned and
+ * no guest frame leads to.
+ */
+export interface InUse {
+  readonly low: number;
+  readonly high: number;
+  readonly unmapped: number;
+}
+
+/** What is in use of the machine, if all of it is seen. */
+export function inUseOf(views: readonly Pick<DomainView, 'p2m' | 'pages'>[]): InUse | undefined {
+  const used = { low: 0, high: 0, unmapped: 0 };
+  for (const { p2m, pages } of views) {
+    if (!p2m.isWhole || pages === undefined) return undefined;
+    const frames = [...p2m.values()].filter((frame) => frame !== null);
+    for (const frame of frames) used[sideOf(frame)]++;
+    used.unmapped += pages - frames.length;
+  }
+  return used;
+}
