@@ -23,6 +23,16 @@ interface RefusedList {
   unpinned: number;
 }
 
+/** What calls have left of the pins of pages: each is in one of the first three. */
+export interface PinsOfPages {
+  readonly pinned: ReadonlySet<bigint>;
+  /** It cannot be told whether they are pinned. */
+  readonly doubted: ReadonlySet<bigint>;
+  readonly free: ReadonlySet<bigint>;
+  /** Frame numbers that were returned. */
+  readonly returned: ReadonlySet<bigint>;
+}
+
 /** What is known of the pins of one domain, page by page. */
 export class DomainPins {
   readonly pinned: Map<bigint, PinnedPage> = new Map();
@@ -62,6 +72,23 @@ export class DomainPins {
   doubt(gfn: bigint): void {
     this.forget(gfn);
     this.everPinned.add(gfn);
+  }
+
+  /** Calls have left pages so. */
+  left({ pinned, doubted, free, returned }: PinsOfPages): void {
+    for (const gfn of doubted) this.doubt(gfn);
+    for (const gfn of pinned) this.pin(gfn);
+    for (const gfn of free) {
+      this.pinned.delete(gfn);
+      this.uncertain.delete(gfn);
+    }
+    for (const frame of returned) this.returned.add(frame);
+  }
+
+  /** A get named pages, and left them so. */
+  got(named: Iterable<bigint>, left: PinsOfPages): void {
+    for (const gfn of named) this.renamed(gfn);
+    this.left(left);
   }
 
   /** A page is not pinned any more, and so has to move. */

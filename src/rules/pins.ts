@@ -1,14 +1,14 @@
-import { DOMID } from '../abi/constants.ts';
 import { type Side, sideOf } from '../abi/frames.ts';
 import { hex64 } from '../codec/hex.ts';
 import { overlaps } from '../guest/memory.ts';
 import { type ObservedCall, opOf, type P2m } from '../trace/call.ts';
 import { type Answer, holds, violated } from './answer.ts';
 import { moved } from './changes.ts';
-import { churnsToMove, DomainPins } from './domain-pins.ts';
+import { churnsToMove, DomainPins, type PinsOfPages } from './domain-pins.ts';
 import { isMultiple } from './exact.ts';
 import { type Extent, Facts, pagesOfExtents, placeOf } from './facts.ts';
 import { type Finding, findingOf, type Judgement } from './judge.ts';
+import { knewNoPage, namedDomain, pinsOf, reachOf } from './reach.ts';
 import { ruleOf } from './table.ts';
 
 /** Marked pages whose content a move lost, and those whose content it kept. */
@@ -77,39 +77,26 @@ export class PinWatch {
   called(judgement: Judgement): PinAnswers {
     const { facts, op } = judgement;
     const answers: PinAnswers = new Map();
-    const domid = namedDomain(facts);
     const others = facts.call.others ?? [];
     for (const other of others) this.#watched(this.#domain(other.domid), other.p2mBefore, other.p2mAfter, answers);
-    if (facts.unreadable && (facts.call.rc ?? 0) < 0) return answers; // it cannot have known any page
-    if (domid !== undefined && facts.call.domids?.includes(domid) === false) {
+    const domid = namedDomain(facts);
+    if (domid !== undefined && !knewNoPage(facts) && facts.call.domids?.includes(domid) === false) {
       // Nobody has such pages, and what is seen are the caller's.
       const { domid: own, p2mBefore, p2mAfter } = facts.call;
       if (own !== undefined) this.#watched(this.#domain(own), p2mBefore, p2mAfter, answers);
       return answers;
     }
-    if (domid === undefined) {
-      this.missed();
-      return answers;
-    }
-    const pins = this.#domain(domid);
-    const pages = facts.reservations.map((r) => pagesOfExtents(facts.extents(r)));
-    if (pages.includes(undefined)) {
-      // Too many to follow.
-      this.missed();
-      return answers;
-    }
-    if (!isRefused(judgement) && facts.unlistedAtAll !== undefined) {
-      // It did something to pages that were not captured, or to more than can be told.
-      this.missed();
-      return answers;
-    }
-    const named = new Set(pages.flatMap((gfns) => gfns ?? []));
+    const reach = reachOf(judgement);
+    if (reach === 'anything') this.missed();
+    if (typeof reach === 'string') return answers;
+    const pins = this.#domain(reach.domid);
+    const { named } = reach;
     this.#compare(pins, pins.p2m, facts.call.p2mBefore, new Set(), answers);
     // What a put unpins may move before it returns.
-    if (op === 'put_dma_buf') this.#put(domid, pins, judgement, named);
+    if (op === 'put_dma_buf') this.#put(reach.domid, pins, judgement, named);
     const asked = op === 'put_dma_buf' ? new Set<bigint>() : askedToChange(judgement, named);
     this.#compare(pins, facts.call.p2mBefore, facts.call.p2mAfter, asked, answers);
-    if (op === 'get_dma_buf') this.#got(pins, judgement, named);
+    if (op === 'get_dma_buf') pins.got(named, pinsOf(judgement, named));
     else if (op !== 'put_dma_buf') this.#named(pins, named);
     if (facts.call.p2mAfter.size > 0) pins.p2m = facts.call.p2mAfter;
     return answers;
@@ -187,6 +174,16 @@ export class PinWatch {
     return answers;
   }
 
+  /** A call named these pages that neither got nor put them; no p2m was seen with it. */
+  named(domid: number, pages: ReadonlySet<bigint>): void {
+    this.#named(this.#domain(domid), pages);
+  }
+
+  /** Gets and puts whose outcome is known, and with which no p2m was seen, left pages so. */
+  left(domid: number, pages: PinsOfPages): void {
+    this.#domain(domid).left(pages);
+  }
+
   #domain(domid: number): DomainPins {
     let pins = this.#domains.get(domid);
     if (!pins) {
@@ -210,19 +207,6 @@ export class PinWatch {
       else if (page.putSince && page.stayed) answers.set('put-only-listed', violated(`${message}; the put before did not list it`));
       else answers.set('get-pinned', violated(message));
     }
-  }
-
-  #got(pins: DomainPins, { facts, callerErred }: Judgement, named: ReadonlySet<bigint>): void {
-    const { K } = facts;
-    for (const gfn of named) {
-      pins.renamed(gfn);
-      if (K !== 0n && (K === undefined || callerErred)) pins.doubt(gfn);
-    }
-    const committed = K === undefined || callerErred ? [] : facts.extents(facts.out).filter((e) => e.index < K);
-    const pages = pagesOfExtents(committed) ?? [];
-    for (const gfn of pages) pins.pin(gfn);
-    if (K === undefined) return;
-    for (const { index, value } of facts.returned) if (index < K) pins.returned.add(value);
   }
 
   #put(domid: number, pins: DomainPins, { facts, callerErred }: Judgement, listed: ReadonlySet<bigint>): void {
@@ -316,20 +300,6 @@ function askedToChange({ facts, callerErred, requirements }: Judgement, named: R
   if (callerErred || rc === undefined) return named;
   if (facts.exchanges) return facts.done ? done(0n, facts.done.N, facts.done.K) : named;
   return BigInt(rc) <= facts.start ? new Set() : done(facts.start, BigInt(rc));
-}
-
-/** Did the call change nothing, by what it returned? */
-function isRefused({ facts, op }: Judgement): boolean {
-  const { rc } = facts.call;
-  if (rc === undefined) return false;
-  if (facts.exchanges) return rc < 0 && facts.N === 0n;
-  return op === 'put_dma_buf' ? rc < 0 : BigInt(rc) <= facts.start;
-}
-
-/** The domain whose pages a call is about: the one it names, or the caller for DOMID_SELF. */
-export function namedDomain(facts: Facts): number | undefined {
-  const named = facts.in.domid;
-  return named === DOMID.SELF ? facts.call.domid : named;
 }
 
 function finding(facts: Facts, id: string, message: string): Finding {

@@ -7,7 +7,7 @@ import { inputsPerChunk, isMultiple, outputsPerChunk } from './exact.ts';
 import { type Facts, pagesOfExtents } from './facts.ts';
 import type { Judgement } from './judge.ts';
 import type { PinWatch } from './pins.ts';
-import { namedDomain } from './pins.ts';
+import { namedDomain } from './reach.ts';
 import { exchanges } from './rule.ts';
 
 /** What is known of a live run beside the call itself. */

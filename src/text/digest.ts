@@ -3,7 +3,7 @@ import { xenName } from '../abi/ops.ts';
 import type { Extent, Reservation } from '../rules/facts.ts';
 import { pagesOfExtents } from '../rules/facts.ts';
 import type { Judgement } from '../rules/judge.ts';
-import { namedDomain } from '../rules/pins.ts';
+import { namedDomain } from '../rules/reach.ts';
 import type { ObservedCall } from '../trace/call.ts';
 
 /** The version of the JSON form. */
