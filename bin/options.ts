@@ -4,7 +4,9 @@ import { referenceFor, UnknownReferenceError, WrongReferenceError } from '../con
 import { type Arch, archNames } from '../src/abi/arch.ts';
 import { argumentOf, type JudgedOp, judgedOp, opName, opNumber, type Profile, profileNames } from '../src/abi/ops.ts';
 import { isStructName, type StructName, structNames } from '../src/abi/structs.ts';
+import type { Severity } from '../src/rules/answer.ts';
 import type { Finding } from '../src/rules/judge.ts';
+import type { Tally } from '../src/text/tally.ts';
 import type { Setting } from '../src/trace/call.ts';
 import { type InputFormat, inputFormatNames } from '../src/trace/formats.ts';
 import { offsetRadixes, type ReadOptions, wordOrders } from '../src/trace/reader.ts';
@@ -13,6 +15,8 @@ import { UsageError } from './exit.ts';
 
 /** How bad a finding must be to fail the command. */
 const weights = { error: 3, warning: 2, note: 1, never: 4 } as const;
+
+const severities: readonly Severity[] = ['error', 'warning', 'note'];
 
 export interface GateOptions {
   readonly failOn: keyof typeof weights;
@@ -40,6 +44,13 @@ export function gateOptions(args: Argv): Argv {
 export function fails(finding: Finding, { failOn, blame }: GateOptions): boolean {
   if (blame === 'hypervisor' && finding.blame !== 'hypervisor') return false;
   return weights[finding.severity] >= weights[failOn];
+}
+
+/** Do these findings fail the command, of which only the number by weight is known? */
+export function failsAny(found: Tally['weights'], { failOn, blame }: GateOptions): boolean {
+  const isOver = (severity: Severity): boolean => weights[severity] >= weights[failOn];
+  if (found.hypervisor > 0 && isOver('error')) return true;
+  return blame !== 'hypervisor' && severities.some((severity) => found[severity] > 0 && isOver(severity));
 }
 
 /** `--arch`, `--profile`, `--cmd`, `--struct`: what the bytes are. */

@@ -13,9 +13,10 @@ import { arrayJudge, StructArray } from '../array.ts';
 import { inThreads } from '../array-threads.ts';
 import { callLines } from '../call-lines.ts';
 import { itemsOf, structIn } from '../captured.ts';
-import { exit } from '../exit.ts';
+import { exit, UsageError } from '../exit.ts';
 import { bytes, eachInput, explainFailure, fills, line, note, outcome, styleFor } from '../io.ts';
-import { type CaptureOptions, captureOptions, fails, type GateOptions, gateOptions, structOptions, wholeNumber } from '../options.ts';
+import { captureOptions, fails, gateOptions, structOptions, wholeNumber } from '../options.ts';
+import { type PartialOptions, runPartial } from '../partial.ts';
 
 const mostJobs = 256;
 
@@ -28,8 +29,8 @@ export interface ThreadWork {
   readonly isColoured: boolean;
 }
 
-interface Options extends CaptureOptions, GateOptions {
-  readonly input?: readonly string[];
+interface Options extends PartialOptions {
+  readonly partial?: boolean;
   readonly json?: boolean;
   readonly verbose?: boolean;
   readonly quiet?: boolean;
@@ -45,11 +46,17 @@ export function options(args: Argv): Argv {
     .option('summary', { type: 'boolean', describe: 'the trace as a story instead of its calls' })
     .option('jobs', { type: 'string', default: '1', describe: 'threads for a file that is an array of structs', requiresArg: true })
     .option('json', { type: 'boolean', describe: 'one JSON object per call, then a summary' })
+    .option('partial', { type: 'boolean', describe: 'judge a piece of the input; xenmem merge makes pieces one' })
+    .option('piece', { type: 'string', describe: 'with --partial: the piece of a file, as 3/8', requiresArg: true })
+    .option('at', { type: 'string', describe: 'with --partial: the byte at which the piece on stdin begins', requiresArg: true })
     .example('bpftrace … | $0 validate -', 'judge calls as they are made')
     .example('$0 validate --struct put_dma_buf a.bin', 'a raw array of structs, one call each');
 }
 
 export async function run(options: Options): Promise<Iterable<number>> {
+  if (options.partial) return runPartial(options);
+  const other = (['piece', 'at'] as const).find((name) => options[name] !== undefined);
+  if (other) throw new UsageError(`--${other} needs --partial`);
   const style = styleFor();
   const jobs = wholeNumber('--jobs', options.jobs, mostJobs, 1);
   const tally = newTally();

@@ -89,8 +89,11 @@ export function tallyJson({ calls, not_judged, unreadable, failed, holds, violat
   return { summary: { calls, not_judged, unreadable, ...(failed > 0 && { failed }), ...counted } };
 }
 
-/** The same for a person: what was judged, what holds, who erred. */
-export function tallyText(tally: Tally, style: Style = plain): string[] {
+/**
+ * The same for a person: what was judged, what holds, who erred. `isWhole`: nothing of the input is
+ * known to be missing.
+ */
+export function tallyText(tally: Tally, style: Style = plain, isWhole = true): string[] {
   const total = (counts: Counts): number => Object.values(counts).reduce((sum, n) => sum + n, 0);
   const { hypervisor, error, warning, note } = tally.weights;
   const judged = tally.calls - tally.not_judged - tally.failed;
@@ -116,6 +119,7 @@ export function tallyText(tally: Tally, style: Style = plain): string[] {
   else if (!tally.evaluated) lines.push(style.warn('? nothing was evaluated'));
   else if (tally.failed > 0) lines.push(style.warn('? nothing wrong in what could be judged'));
   else if (tally.unreadable > 0) lines.push(style.warn('? nothing wrong in what could be read'));
+  else if (!isWhole) lines.push(style.warn('? nothing wrong in the pieces that are there'));
   else
     lines.push(style.good(`✓ nothing wrong${unknown > 0 ? ' in what was captured' : ''}${seen.length > 0 ? ` (${seen.join('; ')})` : ''}`));
   return lines;

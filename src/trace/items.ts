@@ -1,4 +1,4 @@
-import type { ObservedCall } from './call.ts';
+import type { ObservedCall, Setting } from './call.ts';
 import type { TraceRecord } from './record.ts';
 
 /** A call of a trace; `record` is what was on the line, unknown keys included. */
@@ -26,4 +26,11 @@ export interface NoteItem {
   readonly kind: 'note';
   readonly line: number;
   readonly message: string;
+}
+
+/** A header of a trace that is no call too: what holds from its line on. */
+export interface HeaderItem {
+  readonly kind: 'header';
+  readonly line: number;
+  readonly setting: Setting;
 }

@@ -2,7 +2,7 @@ import { defaultSetting, type Setting } from './call.ts';
 import { callLog, type LogItem } from './calls/log.ts';
 import { RecordError } from './fields.ts';
 import { InputError } from './input-error.ts';
-import type { CallItem, UnreadableItem } from './items.ts';
+import type { CallItem, HeaderItem, UnreadableItem } from './items.ts';
 import { type JsonLine, parseJson } from './json-lines.ts';
 import { linesOf } from './lines.ts';
 import { type ReadRecord, readRecord } from './record.ts';
@@ -19,14 +19,18 @@ export type { CallItem, NoteItem, UnreadableItem } from './items.ts';
  * known to be one (`isLog`), and once one of a known tool was read; `InputError` if there was no
  * call in any of them.
  */
-export async function* readNdjson(source: AsyncIterable<Uint8Array>, flags: Partial<Setting> = {}, isLog = false): AsyncGenerator<LogItem> {
+export async function* readNdjson(
+  source: AsyncIterable<Uint8Array>,
+  flags: Partial<Setting> = {},
+  isLog = false,
+): AsyncGenerator<LogItem | HeaderItem> {
   let setting: Setting = { ...defaultSetting, ...flags };
   /** Was there anything to read but a header? */
   let found = false;
   let headed = false;
   let broken = false;
   const log = callLog();
-  const itemOf = (read: JsonLine): CallItem | UnreadableItem | undefined => {
+  const itemOf = (read: JsonLine): CallItem | HeaderItem | UnreadableItem => {
     headed = true;
     const { line } = read;
     const got = read.problem ?? recordOrProblem(read.json, setting, flags);
@@ -34,7 +38,7 @@ export async function* readNdjson(source: AsyncIterable<Uint8Array>, flags: Part
     if (typeof got === 'string') return { kind: 'unreadable', line, message: got };
     setting = got.setting;
     log.header(got.record['source']);
-    return got.call && { kind: 'call', line, call: got.call, record: got.record };
+    return got.call ? { kind: 'call', line, call: got.call, record: got.record } : { kind: 'header', line, setting };
   };
   const told = function* (items: readonly LogItem[]): Generator<LogItem> {
     for (const item of items) {
@@ -62,18 +66,14 @@ export async function* readNdjson(source: AsyncIterable<Uint8Array>, flags: Part
       if (bytes && !found && !headed && !log.begun && (begins === bracket || read.endsEarly)) {
         const text = decodeUtf8(bytes) ?? '';
         for await (const each of spreadRecords({ line, text, problem: read.problem }, rest(lines))) {
-          const item = itemOf(each);
-          if (item) yield item;
+          yield itemOf(each);
         }
         return;
       }
       const items =
         read.problem === undefined && typeof read.json === 'object' && read.json ? log.message(read.json, line, setting) : undefined;
       if (items) yield* told(items);
-      else {
-        const item = itemOf(read);
-        if (item) yield item;
-      }
+      else yield itemOf(read);
     }
     yield* told(log.end());
     if (!found && log.begun)

@@ -1,7 +1,7 @@
 import type { BufferItem } from './buffers.ts';
 import type { Setting } from './call.ts';
 import type { InputFormat } from './formats.ts';
-import type { CallItem, NoteItem, UnreadableItem } from './items.ts';
+import type { CallItem, HeaderItem, NoteItem, UnreadableItem } from './items.ts';
 import type { Part } from './part.ts';
 
 /**
@@ -34,7 +34,7 @@ export interface ReadOptions {
 /** An input that was taken up: `name` completes "read as …"; it holds bytes or calls. */
 export type Opened =
   | { readonly name: string; readonly parts: AsyncIterable<Part>; readonly calls?: undefined }
-  | { readonly name: string; readonly calls: AsyncIterable<CallItem | UnreadableItem | NoteItem | BufferItem> };
+  | { readonly name: string; readonly calls: AsyncIterable<HeaderItem | CallItem | UnreadableItem | NoteItem | BufferItem> };
 
 /**
  * A row of the table of readers: how an input is known, by its first bytes or by a line, and how it
