@@ -17,6 +17,9 @@ export interface PartialOptions extends CaptureOptions, GateOptions {
   readonly input?: readonly string[];
   readonly piece?: string;
   readonly at?: string;
+  readonly verbose?: boolean;
+  readonly quiet?: boolean;
+  readonly summary?: boolean;
 }
 
 /** Bytes of an input from `from` on, and up to `to` where that is known. */
@@ -39,6 +42,8 @@ const newline = 0x0a;
  * `xenmem/partial@1`.
  */
 export async function runPartial(options: PartialOptions): Promise<Iterable<number>> {
+  const other = (['summary', 'quiet', 'verbose'] as const).find((name) => options[name]);
+  if (other) throw new UsageError(`--${other} cannot be had of a piece`);
   const names = options.input?.length ? options.input : ['-'];
   if (names.length > 1) throw new UsageError('--partial judges a piece of one input: name one');
   const input = inputAt(names[0] as string);

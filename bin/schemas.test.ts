@@ -12,6 +12,7 @@ function schema(name: string): ValidateFunction {
 
 const line = schema('validate');
 const story = schema('trace-summary');
+const partial = schema('partial');
 
 const lines = (args: readonly string[], input = ''): unknown[] =>
   xenmem(['validate', '--json', '--fail-on', 'never', ...args], input)
@@ -56,6 +57,17 @@ describe('the schema of validate --summary --json', () => {
     expect(more).toEqual([]);
     expect(story({ ...(first as object), schema: 'xenmem/trace-summary@2' })).toBe(false);
     expect(errors(story, lines(['--summary'], '{"cmd":63}\n')[0])).toEqual([]);
+  });
+});
+
+describe('the schema of validate --partial', () => {
+  it('takes what it prints', () => {
+    for (const name of files) {
+      const value = JSON.parse(xenmem(['validate', '--partial', '--piece', '2/3', name]).stdout);
+      expect(errors(partial, value)).toEqual([]);
+      expect(partial({ ...value, range: [1] })).toBe(false);
+      expect(partial({ ...value, open: [{ missed: false }] })).toBe(false);
+    }
   });
 });
 

@@ -32,9 +32,6 @@ export interface ThreadWork {
 interface Options extends PartialOptions {
   readonly partial?: boolean;
   readonly json?: boolean;
-  readonly verbose?: boolean;
-  readonly quiet?: boolean;
-  readonly summary?: boolean;
   readonly jobs: string;
 }
 

@@ -37,7 +37,8 @@ export function partialJson({ from, to, whole, fromStart, tally, steps }: Partia
 
 function stepJson(step: Step): object {
   if (step.kind === 'missed') return { missed: true };
-  if (step.kind === 'call') return { call: recordOf(step.call), ...(step.counted && { counted: true }) };
+  // The profile is said, not to be found out again
+  if (step.kind === 'call') return { call: { ...recordOf(step.call), profile: step.call.profile }, ...(step.counted && { counted: true }) };
   const { domid } = step;
   if (step.kind === 'named') return { domid, named: runsOf(step.pages) };
   return {
