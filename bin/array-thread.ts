@@ -3,9 +3,8 @@ import { newDigest } from '../src/text/digest.ts';
 import { coloured, plain } from '../src/text/style.ts';
 import { newTally } from '../src/text/tally.ts';
 import { arrayJudge, StructArray } from './array.ts';
-import type { Done, Piece } from './array-threads.ts';
+import type { Done, Piece, ThreadWork } from './array-threads.ts';
 import { callLines } from './call-lines.ts';
-import type { ThreadWork } from './commands/validate.ts';
 import { fills } from './io.ts';
 import { fails } from './options.ts';
 

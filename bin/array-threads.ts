@@ -3,7 +3,18 @@ import { Worker } from 'node:worker_threads';
 import type { Digest } from '../src/text/digest.ts';
 import { addStructsOf } from '../src/text/digest.ts';
 import { addTally, type Tally } from '../src/text/tally.ts';
+import type { Telling } from './call-lines.ts';
 import { bytes } from './io.ts';
+import type { CaptureOptions, GateOptions } from './options.ts';
+
+/** What a thread is told. */
+export interface ThreadWork {
+  readonly options: CaptureOptions & GateOptions & Telling;
+  readonly name: string;
+  readonly path: string;
+  readonly several: boolean;
+  readonly isColoured: boolean;
+}
 
 /** A part of a file, in bytes from its start. */
 export interface Piece {
@@ -31,8 +42,8 @@ export async function inThreads(
   path: string,
   size: number,
   threads: number,
-  workerData: object,
-  into: Pick<Done, 'tally' | 'digest'> & { readonly failing: () => void },
+  workerData: ThreadWork,
+  into: Pick<Done, 'tally' | 'digest'> & { readonly failing: () => void; readonly step: (bytes: number) => void },
 ): Promise<number> {
   const each = Math.floor(pieceBytes / size) * size;
   const end = Math.floor(statSync(path).size / size) * size;
@@ -74,6 +85,7 @@ export async function inThreads(
       if (into.digest && done.digest) addStructsOf(into.digest, done.digest);
       if (done.failing) into.failing();
       written++;
+      into.step(written * each);
       idle.shift()?.();
     }
   } finally {

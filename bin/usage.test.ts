@@ -99,7 +99,19 @@ describe('help and version', () => {
       'fail-on',
       'blame',
     ];
-    expect(options('validate')).toEqual(['help', 'version', ...capture, 'verbose', 'quiet', 'summary', 'jobs', 'json', 'partial', 'piece', 'at']);
+    expect(options('validate')).toEqual([
+      'help',
+      'version',
+      ...capture,
+      'verbose',
+      'quiet',
+      'summary',
+      'jobs',
+      'json',
+      'partial',
+      'piece',
+      'at',
+    ]);
     expect(options('decode')).toEqual(['help', 'version', ...capture, 'json', 'to', 'elf', 'at']);
     expect(options('recipe')).toEqual(['help', 'version', 'arch', 'op', 'profile']);
     expect(options('encode')).toEqual(['help', 'version', 'struct', 'cmd', 'arch', 'profile', 'hex', 'out', 'force']);

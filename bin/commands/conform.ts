@@ -24,7 +24,7 @@ import { type Delivery, delivery, deliveryOptions } from '../deliver.ts';
 import { exit, UnreadableError, UsageError } from '../exit.ts';
 import { line, note, outcome, styleFor } from '../io.ts';
 import { referenceNamed, wholeNumber } from '../options.ts';
-import { progress } from '../progress.ts';
+import { each, progress } from '../progress.ts';
 
 interface Options extends Delivery {
   readonly iut?: string;
@@ -99,7 +99,7 @@ export async function run(options: Options): Promise<Iterable<number>> {
   const shard = options.shard === undefined ? undefined : shardOf(options.shard);
   if (options.fixtures && (jobs > 1 || shard)) throw new UsageError('--fixtures is played in one go: no --jobs, no --shard');
   const deliver = delivery(options);
-  const bar = progress('scenarios', runs);
+  const bar = progress(each('scenarios'), runs);
   const run = { seed, runs, onProgress: bar.step, ...(shard && { shard }) };
   let result: ConformanceResult;
   try {

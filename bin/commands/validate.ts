@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import type { Argv } from 'yargs';
 import { layoutOf } from '../../src/abi/layout.ts';
 import { argumentOf, betterFit, opName, opNumber } from '../../src/abi/ops.ts';
@@ -10,24 +11,16 @@ import { addJudgement, newTally, tallyJson, tallyText } from '../../src/text/tal
 import type { BufferItem } from '../../src/trace/buffers.ts';
 import { type ObservedCall, opOf } from '../../src/trace/call.ts';
 import { arrayJudge, StructArray } from '../array.ts';
-import { inThreads } from '../array-threads.ts';
+import { inThreads, type ThreadWork } from '../array-threads.ts';
 import { callLines } from '../call-lines.ts';
 import { itemsOf, structIn } from '../captured.ts';
 import { exit, UsageError } from '../exit.ts';
-import { bytes, eachInput, explainFailure, fills, line, note, outcome, styleFor } from '../io.ts';
+import { bytes, eachInput, explainFailure, fills, type Input, line, note, outcome, styleFor } from '../io.ts';
 import { captureOptions, fails, gateOptions, structOptions, wholeNumber } from '../options.ts';
 import { type PartialOptions, runPartial } from '../partial.ts';
+import { inBytes, type Progress, progress } from '../progress.ts';
 
 const mostJobs = 256;
-
-/** What a thread is told. */
-export interface ThreadWork {
-  readonly options: Options;
-  readonly name: string;
-  readonly path: string;
-  readonly several: boolean;
-  readonly isColoured: boolean;
-}
 
 interface Options extends PartialOptions {
   readonly partial?: boolean;
@@ -65,6 +58,7 @@ export async function run(options: Options): Promise<Iterable<number>> {
   };
   outcome.lastWords = summary;
   const { unreadable } = await eachInput(options.input, async (input) => {
+    const bar = barFor(input, options);
     const judge = traceJudge();
     const { linesOf, isOwn } = callLines(options, several ? input.name : undefined, style);
     const isFailing = (findings: readonly Finding[]): void => {
@@ -108,14 +102,19 @@ export async function run(options: Options): Promise<Iterable<number>> {
     };
     const divided = (path: string, name: string): Promise<number> => {
       const work: ThreadWork = { options, name, path, several, isColoured: style !== plain };
-      return inThreads(path, array?.layout.size ?? 1, jobs, work, { tally, digest, failing: () => outcome.codes.add(exit.failed) });
+      return inThreads(path, array?.layout.size ?? 1, jobs, work, {
+        tally,
+        digest,
+        failing: () => outcome.codes.add(exit.failed),
+        step: bar.step,
+      });
     };
     outcome.lastWords = () => {
       structs?.flush();
       return summary();
     };
     if (several && !options.json && !digest) await line(`${tally.calls > 0 ? '\n' : ''}${style.bold(input.name)}`);
-    for await (const item of itemsOf(input, options, array !== undefined)) {
+    for await (const item of itemsOf({ ...input, chunks: counted(input.chunks, bar) }, options, array !== undefined)) {
       if (item.kind === 'unreadable') {
         tally.unreadable++;
         judge.missed();
@@ -132,13 +131,19 @@ export async function run(options: Options): Promise<Iterable<number>> {
         // The file is read anew: into the block itself, or by threads
         const from = jobs > 1 ? await divided(input.path, input.name) : 0;
         structs.skip(from);
-        for (const length of fills(input.path, structs.block, from)) await structs.judge(length);
+        let done = from;
+        for (const length of fills(input.path, structs.block, from)) {
+          await structs.judge(length);
+          done += length;
+          bar.step(done);
+        }
         break;
       } else if (item.kind === 'call') {
         await show(item.call, `#${item.call.seq ?? item.line}`, [...(item.notes ?? []), ...fitNotes(item.call)]);
       }
     }
     await structs?.end();
+    bar.end();
   });
   outcome.lastWords = undefined;
   // Where nothing could be read, it has been said why.
@@ -147,6 +152,21 @@ export async function run(options: Options): Promise<Iterable<number>> {
   if (anything || options.json || unreadable === 0) for (const text of summary()) await line(text);
   if (!tally.evaluated) outcome.codes.add(exit.inconclusive);
   return outcome.codes;
+}
+
+/** Progress through an input; none where its bar would stand between the lines of the output. */
+function barFor({ path }: Input, { summary }: Options): Progress {
+  if (process.stdout.isTTY && process.stderr.isTTY && !summary) return { step: () => {}, end: () => {} };
+  return progress(inBytes, path === undefined ? undefined : statSync(path).size);
+}
+
+async function* counted(chunks: AsyncIterable<Uint8Array>, { step }: Progress): AsyncGenerator<Uint8Array> {
+  let done = 0;
+  for await (const chunk of chunks) {
+    done += chunk.length;
+    step(done);
+    yield chunk;
+  }
 }
 
 /** What a captured piece at the argument's address says about the profile by its length. */
