@@ -70,7 +70,7 @@ function header(result: ConformanceResult): Markup {
 <div><dt>architectures</dt><dd>${arch.join(', ')}</dd></div>
 <div><dt>scenarios</dt><dd>${result.played === result.runs ? result.runs : `${result.played} of ${result.runs}`}${shard ? `, shard ${shard.index} of ${shard.of}` : ''}</dd></div>
 <div><dt>judged calls</dt><dd>${result.calls}</dd></div>
-${strength && html`<div><dt>strength</dt><dd>${strength.killed.length} of ${strength.mutants} faulty hypervisors found</dd></div>`}
+${strength && html`<div><dt>strength</dt><dd>${strengthLine(result)}</dd></div>`}
 </dl>
 ${listBox('Why this is not conclusive', doubtsOf(result), 'doubts')}
 ${ended === undefined || doubtsOf(result).includes(ended) ? undefined : html`<p class="note">${ended}</p>`}
