@@ -4,6 +4,7 @@ import { type Player, UndrivenError } from './protocol/player.ts';
 import { scenarioFrom } from './scenario/generate.ts';
 import { type Drawn as Made, shrunk } from './scenario/numbers.ts';
 import { type Scenario, sizeOf, toJson, tokenOf } from './scenario/scenario.ts';
+import { simplest } from './scenario/simpler.ts';
 import { type Checked, InternalError, nothingSeen, played } from './verdict/check.ts';
 import { disputeOf } from './verdict/dispute.ts';
 import type { Counterexample, Incident } from './verdict/result.ts';
@@ -99,7 +100,8 @@ export class Counterexamples {
       const checked = await this.#playedAgain(scenario, drawn);
       return checked && { checked, given: checked.given.find((g) => g.id === id && g.answer.answer === 'violated') };
     };
-    const least = await this.#least(drawn, budget, async (scenario) => (await show(scenario))?.given?.step);
+    const few = await this.#least(drawn, budget, async (scenario) => (await show(scenario))?.given?.step);
+    const least = await simplest(few, drawn.made ? budget / 2 : 0, async (scenario) => (await show(scenario))?.given !== undefined);
     let scenario = trim(least);
     let seen = await show(scenario);
     // It need not show each time it is played: as it was drawn, it may.

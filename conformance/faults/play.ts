@@ -3,6 +3,7 @@ import { implementationOf } from '../protocol/reference.ts';
 import { scenarioFrom } from '../scenario/generate.ts';
 import { type Drawn, samples, shrunk } from '../scenario/numbers.ts';
 import { type Scenario, sizeOf } from '../scenario/scenario.ts';
+import { simplest } from '../scenario/simpler.ts';
 import { type Checked, checkHere } from '../verdict/check.ts';
 import type { Create } from './load.ts';
 
@@ -61,12 +62,13 @@ export async function smallest({ numbers, arch }: Drawn, implementation: Impleme
     return upToViolation(scenario, checkHere(scenario, implementation));
   };
   if (!shown(numbers)) return undefined;
-  return shown(
+  const few = shown(
     await shrunk(numbers, mostTries, (list) => {
       const scenario = shown(list);
       return scenario && sizeOf(scenario);
     }),
   );
+  return few && simplest(few, mostTries, async (simpler) => upToViolation(simpler, checkHere(simpler, implementation)) !== undefined);
 }
 
 const mostTries = 250;
