@@ -56,6 +56,8 @@ export class Judge {
         const { below, above } = judge.#sight?.free ?? { below: 0, above: 0 };
         return bits === 0 ? BigInt(below + above) : bits === 32 ? BigInt(below) : undefined;
       },
+      // The guest is full in every state: its allowance is all of its frames
+      roomFor: () => 0n,
       maxOrder,
       maxExtents: MEMOP_MAX_EXTENTS,
       maxGfn: (1n << 52n) - 1n,

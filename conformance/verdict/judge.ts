@@ -23,6 +23,7 @@ export class ScenarioJudge {
   readonly #hello: Hello;
   readonly #pins = new PinWatch(true);
   readonly #free: Scenario['world']['free'];
+  readonly #room: ReadonlyMap<number, bigint>;
   /**
    * Frames that nobody but the guests can have taken, on either side of 4 GiB, counted when the
    * world was new.
@@ -32,6 +33,8 @@ export class ScenarioJudge {
   constructor(scenario: Scenario, hello: Hello) {
     this.#hello = hello;
     this.#free = scenario.world.free;
+    const room = scenario.world.domains.map(({ domid, ram, holes }) => [domid, [...ram, ...holes]] as const);
+    this.#room = new Map(room.map(([domid, runs]) => [domid, BigInt(runs.reduce((sum, { pages }) => sum + pages, 0))]));
   }
 
   /** What one event says, by rule; for a call also its whole judgement. */
@@ -67,9 +70,10 @@ export class ScenarioJudge {
       },
       freeFrames: (bits) => {
         if (!free) return undefined;
-        if (bits === 0 || bits >= noLimitBits) return BigInt(Math.max(0, free.low + free.high));
+        if (bits === 0 || bits >= noLimitBits) return BigInt(Math.max(0, free.inAll));
         return bits >= bitsBelow4G ? BigInt(Math.max(0, free.low)) : undefined;
       },
+      roomFor: (domid) => this.#room.get(domid) ?? 0n,
       maxOrder: max_order ?? presumedMaxOrder,
       maxExtents: max_extents ?? MEMOP_MAX_EXTENTS,
       maxGfn: max_gfn ?? (1n << 52n) - 1n,
@@ -86,11 +90,12 @@ export class ScenarioJudge {
    * that guests had, less those that they have. Of pages that no guest frame leads to it is not
    * known where they lie. Only where `free` is exact, and all of the machine is seen.
    */
-  #freeOn({ inUse }: Pick<Event & { kind: 'call' }, 'inUse'>): { low: number; high: number } | undefined {
+  #freeOn({ inUse }: Pick<Event & { kind: 'call' }, 'inUse'>): { low: number; high: number; inAll: number } | undefined {
     if (!inUse || !this.#hello.capabilities.has('free')) return undefined;
     this.#ledger ??= { low: this.#free.low + inUse.low, high: this.#free.high + inUse.high };
     const { low, high } = this.#ledger;
-    return { low: low - inUse.low - inUse.unmapped, high: high - inUse.high - inUse.unmapped };
+    const inAll = low + high - inUse.low - inUse.high - inUse.unmapped;
+    return { low: low - inUse.low - inUse.unmapped, high: high - inUse.high - inUse.unmapped, inAll };
   }
 }
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { type GuestMemory, sparseMemory, unknownMemory } from '../guest/memory.ts';
 import { ARG, IN, inWords, OUT, type Stage, staged, structOnly } from './call.stage.ts';
 import { judge } from './judge.ts';
-import { type CallEnd, isForMemory, judgeBoundedWork, judgeGetWorks, judgePair, judgePutWorks, type LiveContext } from './works.ts';
+import { type CallEnd, isForMemory, judgeBoundedWork, judgeGetWorks, judgeMemoryLeft, judgePair, judgePutWorks, type LiveContext } from './works.ts';
 
 const nothingPinned: LiveContext['pins'] = { isPinned: () => false };
 const pinnedAt = (gfn: bigint, pinned: boolean | undefined): LiveContext['pins'] => ({
@@ -14,6 +14,7 @@ const live: LiveContext = {
   failureInjected: false,
   isMapped: (domid, gfn) => domid === 1 && gfn >= 1n && gfn <= 9n,
   freeFrames: () => undefined,
+  roomFor: () => 40n,
   maxOrder: 2,
   maxExtents: 3n,
   maxGfn: 40n,
@@ -232,5 +233,42 @@ describe('a pair of runs', () => {
     ['no count in the second', [ended, blind, ended], 'unknown: not captured: the struct after the call'],
   ])('%s', (_case, [first, again, varied], expected) => {
     expect(inWords(judgePair(first, again, varied))).toBe(expected);
+  });
+});
+
+describe('frames-conserved, by a populate of all that is left', () => {
+  // A populate of the holes 20, 21 and 22 in a machine with that many free frames
+  const populated = (rc: number, free: bigint | undefined, stage: Live = {}): string =>
+    inWords(
+      judgeMemoryLeft(
+        call({ op: 'populate_physmap', rc, ...stage, in: { list: [20n, 21n, 22n], ...stage.in }, more: { pagesBefore: 9, ...stage.more } }),
+        { ...live, freeFrames: () => free, ...stage.live },
+      ),
+    );
+
+  it('finds just what is left', () => {
+    expect(populated(3, 5n)).toBe('holds');
+    expect(populated(3, 3n)).toBe('holds');
+    expect(populated(2, 2n)).toBe('holds');
+    expect(populated(0, 0n)).toBe('holds');
+  });
+
+  it('is broken where frames were lost, or are there twice', () => {
+    const left = 'frames are left by what was seen of the calls before, and of 3 pages';
+    expect(populated(2, 3n)).toBe(`violated: 3 ${left} 2 could be populated`);
+    expect(populated(3, 2n)).toBe(`violated: 2 ${left} 3 could be populated`);
+  });
+
+  it('is not asked where a short count may have another reason', () => {
+    const no = 'unknown: not exercised by this call';
+    expect(populated(2, undefined)).toBe(no);
+    expect(populated(2, 3n, { in: { list: [20n, 21n, 9n] } })).toBe(no); // a page of RAM
+    expect(populated(2, 3n, { in: { bits: 32 } })).toBe(no);
+    expect(populated(2, 3n, { in: { order: 1 } })).toBe(no);
+    expect(populated(2, 3n, { more: { pagesBefore: 38 } })).toBe(no); // the domain would be too large
+    expect(populated(2, 3n, { live: { failureInjected: true } })).toBe(no);
+    expect(populated(2, 3n, { live: { maxExtents: 2n } })).toBe(no);
+    expect(populated(-12, 3n)).toBe(no); // whether it may refuse so is a reading
+    expect(populated(2, 3n, { in: { list: [20n, 21n, 41n] } })).toBe(no); // beyond its frames
   });
 });

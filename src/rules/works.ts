@@ -24,6 +24,8 @@ export interface LiveContext {
    * Frames known to be free under the limit of so many address bits (0: no limit), or `undefined`.
    */
   readonly freeFrames: (bits: number) => bigint | undefined;
+  /** Pages that the world has room for in a domain: those of its RAM and its holes. */
+  readonly roomFor: (domid: number) => bigint;
   /** What the implementation declared it can do. */
   readonly maxOrder: number;
   readonly maxExtents: bigint;
@@ -35,6 +37,7 @@ export interface LiveContext {
  * taken it in.
  */
 export function judgeWorks(judgement: Judgement, live: LiveContext): Map<string, Answer> {
+  if (judgement.op === 'populate_physmap') return new Map([['frames-conserved', judgeMemoryLeft(judgement, live)]]);
   const isPut = judgement.op === 'put_dma_buf';
   if (!isPut && !exchanges.includes(judgement.op)) return new Map();
   const answers = isPut ? new Map([['put-works', judgePutWorks(judgement, live)]]) : judgeGetWorks(judgement, live);
@@ -69,6 +72,32 @@ export function judgePutWorks(judgement: Judgement, live: LiveContext): Answer {
   if (facts.extents(facts.in).some(({ base }) => !isMultiple(base, facts.in.extent_order ?? 0))) return notExercised;
   if (gfns.size === 0 || [...gfns].some((gfn) => live.pins.isPinned(domid, gfn) !== true)) return notExercised;
   return rc === 0 ? holds : violated(`each of the ${gfns.size} pages was pinned, and a put of them returned ${rc}`);
+}
+
+/**
+ * `frames-conserved` as a call shows it that takes single frames for holes, as many as are left: what
+ * calls before have lost to nobody is not found, and what they have freed twice is found twice.
+ */
+export function judgeMemoryLeft({ facts, findings }: Judgement, live: LiveContext): Answer {
+  const { rc } = facts.call;
+  const { nr_extents: asked, extent_order: order, address_bits: bits } = facts.in;
+  const domid = namedDomain(facts);
+  if (rc === undefined) return missing('rc');
+  if (asked === undefined || domid === undefined) return missing('struct');
+  if (order !== 0 || bits !== 0 || facts.start >= asked || asked > live.maxExtents || live.failureInjected || rc < 0) return notExercised;
+  if (findings.some((f) => f.blame === 'caller') || facts.unlistedAtAll !== undefined) return notExercised;
+  const gfns = pagesOfExtents(facts.extents(facts.in)) ?? [];
+  if (gfns.length === 0 || gfns.some((gfn) => gfn > live.maxGfn || live.isMapped(domid, gfn) !== false)) return notExercised;
+  const free = live.freeFrames(0);
+  const owned = facts.call.pagesBefore;
+  if (free === undefined || owned === undefined) return notExercised;
+  // A domain may be held to what it was made for.
+  if (BigInt(owned) + asked - facts.start > live.roomFor(domid)) return notExercised;
+  const wanted = asked - facts.start;
+  const done = BigInt(rc) - facts.start;
+  const can = wanted < free ? wanted : free;
+  if (done === can) return holds;
+  return violated(`${free} frames are left by what was seen of the calls before, and of ${wanted} pages ${done} could be populated`);
 }
 
 /**
