@@ -6,6 +6,7 @@ import { type Hello, levelOf } from '../protocol/implementation.ts';
 import { breakCall, type Draft, wildCall } from './break-call.ts';
 import { Choices } from './choices.ts';
 import { type Row, rowsFor } from './dimensions.ts';
+import { historyFrom } from './history.ts';
 import { mostNumbers } from './numbers.ts';
 import { bystander, caller, controlPage, extentsOf, intend, type Plan, planWorld, wholeOf } from './plan.ts';
 import { plannedFrom } from './planned.ts';
@@ -21,6 +22,9 @@ const ops = XENMEM['dma-buf'];
 export function scenarioFrom(numbers: readonly number[], arch: Arch, hello: Hello): Scenario {
   const row = plannedRow(numbers, arch, hello);
   if (row) return plannedFrom(row, new Choices(numbers), arch, hello);
+  const isHistory = numbers.length === mostNumbers && (numbers[mostNumbers - 2] as number) % historyEach === 0;
+  const history = isHistory ? historyFrom(numbers, arch, hello) : undefined;
+  if (history) return history;
   const rare = numbers.length === mostNumbers ? rareFor(numbers[mostNumbers - 1] as number, arch, hello) : undefined;
   if (rare) return rare;
   const choices = new Choices(numbers);
@@ -36,6 +40,9 @@ export function scenarioFrom(numbers: readonly number[], arch: Arch, hello: Hell
     gets.length > 0 && choices.percent(15) ? { step: choices.pick(gets), addressBits: choices.pick([1, 13, 32, 0xffff_ffff]) } : undefined;
   return { world: plan.world, steps, ...(pair && { pair }) };
 }
+
+/** One scenario in so many is a long history, where the implementation has room for one. */
+const historyEach = 30;
 
 /** The row of the plan that numbers stand for, if they stand for one. */
 export function plannedRow(numbers: readonly number[], arch: Arch, hello: Hello): Row | undefined {
