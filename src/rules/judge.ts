@@ -27,6 +27,20 @@ export interface Judgement {
   readonly dutiesJudged: boolean;
 }
 
+/**
+ * Judges the calls of a trace in order: by what each shows, and by what those before it have shown.
+ */
+export interface TraceJudge {
+  /**
+   * What the rules say of the next call; `undefined` if xenmem does not judge its op. If a rule
+   * fails, which is a bug of ours, its error is thrown, and what the call did is not known: the
+   * next one can be judged.
+   */
+  judge(call: ObservedCall): Judgement | undefined;
+  /** A record was there and could not be read: what it did is not known. */
+  missed(): void;
+}
+
 const suspended: Answer = unknown("suspended by the caller's error");
 const notOfOneCall: Answer = unknown('one call cannot show it');
 
