@@ -1,3 +1,4 @@
+import type { Judgement } from '../src/rules/judge.ts';
 import type { Alike } from '../src/rules/reach.ts';
 import type { RecordJudge } from '../src/rules/record-judge.ts';
 import { type Digest, LikeCalls } from '../src/text/digest.ts';
@@ -10,7 +11,9 @@ import type { LikeLines } from './call-lines.ts';
 export interface LikesInto {
   readonly tally: Tally;
   readonly digest: Digest | undefined;
-  readonly linesLike: (alike: Alike) => LikeLines;
+  /** Is told of each way in which records are judged. */
+  readonly seen: (judgement: Judgement) => void;
+  readonly linesLike: (judgement: Judgement) => LikeLines;
   /** What the digest calls a record by its place. */
   readonly named: (place: string) => string;
 }
@@ -40,7 +43,7 @@ export class Likes {
       const kind = this.#kindOf(alike);
       if (kind.calls++ === 0) this.#touched.push({ alike, kind });
       const seq = (record.has & keyBit.seq) === 0 ? undefined : record.seq;
-      if (kind.lines) this.#text += kind.lines(seq, line);
+      if (kind.lines) this.#text += kind.lines(seq, line, exact);
       if (isPlaced) kind.story?.add(judge.frames, into.named(`#${seq ?? line}`));
       return true;
     };
@@ -54,8 +57,9 @@ export class Likes {
         this.count();
         this.#kinds.clear();
       }
-      const { digest, linesLike } = this.#into;
-      kind = { calls: 0, lines: linesLike(alike), story: digest && new LikeCalls(digest, alike.judgement) };
+      const { digest, linesLike, seen } = this.#into;
+      seen(alike.judgement);
+      kind = { calls: 0, lines: linesLike(alike.judgement), story: digest && new LikeCalls(digest, alike.judgement) };
       this.#kinds.set(alike, kind);
     }
     this.#last = { alike, kind };

@@ -67,7 +67,8 @@ export async function run(options: Options): Promise<Iterable<number>> {
     const likes = new Likes(judge, {
       tally,
       digest,
-      linesLike: ({ judgement }) => linesLike(lines, judgement.facts.call, judgement, fitNotes(judgement.facts.call)),
+      seen: ({ findings }) => isFailing(findings),
+      linesLike: (judgement) => linesLike(lines, judgement, fitNotes),
       named,
     });
     const isFailing = (findings: readonly Finding[]): void => {

@@ -12,9 +12,9 @@ import { writable } from './safety.ts';
 // Most records of a long trace are alike in all that decides an answer. What is looked at here of a
 // record is what any rule may look at, and no rule stands here: the numbers in the struct and
 // around it, letter for letter; where the struct and the lists lie to each other; which bytes
-// changed; and of the frames in a list how they are aligned, how many bits they have, and whether
-// they are apart. Of records that are alike in that the rules judge one, and the others like it, as
-// long as there is nothing to find: what is found is told with values, and judged by itself.
+// changed; and of the frames in a list how they are aligned, how high they reach, and whether they
+// are apart. Of records that are alike in that the rules judge one, and the others like it: only the
+// values in what is found are a record's own.
 
 /** What calls with the same numbers have in common. */
 interface Shape {
@@ -152,7 +152,7 @@ export class AlikeJudge implements OwnFrames {
 
   #verdictOf(call: ObservedCall | undefined): Alike | 'alone' {
     const judgement = call && this.#judged(call);
-    return judgement?.findings.length === 0 ? alikeOf(judgement) : 'alone';
+    return judgement ? alikeOf(judgement) : 'alone';
   }
 
   #judged(call: ObservedCall): Judgement | undefined {

@@ -78,6 +78,22 @@ export function judge(call: ObservedCall, known: readonly Finding[] = []): Judge
   return { op, facts, findings, requirements: answers, callerErred, dutiesJudged: dutiesJudged && (isSeen || findings.length > 0) };
 }
 
+/**
+ * The judgement of a call that is known to be judged like another one: only the values in its
+ * findings are its own.
+ */
+export function judgeLike(judged: Judgement, call: ObservedCall): Judgement {
+  const { op } = judged;
+  const facts = new Facts(call, op);
+  const ids = new Set(judged.findings.map(({ id }) => id));
+  const { duties, requirements } = rulesFor(op);
+  const findings = [...duties, ...requirements].flatMap((rule) => {
+    const answer = ids.has(rule.id) ? rule.check?.(facts) : undefined;
+    return answer?.answer === 'violated' ? answer.violations.map((one) => findingOf(rule, one)) : [];
+  });
+  return { ...judged, facts, findings };
+}
+
 /** Is a duty broken in this way too if the call was of another op? */
 function isSaidOf(facts: Facts, rule: Rule, { message, where }: Violation): boolean {
   const answer = rule.ops.includes(facts.op) ? rule.check?.(facts) : undefined;

@@ -86,10 +86,10 @@ export class PinWatch {
    * Takes in a call that is judged like another one, and of which no p2m was captured; `false`, with
    * nothing taken in, if it must be judged by itself for what it says of pins.
    */
-  takes({ judgement: { op, facts }, domid, isFollowed, isDoubtful }: Alike, frames: OwnFrames): boolean {
+  takes({ judgement: { op, facts, callerErred }, domid, isFollowed, isDoubtful }: Alike, frames: OwnFrames): boolean {
     const { entries, returned, listed, wanted, committed } = frames;
     const isPut = op === 'put_dma_buf';
-    if (isPut && facts.call.rc !== 0) return false;
+    if (isPut && (facts.call.rc !== 0 || callerErred)) return false;
     if (isPut && domid !== undefined) {
       for (let i = 0; i < entries.length; i++) if (this.#isReturned(domid, entries.values[i] as number)) return false;
       for (let i = 0; i < listed.length; i++) if (this.#isPinned(domid, listed.values[i] as number) === false) return false;
@@ -103,12 +103,12 @@ export class PinWatch {
     for (let i = 0; i < listed.length; i++) this.#page(pins, op, listed.values[i] as number, isDoubtful);
     for (let i = 0; i < wanted.length; i++) this.#page(pins, op, wanted.values[i] as number, isDoubtful);
     if (op !== 'get_dma_buf') return true;
-    for (let i = 0; i < committed.length; i++) pins.pin(committed.values[i] as number);
+    if (!callerErred) for (let i = 0; i < committed.length; i++) pins.pin(committed.values[i] as number);
     for (let i = 0; i < returned.length; i++) pins.returned.add(returned.values[i] as number);
     return true;
   }
 
-  /** A page that a call named in whose caller did not err: a put of it was accepted. */
+  /** A page that a call named; a put of it was accepted, and its caller did not err. */
   #page(pins: DomainPins, op: JudgedOp, gfn: Frame, doubtful: boolean): void {
     if (op === 'put_dma_buf') {
       pins.unpin(gfn);

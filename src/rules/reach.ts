@@ -31,7 +31,7 @@ export function reachOf(judgement: Judgement): Reach {
   return { domid, named: new Set(pages.flatMap((gfns) => gfns ?? [])) };
 }
 
-/** A judged call that shows nothing wrong, and what it tells of pages whatever those are. */
+/** A judged call, and what it tells of pages whatever those are. */
 export interface Alike {
   readonly judgement: Judgement;
   /** The domain that it names. */
@@ -53,11 +53,12 @@ export interface OwnFrames {
   readonly committed: FrameList;
 }
 
-/** A judged call that shows nothing wrong, for those that are judged like it. */
+/** A judged call, for those that are judged like it. */
 export function alikeOf(judgement: Judgement): Alike {
-  const { facts } = judgement;
+  const { facts, callerErred } = judgement;
   const isFollowed = typeof reachOf(judgement) === 'object';
-  return { judgement, domid: namedDomain(facts), isFollowed, isDoubtful: facts.exchanges && facts.K === undefined };
+  const isDoubtful = facts.exchanges && facts.K !== 0n && (facts.K === undefined || callerErred);
+  return { judgement, domid: namedDomain(facts), isFollowed, isDoubtful };
 }
 
 /** Was the call refused before it could know any page? */
