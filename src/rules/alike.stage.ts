@@ -89,6 +89,7 @@ export function* traceLines(seed: number, records: number, dirt: number): Genera
     const value = isExchange ? { in: side(0), out: side(1), nr_exchanged: dirty(6) ? 1n : 0n } : op === 'put_dma_buf' ? { in: one } : one;
     const struct = codec.encode(value as never);
     if (dirty(10)) struct[below(struct.length)] = below(256);
+    if (dirty(15)) for (const { offset, size } of codec.layout.padding) struct[offset + below(size)] = below(256);
     const isFull = !chance(25);
     const done = isFull ? count : below(count + 1);
     const start = dirty(6) ? below(count + 1) : 0;

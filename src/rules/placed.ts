@@ -1,5 +1,5 @@
 import { arches, sizeOfType } from '../abi/arch.ts';
-import { type Field, layoutOf, type StructLayout } from '../abi/layout.ts';
+import { type Field, layoutOf, type Padding, type StructLayout } from '../abi/layout.ts';
 import { argumentOf, judgedOp, opNumber } from '../abi/ops.ts';
 import type { Setting } from '../trace/call.ts';
 import { afterFrom, keyBit, type PlainRecord } from '../trace/plain-record.ts';
@@ -15,6 +15,8 @@ export interface Kind {
   readonly layout: StructLayout;
   /** Of each reservation where its handle and its count are. */
   readonly lists: readonly { readonly handle: Word; readonly count: Word }[];
+  /** Of each run of padding which bits of which words it takes. */
+  readonly gaps: readonly (readonly { readonly at: number; readonly mask: number }[])[];
   /** Where `nr_exchanged` is, if there is one. */
   readonly exchanged: Word | undefined;
   /** 32-bit words of a list entry. */
@@ -37,7 +39,7 @@ const mostAreas = 3;
 /**
  * A plain record of which each piece of memory is the whole struct or a whole list, where the
  * struct says it is, and of which no two share a byte. In `key` stands all of it but addresses and
- * list entries, and of a handle whether it is null and how it is aligned.
+ * list entries: of a handle whether it is null and how it is aligned, of padding whether it is zero.
  */
 export class Placed {
   kind: Kind | undefined;
@@ -118,7 +120,7 @@ export class Placed {
   }
 
   /** Writes the key; `false` if the call changed more of the struct than `nr_exchanged`. */
-  #writeKey(record: PlainRecord, { layout, lists, exchanged }: Kind): boolean {
+  #writeKey(record: PlainRecord, { layout, lists, gaps, exchanged }: Kind): boolean {
     const { key, before, after } = this;
     const { words } = record;
     let seen = 0;
@@ -144,6 +146,15 @@ export class Placed {
       const isNull = low === 0 && (handle.size < 2 || key[first + handle.at + 1] === 0);
       key[first + handle.at] = isNull ? -1 : low & 7;
       if (handle.size > 1) key[first + handle.at + 1] = 0;
+    }
+    for (let i = 0; i < gaps.length; i++) {
+      let filled = 0;
+      for (const { at, mask } of gaps[i] as Kind['gaps'][number]) {
+        const word = key[first + at] as number;
+        filled |= word & mask;
+        key[first + at] = word & ~mask;
+      }
+      if (filled !== 0) key[4] = (key[4] as number) | (1 << (24 + i));
     }
     if ((after[0] as number) >= 0) {
       for (let i = 0; i < size; i++) {
@@ -176,11 +187,19 @@ function kindOf(nr: number, { arch, profile, profileSaid }: Setting): Kind | und
   return {
     layout,
     lists,
+    gaps: layout.padding.map(masksOf),
     exchanged: named('nr_exchanged')[0],
     stride: sizeOfType('xen_pfn_t', arch) >> 2,
     mostHigh: arches[arch].pointer > 4 ? half - 1 : 0,
     isGuessed: profileSaid !== true && (op === 'get_dma_buf' || op === 'put_dma_buf'),
   };
+}
+
+/** The 32-bit words that have bytes of a gap, each with the bits that are those bytes. */
+function masksOf({ offset, size }: Padding): { at: number; mask: number }[] {
+  const masks: number[] = [];
+  for (let at = offset; at < offset + size; at++) masks[at >> 2] = (masks[at >> 2] ?? 0) | (0xff << (8 * (at & 3)));
+  return masks.flatMap((mask, at) => (mask === undefined ? [] : [{ at, mask }]));
 }
 
 function wordOf({ offset, size }: Field): Word {
