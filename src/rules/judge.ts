@@ -87,11 +87,15 @@ export function judgeLike(judged: Judgement, call: ObservedCall): Judgement {
   const facts = new Facts(call, op);
   const ids = new Set(judged.findings.map(({ id }) => id));
   const { duties, requirements } = rulesFor(op);
-  const findings = [...duties, ...requirements].flatMap((rule) => {
+  const answers = new Map(judged.requirements);
+  const findings: Finding[] = [];
+  for (const rule of [...duties, ...requirements]) {
     const answer = ids.has(rule.id) ? rule.check?.(facts) : undefined;
-    return answer?.answer === 'violated' ? answer.violations.map((one) => findingOf(rule, one)) : [];
-  });
-  return { ...judged, facts, findings };
+    if (answer?.answer !== 'violated') continue;
+    findings.push(...answer.violations.map((one) => findingOf(rule, one)));
+    if (answers.has(rule.id)) answers.set(rule.id, answer);
+  }
+  return { ...judged, facts, findings, requirements: answers };
 }
 
 /** Is a duty broken in this way too if the call was of another op? */
