@@ -22,7 +22,10 @@ function numbers(seed: number): (n: number) => number {
 const spoils = [
   'close frames',
   'a wide frame',
+  'a wide frame',
+  'a wide frame',
   'frames that are addresses',
+  'a frame of the struct',
   'a frame of the struct',
   'unaligned frames',
   'a list at nothing',
@@ -30,6 +33,8 @@ const spoils = [
   'a low handle',
   'a high address',
   'a byte of the struct after',
+  'a byte of a list after',
+  'a byte of a list after',
   'a byte of a list after',
   'padding',
   'another domid',
@@ -98,7 +103,7 @@ export function* traceLines(seed: number, records: number, dirt: number): Genera
     });
     const side = below(2);
     const spoiltList = frames[side] as bigint[];
-    const wide = pick(0n, 1n << 27n, 1n << 28n, 1n << 39n, 1n << 40n, 1n << 52n, 1n << 53n, 1n << 60n, 0xffff_ffff_ffff_ffffn);
+    const wide = pick(0n, 1n << 28n, 1n << 40n, 1n << 40n, 1n << 41n, 1n << 52n, 1n << 60n);
     if (spoilt === 'a wide frame' && count > 0) spoiltList[below(count)] = wide;
     if (spoilt === 'close frames' && count > 1 && size === 1) spoiltList[below(count)] = spoiltList[below(count)] as bigint;
     if (spoilt === 'frames that are addresses') for (const [k, frame] of spoiltList.entries()) spoiltList[k] = frame << 12n;
@@ -125,7 +130,7 @@ export function* traceLines(seed: number, records: number, dirt: number): Genera
     const value = isExchange ? { in: one, out: sideOf(1), nr_exchanged: odd(6) ? 1n : 0n } : op === 'put_dma_buf' ? { in: one } : one;
     const struct = codec.encode(value as never);
     if (spoilt === 'padding') for (const { offset, size } of codec.layout.padding) struct[offset + below(size)] = below(256);
-    const isFull = drawn(100) >= 25;
+    const isFull = drawn(100) >= 40;
     const done = isFull ? count : drawn(count + 1);
     const start = odd(6) ? drawn(count + 1) : 0;
     const usual = isExchange || op === 'put_dma_buf' ? (isExchange && !isFull ? same(-12, -1, -22) : 0) : done;

@@ -56,7 +56,7 @@ describe('records that are judged like others', () => {
     ['with much that is wrong', 60, 0],
   ])('are judged as each would be by itself: traces %s', { timeout: isLong ? 900_000 : 60_000 }, async (_, dirt, share) => {
     let [alike, records] = [0, 0];
-    for (let seed = 1; seed <= (isLong ? 400 : 3); seed++) {
+    for (let seed = 1; seed <= (isLong ? 400 : 5); seed++) {
       const found = await compare([...traceLines(seed, 400, dirt)].join('\n'));
       alike += found.alike;
       records += found.records;
