@@ -58,7 +58,7 @@ export function* traceLines(seed: number, records: number, dirt: number): Genera
   const pick = <T>(...of: readonly T[]): T => of[below(of.length)] as T;
   const chance = (percent: number): boolean => below(100) < percent;
   const arch: Arch = pick('arm64', 'arm64', ...archNames);
-  const isPhysical = chance(35);
+  const isPhysical = seed % 2 === 0;
   yield JSON.stringify({
     xenmem: 1,
     arch,
