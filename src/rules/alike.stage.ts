@@ -41,6 +41,8 @@ const spoils = [
   'one list for both',
   'unmapped',
   'p2m',
+  'p2m',
+  'p2m',
   'pages',
   'another key',
   'bad text',
@@ -164,6 +166,12 @@ export function* traceLines(seed: number, records: number, dirt: number): Genera
         const cut = isStrange && chance(50) ? bytes.subarray(0, below(bytes.length)) : bytes;
         return [[hex(address + (isStrange && chance(50) ? 8n : 0n)), toHex(cut)]];
       });
+    const mapsOf = (): object => {
+      const some = Array.from({ length: 24 }, () => BigInt((0x40 + below(8) * 64) * 8 + below(12)));
+      const gfns = [...new Set([...(frames[1] as bigint[]), ...some])];
+      const map = (moved: number): string[][] => gfns.map((gfn) => [hex(gfn), hex(gfn + (chance(moved) ? 0x901n : 0x900n))]);
+      return { ...(chance(70) && { p2m_before: map(0) }), p2m_after: map(30) };
+    };
     const sides = isExchange ? 2 : 1;
     const before = pieces(0, struct, ...[given, outputs].slice(0, sides));
     if (chance(20)) before.reverse();
@@ -177,7 +185,7 @@ export function* traceLines(seed: number, records: number, dirt: number): Genera
       ...(!odd(10) && { rc }),
       ...(!odd(10) && { after: pieces(3, after, ...[givenAfter, outputsAfter].slice(0, sides)) }),
       ...(spoilt === 'unmapped' && { unmapped: [[hex(lists[0] as bigint), 8]] }),
-      ...(spoilt === 'p2m' && { p2m_after: frames[1]?.map((gfn) => [hex(gfn), hex(gfn + 0x900n)]) }),
+      ...(spoilt === 'p2m' && mapsOf()),
       ...(spoilt === 'pages' && { pages_before: 64, pages_after: 64 }),
       ...(spoilt === 'another key' && { [pick('x', 'arch', 'space', 'rc')]: pick('physical', 'x86_64', 'arm64', null) }),
     };

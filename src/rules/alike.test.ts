@@ -1,8 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { unknownMemory } from '../guest/memory.ts';
 import { readTrace } from '../trace/read.ts';
+import { recordOf, writeRecord } from '../trace/write.ts';
 import { traceLines } from './alike.stage.ts';
+import { type Stage, staged } from './call.stage.ts';
 import { type Judgement, judgeLike } from './judge.ts';
+import { after } from './pins.stage.ts';
 import { type RecordJudge, recordJudge } from './record-judge.ts';
 
 const isLong = process.env['XENMEM_LONG'] !== undefined;
@@ -62,6 +66,38 @@ describe('records that are judged like others', () => {
       records += found.records;
     }
     expect(alike / records).toBeGreaterThan(share);
+  });
+
+  const pinning: Stage = { returned: [0x900n, 0x901n], more: { domid: 1 } };
+  const putting: Stage = { op: 'put_dma_buf', in: { list: [0x50n, 0x51n] }, more: { domid: 1 } };
+  const stolen: Stage['p2m'] = [after, [...after.slice(0, 2), [0x50n, 0x955n], ...after.slice(3)]];
+  const moving: Stage = { op: 'decrease_reservation', in: { list: [0x60n] }, rc: 1, p2m: stolen, more: { domid: 1 } };
+
+  const others = [
+    [0x70n, 0x71n],
+    [0x72n, 0x73n],
+    [0x50n, 0x51n],
+  ];
+  const putOf = (gfn: bigint): Stage => ({ ...putting, in: { list: [gfn] } });
+
+  it.each<[string, Stage[]]>([
+    ['gets that pin', [pinning, pinning, pinning]],
+    ['gets whose caller erred', others.map((list) => ({ ...pinning, in: { domid: 1 }, out: { list } }))],
+    ['gets whose count was not captured', others.map((list) => ({ ...pinning, out: { list }, more: { domid: 1, after: unknownMemory } }))],
+    ['gets and puts', [pinning, putting, pinning, putting, pinning, putting]],
+    ['puts, the last of them of what is pinned no more', [pinning, putting, pinning, putting, pinning, putting, putting]],
+    [
+      'calls of another op on pinned pages',
+      [pinning, ...Array.from({ length: 3 }, () => ({ ...moving, in: { list: [0x50n] }, p2m: [[], []] }) as Stage)],
+    ],
+    ['exchanges', Array.from({ length: 3 }, () => ({ ...pinning, op: 'exchange' }) as Stage)],
+    ['gets, and a put of what they returned', [pinning, putOf(0x50n), pinning, putOf(0x51n), pinning, putOf(0x900n)]],
+  ])('leave pins as each would by itself: %s', async (_, stages) => {
+    const records = [...stages, moving, putting].map((stage) => writeRecord(recordOf(staged(stage))));
+    for (const isKnown of [true, false]) {
+      const { alike } = await compare(`{"xenmem":1,"from_start":${isKnown}}\n${records.join('')}`);
+      expect(alike).toBeGreaterThan(0);
+    }
   });
 
   it('are judged so too where there are more ways than are remembered', async () => {

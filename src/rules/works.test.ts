@@ -2,7 +2,16 @@ import { describe, expect, it } from 'vitest';
 import { type GuestMemory, sparseMemory, unknownMemory } from '../guest/memory.ts';
 import { ARG, IN, inWords, OUT, type Stage, staged, structOnly } from './call.stage.ts';
 import { judge } from './judge.ts';
-import { type CallEnd, isForMemory, judgeBoundedWork, judgeGetWorks, judgeMemoryLeft, judgePair, judgePutWorks, type LiveContext } from './works.ts';
+import {
+  type CallEnd,
+  isForMemory,
+  judgeBoundedWork,
+  judgeGetWorks,
+  judgeMemoryLeft,
+  judgePair,
+  judgePutWorks,
+  type LiveContext,
+} from './works.ts';
 
 const nothingPinned: LiveContext['pins'] = { isPinned: () => false };
 const pinnedAt = (gfn: bigint, pinned: boolean | undefined): LiveContext['pins'] => ({
