@@ -10,6 +10,7 @@ const long = [
   'conformance/{search,faults,golden,twin}/*.test.ts',
   'conformance/protocol/mutated.test.ts',
   'src/export/built/**/*.test.ts',
+  'src/rules/alike.test.ts',
   'src/trace/printed.test.ts',
   'src/trace/calls/calls.test.ts',
 ];

@@ -5,7 +5,7 @@ import { isStructName, type StructName, structNames } from '../src/abi/structs.t
 import { readPrefix } from '../src/guest/memory.ts';
 import type { BufferItem } from '../src/trace/buffers.ts';
 import { type ObservedCall, observedCall, type Setting } from '../src/trace/call.ts';
-import { InputError, readTrace, type TraceItem } from '../src/trace/read.ts';
+import { InputError, type ReadOptions, readTrace, type TraceItem } from '../src/trace/read.ts';
 import { usualCut } from '../src/trace/sane.ts';
 import { UnreadableError } from './exit.ts';
 import { type Input, note } from './io.ts';
@@ -33,10 +33,14 @@ export function flagsOf({ arch, profile, space, privileged }: CaptureOptions): P
 }
 
 /**
- * Reads an input, an array of structs by the block if so wanted, says aloud what it was taken for,
+ * Reads an input, an array of structs by the block if so wanted and plain records by a taker, says aloud what it was taken for,
  * and turns what cannot be read into one clear line.
  */
-export async function* itemsOf(input: Input, options: CaptureOptions, blocks = false): AsyncGenerator<TraceItem> {
+export async function* itemsOf(
+  input: Input,
+  options: CaptureOptions,
+  { blocks = false, plain }: Pick<ReadOptions, 'blocks' | 'plain'> = {},
+): AsyncGenerator<TraceItem> {
   const { struct } = asked(options);
   const structSize = struct === undefined ? undefined : layoutOf(struct, options.arch ?? 'arm64').size;
   try {
@@ -46,6 +50,7 @@ export async function* itemsOf(input: Input, options: CaptureOptions, blocks = f
       ...(structSize !== undefined && { structSize }),
       ...(wordOrder !== undefined && { wordOrder }),
       ...(offsetRadix !== undefined && { offsetRadix }),
+      ...(plain && { plain }),
       blocks,
       flags: flagsOf(options),
     })) {

@@ -122,7 +122,7 @@ export function inputAt(name: string): Input {
     if (error instanceof UnreadableError) throw error;
     throw new UnreadableError(`${shown}: ${reason(error as NodeJS.ErrnoException)}`);
   }
-  const chunks = guarded(shown, () => (name === '-' ? process.stdin : createReadStream(name)));
+  const chunks = guarded(shown, () => (name === '-' ? process.stdin : createReadStream(name, { highWaterMark: 1 << 18 })));
   return { name: shown, chunks, ...(isFile && { path: name }) };
 }
 

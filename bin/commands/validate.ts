@@ -3,7 +3,7 @@ import type { Argv } from 'yargs';
 import { layoutOf } from '../../src/abi/layout.ts';
 import { argumentOf, betterFit, opName, opNumber } from '../../src/abi/ops.ts';
 import type { Finding, Judgement } from '../../src/rules/judge.ts';
-import { traceJudge } from '../../src/rules/trace.ts';
+import { recordJudge } from '../../src/rules/record-judge.ts';
 import { addToDigest, newDigest } from '../../src/text/digest.ts';
 import { digestJson, digestText } from '../../src/text/digest-text.ts';
 import { plain } from '../../src/text/style.ts';
@@ -12,10 +12,11 @@ import type { BufferItem } from '../../src/trace/buffers.ts';
 import { type ObservedCall, opOf } from '../../src/trace/call.ts';
 import { arrayJudge, StructArray } from '../array.ts';
 import { inThreads, type ThreadWork } from '../array-threads.ts';
-import { callLines } from '../call-lines.ts';
+import { callLines, linesLike } from '../call-lines.ts';
 import { itemsOf, structIn } from '../captured.ts';
 import { exit, UsageError } from '../exit.ts';
 import { bytes, eachInput, explainFailure, fills, type Input, line, note, outcome, styleFor } from '../io.ts';
+import { Likes } from '../likes.ts';
 import { captureOptions, fails, gateOptions, structOptions, wholeNumber } from '../options.ts';
 import { type PartialOptions, runPartial } from '../partial.ts';
 import { inBytes, type Progress, progress } from '../progress.ts';
@@ -59,12 +60,22 @@ export async function run(options: Options): Promise<Iterable<number>> {
   outcome.lastWords = summary;
   const { unreadable } = await eachInput(options.input, async (input) => {
     const bar = barFor(input, options);
-    const judge = traceJudge();
-    const { linesOf, isOwn } = callLines(options, several ? input.name : undefined, style);
+    const judge = recordJudge();
+    const lines = callLines(options, several ? input.name : undefined, style);
+    const { linesOf, isOwn } = lines;
+    const named = (place: string): string => (several ? `${input.name} ${place}` : place);
+    const likes = new Likes(judge, {
+      tally,
+      digest,
+      seen: ({ findings }) => isFailing(findings),
+      linesLike: (judgement) => linesLike(lines, judgement, fitNotes),
+      named,
+    });
     const isFailing = (findings: readonly Finding[]): void => {
       if (findings.some((f) => fails(f, options))) outcome.codes.add(exit.failed);
     };
     const show = async (call: ObservedCall, place: string, notes: readonly string[]): Promise<void> => {
+      likes.count();
       let judgement: Judgement | undefined;
       try {
         judgement = judge.judge(call);
@@ -76,7 +87,7 @@ export async function run(options: Options): Promise<Iterable<number>> {
         return;
       }
       addJudgement(tally, judgement);
-      if (digest) addToDigest(digest, call, judgement, several ? `${input.name} ${place}` : place);
+      if (digest) addToDigest(digest, call, judgement, named(place));
       isFailing(judgement?.findings ?? []);
       for (const text of linesOf(call, judgement, place, notes)) await line(text);
     };
@@ -111,10 +122,12 @@ export async function run(options: Options): Promise<Iterable<number>> {
     };
     outcome.lastWords = () => {
       structs?.flush();
+      likes.count();
       return summary();
     };
     if (several && !options.json && !digest) await line(`${tally.calls > 0 ? '\n' : ''}${style.bold(input.name)}`);
-    for await (const item of itemsOf({ ...input, chunks: counted(input.chunks, bar) }, options, array !== undefined)) {
+    const chunks = counted(input.chunks, bar);
+    for await (const item of itemsOf({ ...input, chunks }, options, { blocks: array !== undefined, plain: likes.take })) {
       if (item.kind === 'unreadable') {
         tally.unreadable++;
         judge.missed();
@@ -138,11 +151,15 @@ export async function run(options: Options): Promise<Iterable<number>> {
           bar.step(done);
         }
         break;
+      } else if (item.kind === 'taken') {
+        const told = likes.told();
+        if (told !== '') await bytes(told);
       } else if (item.kind === 'call') {
         await show(item.call, `#${item.call.seq ?? item.line}`, [...(item.notes ?? []), ...fitNotes(item.call)]);
       }
     }
     await structs?.end();
+    likes.count();
     bar.end();
   });
   outcome.lastWords = undefined;

@@ -5,9 +5,7 @@ import { type ObservedCall, opOf } from '../trace/call.ts';
 import { structDuties } from './duties/duties.ts';
 import { type Claim, gt, ne, withParameter } from './duties/expression.ts';
 import { type Scan, scanOf } from './duties/scan.ts';
-import { Facts } from './facts.ts';
-import { findingOf, type Judgement, judge } from './judge.ts';
-import { rulesFor } from './table.ts';
+import { type Judgement, judge, judgeLike } from './judge.ts';
 
 /**
  * Judges an array of structs of which nothing else was captured. A compiled scan gives each struct
@@ -62,15 +60,7 @@ export function bulkJudge(layout: StructLayout, sample: ObservedCall): BulkJudge
       if (!judgement) throw new TypeError(`${op} is judged for one struct and not for another`);
       return judgement;
     },
-    judgeLike(judged, bytes) {
-      const facts = new Facts(callOf(bytes), op);
-      const ids = new Set(judged.findings.map(({ id }) => id));
-      const findings = rulesFor(op).duties.flatMap((rule) => {
-        const answer = ids.has(rule.id) ? rule.check?.(facts) : undefined;
-        return answer?.answer === 'violated' ? answer.violations.map((one) => findingOf(rule, one)) : [];
-      });
-      return { ...judged, facts, findings };
-    },
+    judgeLike: (judged, bytes) => judgeLike(judged, callOf(bytes)),
   };
 }
 

@@ -1,3 +1,4 @@
+import { type Frame, FrameMap, FrameSet } from '../guest/frames.ts';
 import type { P2m } from '../trace/call.ts';
 
 /** Churns in which a put page must have moved, if in each of them it could have. */
@@ -7,8 +8,8 @@ export const churnsToMove = 4;
 interface PinnedPage {
   /** Was it seen to stay through a churn that moved an unpinned page, before any put? */
   stayed: boolean;
-  /** Has there been a put in its domain since it was pinned? */
-  putSince: boolean;
+  /** The puts of its domain before it was pinned. */
+  readonly puts: number;
   /** Has a put that was refused listed it, behind what it may have unpinned? */
   refused: boolean;
 }
@@ -18,7 +19,7 @@ type Releasing = 'put-unpins' | 'put-refused-prefix';
 
 /** The pages that a refused put may have unpinned, in the order of its list. */
 interface RefusedList {
-  readonly pages: readonly bigint[];
+  readonly pages: readonly Frame[];
   /** So many of them, the first ones, are known to be unpinned. */
   unpinned: number;
 }
@@ -35,41 +36,50 @@ export interface PinsOfPages {
 
 /** What is known of the pins of one domain, page by page. */
 export class DomainPins {
-  readonly pinned: Map<bigint, PinnedPage> = new Map();
+  readonly pinned: FrameMap<PinnedPage> = new FrameMap();
   /**
    * Pages whose pin cannot be told any more: a call on them was not seen to the end, or its outcome
    * is a reading.
    */
-  readonly uncertain: Set<bigint> = new Set();
+  readonly uncertain: FrameSet = new FrameSet();
   /**
    * Pages that a put released and that have not moved since, with the churns they have left, and
    * who says so.
    */
-  readonly released: Map<bigint, { readonly left: number; readonly id: Releasing }> = new Map();
+  readonly released: FrameMap<{ readonly left: number; readonly id: Releasing }> = new FrameMap();
   /** Pages that a refused put may have unpinned, and where in its list each stands. */
-  readonly prefixes: Map<bigint, { readonly list: RefusedList; readonly at: number }> = new Map();
+  readonly prefixes: FrameMap<{ readonly list: RefusedList; readonly at: number }> = new FrameMap();
   /** Pages that a put listed, whose content every later move must keep: "still accessible". */
-  readonly put: Set<bigint> = new Set();
-  readonly everPinned: Set<bigint> = new Set();
+  readonly put: FrameSet = new FrameSet();
+  readonly everPinned: FrameSet = new FrameSet();
   /** Frame numbers that a get returned. */
-  readonly returned: Set<bigint> = new Set();
+  readonly returned: FrameSet = new FrameSet();
   p2m: P2m = new Map();
+  /** Puts so far. */
+  puts = 0;
 
   /** A get was seen to pin a page. */
-  pin(gfn: bigint): void {
+  pin(gfn: Frame): void {
+    const page = this.pinned.get(gfn);
+    if (page && !page.stayed && !page.refused && !this.isPutSince(page)) return;
     this.uncertain.delete(gfn);
-    this.pinned.set(gfn, { stayed: false, putSince: false, refused: false });
+    this.pinned.set(gfn, { stayed: false, puts: this.puts, refused: false });
     this.everPinned.add(gfn);
   }
 
+  /** Has there been a put in the domain since the page was pinned? */
+  isPutSince({ puts }: PinnedPage): boolean {
+    return puts < this.puts;
+  }
+
   /** Whether a page is pinned cannot be told any more. */
-  forget(gfn: bigint): void {
+  forget(gfn: Frame): void {
     this.pinned.delete(gfn);
     this.uncertain.add(gfn);
   }
 
   /** It cannot be told whether a page was pinned. */
-  doubt(gfn: bigint): void {
+  doubt(gfn: Frame): void {
     this.forget(gfn);
     this.everPinned.add(gfn);
   }
@@ -91,19 +101,35 @@ export class DomainPins {
     this.left(left);
   }
 
+  /** A put was accepted that listed a page, and its caller did not err. */
+  unpin(gfn: Frame): void {
+    this.put.add(gfn);
+    if (!this.pinned.has(gfn)) return;
+    this.pinned.delete(gfn);
+    this.release(gfn, 'put-unpins');
+  }
+
+  /**
+   * A call of another op named a page: whether it was allowed to touch a pinned one is a reading.
+   */
+  named(gfn: Frame): void {
+    this.renamed(gfn);
+    if (this.pinned.has(gfn) && this.p2m.get(BigInt(gfn)) === undefined) this.forget(gfn);
+  }
+
   /** A page is not pinned any more, and so has to move. */
-  release(gfn: bigint, id: Releasing): void {
+  release(gfn: Frame, id: Releasing): void {
     this.released.set(gfn, { left: churnsToMove, id });
   }
 
   /** A call named a page: that it has to move, or may have been unpinned, is over. */
-  renamed(gfn: bigint): void {
+  renamed(gfn: Frame): void {
     this.released.delete(gfn);
     this.prefixes.delete(gfn);
   }
 
   /** A put was refused that may have unpinned some of these pages: the first ones, however many. */
-  refused(pages: readonly bigint[]): void {
+  refused(pages: readonly Frame[]): void {
     const list = { pages, unpinned: 0 };
     for (const [at, gfn] of pages.entries()) this.prefixes.set(gfn, { list, at });
   }

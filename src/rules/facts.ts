@@ -371,7 +371,7 @@ function byBase(a: Extent, b: Extent): number {
 /**
  * Upper bound on the pages of one call that are tracked individually. Larger calls are not tracked.
  */
-const mostPages = 1n << 14n;
+export const mostPages: bigint = 1n << 14n;
 
 /** The guest frames of extents, or `undefined` if they are too many to be followed one by one. */
 export function pagesOfExtents(extents: readonly Pick<Extent, 'base' | 'pages'>[]): bigint[] | undefined {

@@ -27,6 +27,20 @@ export interface Judgement {
   readonly dutiesJudged: boolean;
 }
 
+/**
+ * Judges the calls of a trace in order: by what each shows, and by what those before it have shown.
+ */
+export interface TraceJudge {
+  /**
+   * What the rules say of the next call; `undefined` if xenmem does not judge its op. If a rule
+   * fails, which is a bug of ours, its error is thrown, and what the call did is not known: the
+   * next one can be judged.
+   */
+  judge(call: ObservedCall): Judgement | undefined;
+  /** A record was there and could not be read: what it did is not known. */
+  missed(): void;
+}
+
 const suspended: Answer = unknown("suspended by the caller's error");
 const notOfOneCall: Answer = unknown('one call cannot show it');
 
@@ -62,6 +76,26 @@ export function judge(call: ObservedCall, known: readonly Finding[] = []): Judge
     if (answer.answer === 'violated') findings.push(...answer.violations.map((v) => findingOf(rule, v)));
   }
   return { op, facts, findings, requirements: answers, callerErred, dutiesJudged: dutiesJudged && (isSeen || findings.length > 0) };
+}
+
+/**
+ * The judgement of a call that is known to be judged like another one: only the values in its
+ * findings are its own.
+ */
+export function judgeLike(judged: Judgement, call: ObservedCall): Judgement {
+  const { op } = judged;
+  const facts = new Facts(call, op);
+  const ids = new Set(judged.findings.map(({ id }) => id));
+  const { duties, requirements } = rulesFor(op);
+  const answers = new Map(judged.requirements);
+  const findings: Finding[] = [];
+  for (const rule of [...duties, ...requirements]) {
+    const answer = ids.has(rule.id) ? rule.check?.(facts) : undefined;
+    if (answer?.answer !== 'violated') continue;
+    findings.push(...answer.violations.map((one) => findingOf(rule, one)));
+    if (answers.has(rule.id)) answers.set(rule.id, answer);
+  }
+  return { ...judged, facts, findings, requirements: answers };
 }
 
 /** Is a duty broken in this way too if the call was of another op? */

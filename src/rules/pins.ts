@@ -1,5 +1,7 @@
 import { type Side, sideOf } from '../abi/frames.ts';
+import type { JudgedOp } from '../abi/ops.ts';
 import { hex64 } from '../codec/hex.ts';
+import type { Frame } from '../guest/frames.ts';
 import { overlaps } from '../guest/memory.ts';
 import { type ObservedCall, opOf, type P2m } from '../trace/call.ts';
 import { type Answer, holds, violated } from './answer.ts';
@@ -8,7 +10,7 @@ import { churnsToMove, DomainPins, type PinsOfPages } from './domain-pins.ts';
 import { isMultiple } from './exact.ts';
 import { type Extent, Facts, pagesOfExtents, placeOf } from './facts.ts';
 import { type Finding, findingOf, type Judgement } from './judge.ts';
-import { knewNoPage, namedDomain, pinsOf, reachOf } from './reach.ts';
+import { type Alike, knewNoPage, namedDomain, type OwnFrames, pinsOf, reachOf } from './reach.ts';
 import { ruleOf } from './table.ts';
 
 /** Marked pages whose content a move lost, and those whose content it kept. */
@@ -44,6 +46,10 @@ export class PinWatch {
 
   /** Is a page pinned: yes, no, or `undefined` where it cannot be told. */
   isPinned(domid: number, gfn: bigint): boolean | undefined {
+    return this.#isPinned(domid, gfn);
+  }
+
+  #isPinned(domid: number, gfn: Frame): boolean | undefined {
     const pins = this.#domains.get(domid);
     if (pins?.pinned.has(gfn)) return true;
     return this.#missed || pins?.uncertain.has(gfn) ? undefined : false;
@@ -57,12 +63,9 @@ export class PinWatch {
     if (opOf(call) !== 'put_dma_buf') return [];
     const facts = new Facts(call, 'put_dma_buf');
     const domid = namedDomain(facts);
-    const pins = domid === undefined ? undefined : this.#domains.get(domid);
     if (domid === undefined || facts.in.list === undefined) return [];
     const extents = facts.extents(facts.in);
-    const mistaken = extents.find(
-      (e) => pins?.returned.has(e.base) && pins.pinned.get(e.base) === undefined && !pins.uncertain.has(e.base),
-    );
+    const mistaken = extents.find(({ base }) => this.#isReturned(domid, base));
     if (mistaken)
       return [
         finding(facts, 'caller-put-lists-gpfns', `entry ${mistaken.index} is ${hex64(mistaken.base)}, a machine frame that a get returned`),
@@ -71,6 +74,52 @@ export class PinWatch {
     return stranger === undefined
       ? []
       : [finding(facts, 'caller-put-after-get', `guest frame ${hex64(stranger)} is listed, which no get has pinned`)];
+  }
+
+  /** Is this a frame that a get returned, and not a page of which a put may speak? */
+  #isReturned(domid: number, frame: Frame): boolean {
+    const pins = this.#domains.get(domid);
+    return pins?.returned.has(frame) === true && !pins.pinned.has(frame) && !pins.uncertain.has(frame);
+  }
+
+  /**
+   * Takes in a call that is judged like another one, and of which no p2m was captured; `false`, with
+   * nothing taken in, if it must be judged by itself for what it says of pins.
+   */
+  takes({ judgement: { op, facts, callerErred }, domid, isFollowed, isDoubtful }: Alike, frames: OwnFrames): boolean {
+    const { entries, returned, listed, wanted, committed } = frames;
+    const isPut = op === 'put_dma_buf';
+    if (isPut && (facts.call.rc !== 0 || callerErred)) return false;
+    if (isPut && domid !== undefined) {
+      for (let i = 0; i < entries.length; i++) if (this.#isReturned(domid, entries.values[i] as number)) return false;
+      for (let i = 0; i < listed.length; i++) if (this.#isPinned(domid, listed.values[i] as number) === false) return false;
+    }
+    if (domid === undefined || !isFollowed) {
+      this.missed();
+      return true;
+    }
+    const pins = this.#domain(domid);
+    if (isPut) pins.puts++;
+    for (let i = 0; i < listed.length; i++) this.#page(pins, op, listed.values[i] as number, isDoubtful);
+    for (let i = 0; i < wanted.length; i++) this.#page(pins, op, wanted.values[i] as number, isDoubtful);
+    if (op !== 'get_dma_buf') return true;
+    if (!callerErred) for (let i = 0; i < committed.length; i++) pins.pin(committed.values[i] as number);
+    for (let i = 0; i < returned.length; i++) pins.returned.add(returned.values[i] as number);
+    return true;
+  }
+
+  /** A page that a call named; a put of it was accepted, and its caller did not err. */
+  #page(pins: DomainPins, op: JudgedOp, gfn: Frame, doubtful: boolean): void {
+    if (op === 'put_dma_buf') {
+      pins.unpin(gfn);
+      return;
+    }
+    if (op !== 'get_dma_buf') {
+      pins.named(gfn);
+      return;
+    }
+    pins.renamed(gfn);
+    if (doubtful) pins.doubt(gfn);
   }
 
   /** Takes in a judged call; answers what it shows of earlier pins. */
@@ -97,7 +146,7 @@ export class PinWatch {
     const asked = op === 'put_dma_buf' ? new Set<bigint>() : askedToChange(judgement, named);
     this.#compare(pins, facts.call.p2mBefore, facts.call.p2mAfter, asked, answers);
     if (op === 'get_dma_buf') pins.got(named, pinsOf(judgement, named));
-    else if (op !== 'put_dma_buf') this.#named(pins, named);
+    else if (op !== 'put_dma_buf') for (const gfn of named) pins.named(gfn);
     if (facts.call.p2mAfter.size > 0) pins.p2m = facts.call.p2mAfter;
     return answers;
   }
@@ -148,8 +197,9 @@ export class PinWatch {
     this.#compare(pins, before, after, new Set(), answers);
     for (const [gfn, page] of pins.pinned) {
       if (left.size === 0 || before.get(gfn) === undefined || after.get(gfn) === undefined) continue;
-      if (!page.putSince) page.stayed = true;
-      const id = page.refused ? 'put-refused-prefix' : page.putSince ? 'put-only-listed' : 'get-pinned';
+      const isPutSince = pins.isPutSince(page);
+      if (!isPutSince) page.stayed = true;
+      const id = page.refused ? 'put-refused-prefix' : isPutSince ? 'put-only-listed' : 'get-pinned';
       if (!answers.has(id)) answers.set(id, holds);
     }
     for (const gfn of [...pins.prefixes.keys()]) if (movedPage(gfn)) pins.unpinnedTo(gfn);
@@ -176,7 +226,8 @@ export class PinWatch {
 
   /** A call named these pages that neither got nor put them; no p2m was seen with it. */
   named(domid: number, pages: ReadonlySet<bigint>): void {
-    this.#named(this.#domain(domid), pages);
+    const pins = this.#domain(domid);
+    for (const gfn of pages) pins.named(gfn);
   }
 
   /** Gets and puts whose outcome is known, and with which no p2m was seen, left pages so. */
@@ -204,7 +255,7 @@ export class PinWatch {
       const message = `pinned guest frame ${hex64(gfn)} ${moved(a, b)}`;
       if (page.refused)
         answers.set('put-refused-prefix', violated(`${message}; the put before was refused, and could not have reached it`));
-      else if (page.putSince && page.stayed) answers.set('put-only-listed', violated(`${message}; the put before did not list it`));
+      else if (pins.isPutSince(page) && page.stayed) answers.set('put-only-listed', violated(`${message}; the put before did not list it`));
       else answers.set('get-pinned', violated(message));
     }
   }
@@ -212,20 +263,19 @@ export class PinWatch {
   #put(domid: number, pins: DomainPins, { facts, callerErred }: Judgement, listed: ReadonlySet<bigint>): void {
     const { rc } = facts.call;
     const kept = rc !== undefined && rc < 0 ? this.#keptBy(domid, facts) : new Set<bigint>();
-    for (const [gfn, page] of pins.pinned) {
-      page.putSince = true;
-      if (kept.has(gfn)) page.refused = true;
+    pins.puts++;
+    for (const gfn of kept) {
+      const page = pins.pinned.get(gfn);
+      if (page) page.refused = true;
     }
     const refused: bigint[] = [];
     for (const gfn of listed) {
-      if (rc === 0) pins.put.add(gfn);
-      if (!pins.pinned.has(gfn) || kept.has(gfn)) continue;
-      pins.forget(gfn);
-      if (rc === 0 && !callerErred) {
-        pins.uncertain.delete(gfn);
-        pins.release(gfn, 'put-unpins');
-      } else if (rc !== undefined && rc < 0) {
-        refused.push(gfn);
+      if (rc === 0 && !callerErred) pins.unpin(gfn);
+      else {
+        if (rc === 0) pins.put.add(gfn);
+        if (!pins.pinned.has(gfn) || kept.has(gfn)) continue;
+        pins.forget(gfn);
+        if (rc !== undefined && rc < 0) refused.push(gfn);
       }
     }
     pins.refused(refused);
@@ -251,16 +301,6 @@ export class PinWatch {
     // One that is named before it too may have been unpinned there.
     const earlier = new Set(pages.slice(0, from));
     return new Set(pages.slice(from).filter((gfn) => !earlier.has(gfn)));
-  }
-
-  /**
-   * A call of another op on these pages: whether it was allowed to touch a pinned one is a reading.
-   */
-  #named(pins: DomainPins, named: ReadonlySet<bigint>): void {
-    for (const gfn of named) {
-      pins.renamed(gfn);
-      if (pins.pinned.has(gfn) && pins.p2m.get(gfn) === undefined) pins.forget(gfn);
-    }
   }
 }
 

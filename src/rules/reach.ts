@@ -1,4 +1,5 @@
 import { DOMID } from '../abi/constants.ts';
+import type { FrameList } from '../guest/frames.ts';
 import type { PinsOfPages } from './domain-pins.ts';
 import { type Facts, pagesOfExtents } from './facts.ts';
 import type { Judgement } from './judge.ts';
@@ -28,6 +29,36 @@ export function reachOf(judgement: Judgement): Reach {
   // It did something to pages that were not captured, or to more than can be told.
   if (!isRefused(judgement) && facts.unlistedAtAll !== undefined) return 'anything';
   return { domid, named: new Set(pages.flatMap((gfns) => gfns ?? [])) };
+}
+
+/** A judged call, and what it tells of pages whatever those are. */
+export interface Alike {
+  readonly judgement: Judgement;
+  /** The domain that it names. */
+  readonly domid: number | undefined;
+  /** Are its pages all known, and not too many? */
+  readonly isFollowed: boolean;
+  /** Can it not be told whether it pinned them? */
+  readonly isDoubtful: boolean;
+}
+
+/** The frames of a call that is judged like another: its own. */
+export interface OwnFrames {
+  /** The entries of the list of extents given, and those that it has returned. */
+  readonly entries: FrameList;
+  readonly returned: FrameList;
+  /** The pages of the extents given, of those asked for, and of those it has made. */
+  readonly listed: FrameList;
+  readonly wanted: FrameList;
+  readonly committed: FrameList;
+}
+
+/** A judged call, for those that are judged like it. */
+export function alikeOf(judgement: Judgement): Alike {
+  const { facts, callerErred } = judgement;
+  const isFollowed = typeof reachOf(judgement) === 'object';
+  const isDoubtful = facts.exchanges && facts.K !== 0n && (facts.K === undefined || callerErred);
+  return { judgement, domid: namedDomain(facts), isFollowed, isDoubtful };
 }
 
 /** Was the call refused before it could know any page? */

@@ -106,7 +106,7 @@ function unnamedLost(facts: Facts): string | undefined {
 }
 
 /** The ranges a call may write. */
-function writable(facts: Facts): ByteRange[] {
+export function writable(facts: Facts): ByteRange[] {
   if (facts.op === 'put_dma_buf') return [];
   if (facts.exchanges) {
     const returned = entriesRange(facts.out, 0n, facts.K ?? 0n);

@@ -9,6 +9,9 @@ import { mark } from './struct-text.ts';
 import { plain, type Style } from './style.ts';
 import { wrapped } from './wrap.ts';
 
+/** A call's line begins with its place, in so many columns at least. */
+export const placeWidth = 6;
+
 /** One call in one line, and a line for each finding that `shown` lets through. */
 export function callText(
   call: ObservedCall,
@@ -21,7 +24,7 @@ export function callText(
   const start = startExtent(call.cmd);
   const name = start > 0 ? `${op} from ${start}` : op;
   const rc = call.rc === undefined ? 'rc ?' : `rc ${call.rc}${errnoName(call.rc) ? ` (${errnoName(call.rc)})` : ''}`;
-  const head = `${place.padEnd(6)} ${name.padEnd(28)} ${rc.padEnd(20)} `;
+  const head = `${place.padEnd(placeWidth)} ${name.padEnd(28)} ${rc.padEnd(20)} `;
   if (!judgement) {
     const about = memoryCallText(call);
     return [style.dim(`${head}not judged`), ...(about === undefined ? [] : wrapped('       ', about, 9))];

@@ -1,9 +1,10 @@
 import { errnoName } from '../abi/constants.ts';
-import { xenName } from '../abi/ops.ts';
-import type { Extent, Reservation } from '../rules/facts.ts';
+import { type JudgedOp, xenName } from '../abi/ops.ts';
+import { type Frame, frameOf } from '../guest/frames.ts';
+import type { Extent, Facts, Reservation } from '../rules/facts.ts';
 import { pagesOfExtents } from '../rules/facts.ts';
 import type { Judgement } from '../rules/judge.ts';
-import { namedDomain } from '../rules/reach.ts';
+import { namedDomain, type OwnFrames } from '../rules/reach.ts';
 import type { ObservedCall } from '../trace/call.ts';
 
 /** The version of the JSON form. */
@@ -48,6 +49,14 @@ export interface Twice {
   readonly before: string;
 }
 
+/** A page of a domain. */
+type PageKey = number | string;
+
+/** Numbers of domains, and one more for a domain that is not known. */
+const domids = (1 << 16) + 1;
+/** Frames that a key holds beside a domain, below 2^53. */
+const mostPacked = 2 ** 36;
+
 /** A trace as a story. Its memory is bounded; what was cut is counted. */
 export interface Digest {
   readonly rows: Map<string, DigestRow>;
@@ -56,7 +65,7 @@ export interface Digest {
   readonly timeline: Stretch[];
   /** Calls to a stretch; it doubles when there are too many stretches. */
   stride: number;
-  readonly followed: Map<string, { readonly state: 'given' | 'taken' | 'pinned'; readonly place: string }>;
+  readonly followed: Map<PageKey, { readonly state: 'given' | 'taken' | 'pinned'; readonly place: string }>;
   /** Pages that were not followed, for want of room or since they were not listed. */
   notFollowed: bigint;
   pins: number;
@@ -90,30 +99,75 @@ export function newDigest(): Digest {
 
 /** Takes in a call; `place` is how the output calls it. */
 export function addToDigest(digest: Digest, call: ObservedCall, judgement: Judgement | undefined, place: string): void {
+  const work = judgement && workOf(judgement);
+  countCalls(digest, call, judgement, work, 1);
+  if (judgement && work) follow(digest, judgement, work, place);
+  advanceBy(digest, judgement?.op, work);
+}
+
+/**
+ * Takes in calls that are judged alike, each at once for its place in the story: `count` puts them
+ * into the rows.
+ */
+export class LikeCalls {
+  readonly #digest: Digest;
+  readonly #judgement: Judgement;
+  readonly #work: Work | undefined;
+
+  constructor(digest: Digest, judgement: Judgement) {
+    this.#digest = digest;
+    this.#judgement = judgement;
+    this.#work = workOf(judgement);
+  }
+
+  /** Takes in one of them, by its own frames. */
+  add({ listed, committed }: OwnFrames, place: string): void {
+    const { op, facts } = this.#judgement;
+    const work = this.#work;
+    if (work) {
+      const pages = Number(1n << BigInt(work.order));
+      const isGet = op === 'get_dma_buf';
+      const [from, to] = isGet ? [0, committed.length] : [Number(work.from) * pages, Number(work.from + work.done) * pages];
+      followPages(this.#digest, facts, isGet ? committed : listed, from, to, work, place);
+    }
+    advanceBy(this.#digest, op, work);
+  }
+
+  /** Counts so many of them. */
+  count(calls: number): void {
+    countCalls(this.#digest, this.#judgement.facts.call, this.#judgement, this.#work, calls);
+  }
+}
+
+/** Counts calls in the row of their op and domain. */
+function countCalls(digest: Digest, call: ObservedCall, judgement: Judgement | undefined, work: Work | undefined, calls: number): void {
   const domid = judgement ? namedDomain(judgement.facts) : call.domid;
   const row = rowOf(digest, judgement?.op ?? xenName(call.cmd, call.profile), domid);
-  if (row) {
-    row.calls++;
-    if (isRefusal(call, judgement)) row.refused++;
-  } else digest.otherRows++;
-  const work = judgement && workOf(judgement);
-  if (row && judgement) {
-    if (work) {
-      row.extents.asked += work.asked;
-      row.extents.done += work.done;
-      row.pages.asked += work.asked << BigInt(work.order);
-      row.pages.done += work.done << BigInt(work.order);
-    } else row.not_counted++;
-    const { extent_order: order } = judgement.facts.in;
-    if (order !== undefined) counted(row.orders, String(order));
+  if (!row) {
+    digest.otherRows += calls;
+    return;
   }
-  if (row) counted(row.rc, resultOf(call, work));
-  const pages = (work?.done ?? 0n) << BigInt(work?.order ?? 0);
-  const op = judgement?.op;
-  const given = op === 'decrease_reservation' ? pages : 0n;
+  row.calls += calls;
+  if (isRefusal(call, judgement)) row.refused += calls;
+  if (judgement) {
+    if (work) {
+      const times = BigInt(calls);
+      row.extents.asked += times * work.asked;
+      row.extents.done += times * work.done;
+      row.pages.asked += times * (work.asked << BigInt(work.order));
+      row.pages.done += times * (work.done << BigInt(work.order));
+    } else row.not_counted += calls;
+    const { extent_order: order } = judgement.facts.in;
+    if (order !== undefined) counted(row.orders, String(order), calls);
+  }
+  counted(row.rc, resultOf(call, work), calls);
+}
+
+/** Moves the timeline on by a call. */
+function advanceBy(digest: Digest, op: JudgedOp | undefined, work: Work | undefined): void {
+  const pages = work && op !== 'get_dma_buf' && op !== 'put_dma_buf' ? work.done << BigInt(work.order) : 0n;
   const taken = op === 'populate_physmap' || op === 'increase_reservation' ? pages : 0n;
-  if (judgement && work) follow(digest, judgement, work, domid, place);
-  advance(digest, given, taken);
+  advance(digest, op === 'decrease_reservation' ? pages : 0n, taken);
 }
 
 interface Work {
@@ -187,46 +241,83 @@ function rowOf(digest: Digest, op: string, domid: number | undefined): DigestRow
 }
 
 /** Follows the pages that are named one by one: in whose hands they are, and which are pinned. */
-function follow(digest: Digest, { op, facts }: Judgement, work: Work, domid: number | undefined, place: string): void {
+function follow(digest: Digest, { op, facts }: Judgement, work: Work, place: string): void {
   const within = (r: Reservation, from: bigint, to: bigint): readonly Extent[] =>
     facts.extents(r).filter(({ index }) => index >= from && index < to);
-  const each = (extents: readonly Extent[], wanted: bigint, order: number, visit: (key: string, gfn: bigint) => void): void => {
-    const pages = pagesOfExtents(extents);
-    digest.notFollowed += (wanted << BigInt(order)) - BigInt(pages?.length ?? 0);
-    for (const gfn of pages ?? []) visit(`${domid} ${gfn.toString(16)}`, gfn);
-  };
-  const put = (key: string, state: 'given' | 'taken' | 'pinned'): void => {
-    if (digest.followed.has(key) || digest.followed.size < mostFollowed) digest.followed.set(key, { state, place });
-    else digest.notFollowed++;
-  };
-  const twice = (list: Digest['givenTwice'], gfn: bigint, before: string): void => {
-    list.count++;
-    if (list.first.length < mostTold) list.first.push({ domid, gfn, place, before });
-  };
-  const { from, done, order } = work;
-  // The lists of a guest that is not translated hold machine frames, which go from hand to hand.
-  if (!facts.call.translated) digest.notFollowed += done << BigInt(order);
-  else if (op === 'decrease_reservation' || op === 'populate_physmap') {
-    const state = op === 'decrease_reservation' ? 'given' : 'taken';
-    each(within(facts.in, from, from + done), done, order, (key, gfn) => {
-      const known = digest.followed.get(key);
-      if (known?.state === state) twice(state === 'given' ? digest.givenTwice : digest.takenTwice, gfn, known.place);
-      if (known?.state !== 'pinned') put(key, state);
-    });
-  } else if (op === 'get_dma_buf' && facts.done) {
-    const { K, oo } = facts.done;
-    each(within(facts.out, 0n, K), K, oo, (key) => {
-      if (digest.followed.get(key)?.state !== 'pinned') digest.pins++;
-      put(key, 'pinned');
-    });
-  } else if (op === 'put_dma_buf') {
-    each(within(facts.in, 0n, done), done, order, (key) => {
-      if (digest.followed.get(key)?.state !== 'pinned') return;
-      digest.pins--;
-      digest.followed.delete(key);
-    });
+  const { from, done } = work;
+  const isGet = op === 'get_dma_buf';
+  const extents = isGet ? within(facts.out, 0n, facts.K ?? 0n) : within(facts.in, from, from + done);
+  const pages = (follows(facts) && pagesOfExtents(extents)) || [];
+  const values = pages.map(frameOf);
+  followPages(digest, facts, { values, length: values.length }, 0, values.length, work, place);
+}
+
+/**
+ * Are the pages of such a call followed? The lists of a guest that is not translated hold machine
+ * frames, which go from hand to hand.
+ */
+function follows(facts: Facts): boolean {
+  const { op, call } = facts;
+  if (!call.translated) return false;
+  return op === 'get_dma_buf' ? facts.done !== undefined : op !== 'exchange' && op !== 'increase_reservation';
+}
+
+/** Follows pages `from` up to `to` of a list, which are those that a call has done its work on. */
+function followPages(
+  digest: Digest,
+  facts: Facts,
+  { values, length }: { readonly values: ArrayLike<Frame>; readonly length: number },
+  from: number,
+  to: number,
+  work: Work,
+  place: string,
+): void {
+  const { op, call } = facts;
+  const domid = namedDomain(facts);
+  if (!call.translated) digest.notFollowed += work.done << BigInt(work.order);
+  else if (follows(facts)) {
+    const end = Math.min(to, length);
+    const wanted = op === 'get_dma_buf' && facts.done ? facts.done.K << BigInt(facts.done.oo) : work.done << BigInt(work.order);
+    const seen = Math.max(0, end - from);
+    if (BigInt(seen) !== wanted) digest.notFollowed += wanted - BigInt(seen);
+    for (let i = from; i < end; i++) followPage(digest, op, domid, values[i] as Frame, place);
   }
   digest.mostPins = Math.max(digest.mostPins, digest.pins);
+}
+
+function followPage(digest: Digest, op: JudgedOp, domid: number | undefined, gfn: Frame, place: string): void {
+  const { followed } = digest;
+  const key = pageKey(domid, gfn);
+  const known = followed.get(key);
+  if (op === 'put_dma_buf') {
+    if (known?.state !== 'pinned') return;
+    digest.pins--;
+    followed.delete(key);
+    return;
+  }
+  const state = op === 'get_dma_buf' ? 'pinned' : op === 'decrease_reservation' ? 'given' : 'taken';
+  if (known?.state === 'pinned') return;
+  if (state === 'pinned') digest.pins++;
+  else if (known?.state === state) {
+    const list = state === 'given' ? digest.givenTwice : digest.takenTwice;
+    list.count++;
+    if (list.first.length < mostTold) list.first.push({ domid, gfn: BigInt(gfn), place, before: known.place });
+  }
+  if (known || followed.size < mostFollowed) followed.set(key, { state, place });
+  else digest.notFollowed++;
+}
+
+/** A page of a domain as a key: a number where one holds both. */
+function pageKey(domid: number | undefined, gfn: Frame): PageKey {
+  if (typeof gfn === 'number' && gfn < mostPacked) return gfn * domids + (domid ?? domids - 1);
+  return `${domid} ${gfn.toString(16)}`;
+}
+
+/** The page of a key, in the form of the keys that are texts. */
+function pageNamed(key: PageKey): string {
+  if (typeof key === 'string') return key;
+  const domid = key % domids;
+  return `${domid === domids - 1 ? undefined : domid} ${((key - domid) / domids).toString(16)}`;
 }
 
 /**
@@ -268,7 +359,8 @@ export function passCalls(digest: Digest, calls: number): void {
 
 function advance(digest: Digest, given: bigint, taken: bigint): void {
   let last = digest.timeline.at(-1);
-  const net = (last?.net ?? 0n) + taken - given;
+  const before = last?.net ?? 0n;
+  const net = taken === given ? before : before + taken - given;
   if (!last || last.calls >= digest.stride) {
     if (digest.timeline.length >= mostStretches) {
       const old = digest.timeline.splice(0);
@@ -285,14 +377,14 @@ function advance(digest: Digest, given: bigint, taken: bigint): void {
     }
   }
   last.calls++;
-  last.taken += taken;
-  last.given += given;
+  if (taken !== 0n) last.taken += taken;
+  if (given !== 0n) last.given += given;
   last.net = net;
   last.pins = digest.pins;
 }
 
 /** Pages that are pinned at the end, as far as they were followed. */
 export function pinnedPages({ followed }: Digest): { readonly count: number; readonly first: readonly string[] } {
-  const all = [...followed].filter(([, { state }]) => state === 'pinned').map(([key]) => key);
+  const all = [...followed].filter(([, { state }]) => state === 'pinned').map(([key]) => pageNamed(key));
   return { count: all.length, first: all.slice(0, mostTold) };
 }

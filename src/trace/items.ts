@@ -34,3 +34,8 @@ export interface HeaderItem {
   readonly line: number;
   readonly setting: Setting;
 }
+
+/** Records were taken by who asked for plain ones, and what it has to say may be said. */
+export interface TakenItem {
+  readonly kind: 'taken';
+}

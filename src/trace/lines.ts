@@ -10,23 +10,32 @@ export interface Line {
   readonly bytes: Uint8Array | undefined;
 }
 
+/**
+ * Is shown a line before any other does: its bytes, from and up to where, and its number. Where it
+ * says `true` it has taken the line, and nobody else sees it.
+ */
+export type LineTaker = (bytes: Uint8Array, from: number, to: number, line: number) => boolean;
+
 /** Longest line of any text input, in bytes. */
 export const longestLine: number = 1 << 20;
 
 const newline = 0x0a;
+const nothing = new Uint8Array(0);
 
 /**
  * The lines of a stream of bytes, each as soon as it is complete (a line that is too long as soon
  * as that is known). `\n` and `\r\n` end a line; the last may lack either. A byte order mark before
- * a line is dropped. Memory is bounded by the limit.
+ * a line is dropped. Memory is bounded by the limit. Where lines of a chunk were taken by `take`, an
+ * empty line follows, so that who waits for lines can go on with what it took.
  */
-export async function* linesOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<Line> {
+export async function* linesOf(source: AsyncIterable<Uint8Array>, take: LineTaker = () => false): AsyncGenerator<Line> {
   let held = new Uint8Array(1024);
   let length = 0;
   let number = 1;
   let tooLong = false;
   let begun = false;
   for await (const chunk of source) {
+    let hasTaken = false;
     for (let from = 0; from < chunk.length; ) {
       const found = chunk.indexOf(newline, from);
       const to = found < 0 ? chunk.length : found;
@@ -38,12 +47,14 @@ export async function* linesOf(source: AsyncIterable<Uint8Array>): AsyncGenerato
       if (tooLong) {
         length = 0;
       } else if (found >= 0 && length === 0) {
-        yield { number, bytes: bare(chunk.subarray(from, to)) };
+        if (take(chunk, from, to, number)) hasTaken = true;
+        else yield { number, bytes: bare(chunk.subarray(from, to)) };
       } else {
         held = roomFor(held, length, to - from);
         held.set(chunk.subarray(from, to), length);
         length += to - from;
-        if (found >= 0) yield { number, bytes: bare(held.slice(0, length)) };
+        if (found >= 0 && take(held, 0, length, number)) hasTaken = true;
+        else if (found >= 0) yield { number, bytes: bare(held.slice(0, length)) };
       }
       if (found >= 0) {
         number++;
@@ -53,8 +64,9 @@ export async function* linesOf(source: AsyncIterable<Uint8Array>): AsyncGenerato
       }
       from = to + 1;
     }
+    if (hasTaken) yield { number, bytes: nothing };
   }
-  if (begun && !tooLong) yield { number, bytes: bare(held.slice(0, length)) };
+  if (begun && !tooLong) yield { number, bytes: take(held, 0, length, number) ? nothing : bare(held.slice(0, length)) };
 }
 
 function bare(bytes: Uint8Array): Uint8Array {

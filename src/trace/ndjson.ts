@@ -1,16 +1,26 @@
-import { defaultSetting, type Setting } from './call.ts';
+import { defaultSetting, type ObservedCall, type Setting } from './call.ts';
 import { callLog, type LogItem } from './calls/log.ts';
 import { RecordError } from './fields.ts';
 import { InputError } from './input-error.ts';
-import type { CallItem, HeaderItem, UnreadableItem } from './items.ts';
+import type { CallItem, HeaderItem, TakenItem, UnreadableItem } from './items.ts';
 import { type JsonLine, parseJson } from './json-lines.ts';
-import { linesOf } from './lines.ts';
+import { type LineTaker, linesOf } from './lines.ts';
+import { PlainRecord, type PlainTaker } from './plain-record.ts';
 import { type ReadRecord, readRecord } from './record.ts';
 import { bare } from './row.ts';
 import { spreadRecords } from './spread.ts';
 import { decodeUtf8 } from './utf8.ts';
 
 export type { CallItem, NoteItem, UnreadableItem } from './items.ts';
+
+/** How a trace is read. */
+export interface NdjsonOptions {
+  readonly flags?: Partial<Setting> | undefined;
+  /** Is shown each plain record first, and may take it. */
+  readonly plain?: PlainTaker | undefined;
+  /** Is it known to be a log? */
+  readonly isLog?: boolean;
+}
 
 /**
  * The calls of a trace, each as soon as its line is complete: NDJSON, and what bpftrace, ftrace,
@@ -21,9 +31,8 @@ export type { CallItem, NoteItem, UnreadableItem } from './items.ts';
  */
 export async function* readNdjson(
   source: AsyncIterable<Uint8Array>,
-  flags: Partial<Setting> = {},
-  isLog = false,
-): AsyncGenerator<LogItem | HeaderItem> {
+  { flags = {}, plain, isLog = false }: NdjsonOptions = {},
+): AsyncGenerator<LogItem | HeaderItem | TakenItem> {
   let setting: Setting = { ...defaultSetting, ...flags };
   /** Was there anything to read but a header? */
   let found = false;
@@ -46,10 +55,28 @@ export async function* readNdjson(
       yield item;
     }
   };
-  const lines = linesOf(source)[Symbol.asyncIterator]();
+  const record = new PlainRecord();
+  let hasTaken = false;
+  const take: LineTaker = (bytes, from, to, line) => {
+    if (!record.read(bytes, from, to)) return false;
+    const exact = (): ObservedCall | undefined => {
+      const { json } = parseJson(line, bytes.subarray(from, to)) as { readonly json?: unknown };
+      const got = recordOrProblem(json, setting, flags);
+      return typeof got === 'string' ? undefined : got.call;
+    };
+    if (!plain?.(record, line, setting, exact)) return false;
+    hasTaken = true;
+    found = true;
+    headed = true;
+    broken = false;
+    return true;
+  };
+  const lines = linesOf(source, plain && take)[Symbol.asyncIterator]();
   try {
     for (let next = await lines.next(); !next.done; next = await lines.next()) {
       const { number: line, bytes } = next.value;
+      if (hasTaken) yield { kind: 'taken' };
+      hasTaken = false;
       const begins = bytes && firstOf(bytes);
       if (bytes && (begins === undefined || begins === hash)) continue;
       if (bytes && begins !== brace) {

@@ -2,7 +2,7 @@ import { type BufferItem, buffersOf } from './buffers.ts';
 import { blankInput, fileWith, firstNotBlank, natureOf, readerOf, unknownText } from './detect.ts';
 import { type InputFormat, inputFormats } from './formats.ts';
 import { InputError } from './input-error.ts';
-import type { CallItem, HeaderItem, NoteItem, UnreadableItem } from './items.ts';
+import type { CallItem, HeaderItem, NoteItem, TakenItem, UnreadableItem } from './items.ts';
 import { gunzipped, isGzip, narrowed, needsMore, wideText } from './opened.ts';
 import type { Part } from './part.ts';
 import { headSize, peeked } from './peeked.ts';
@@ -30,7 +30,7 @@ export interface BlockItem {
 }
 
 /** What an input holds, in its order; the format comes first. */
-export type TraceItem = FormatItem | HeaderItem | CallItem | UnreadableItem | NoteItem | BufferItem | BlockItem;
+export type TraceItem = FormatItem | HeaderItem | CallItem | UnreadableItem | NoteItem | BufferItem | BlockItem | TakenItem;
 
 /**
  * Reads a trace, a raw buffer or a dump as it comes, in memory that does not grow with it. A line

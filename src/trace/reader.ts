@@ -1,8 +1,9 @@
 import type { BufferItem } from './buffers.ts';
 import type { Setting } from './call.ts';
 import type { InputFormat } from './formats.ts';
-import type { CallItem, HeaderItem, NoteItem, UnreadableItem } from './items.ts';
+import type { CallItem, HeaderItem, NoteItem, TakenItem, UnreadableItem } from './items.ts';
 import type { Part } from './part.ts';
+import type { PlainTaker } from './plain-record.ts';
 
 /**
  * In which order the digits of a word stand: `big` is the order of memory, `little` is backwards.
@@ -25,6 +26,8 @@ export interface ReadOptions {
    * Give an array of such structs in raw bytes by the block, as it comes, and not struct by struct.
    */
   readonly blocks?: boolean;
+  /** Is shown each plain record of an NDJSON trace first, and may take it. */
+  readonly plain?: PlainTaker;
   /** How to read groups of digits that may be words, where the text does not tell. */
   readonly wordOrder?: (typeof wordOrders)[number];
   /** How to read offsets, where the text does not tell. */
@@ -34,7 +37,7 @@ export interface ReadOptions {
 /** An input that was taken up: `name` completes "read as …"; it holds bytes or calls. */
 export type Opened =
   | { readonly name: string; readonly parts: AsyncIterable<Part>; readonly calls?: undefined }
-  | { readonly name: string; readonly calls: AsyncIterable<HeaderItem | CallItem | UnreadableItem | NoteItem | BufferItem> };
+  | { readonly name: string; readonly calls: AsyncIterable<HeaderItem | CallItem | UnreadableItem | NoteItem | BufferItem | TakenItem> };
 
 /**
  * A row of the table of readers: how an input is known, by its first bytes or by a line, and how it

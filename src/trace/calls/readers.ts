@@ -8,5 +8,5 @@ export const callReaders: readonly Reader[] = (Object.keys(tools) as Tool[]).map
   name: tools[tool].name,
   format: 'calls',
   line: (text) => toolOf(text) === tool,
-  open: (source, { flags }) => ({ name: tools[tool].name, calls: readNdjson(source, flags, true) }),
+  open: (source, { flags, plain }) => ({ name: tools[tool].name, calls: readNdjson(source, { flags, plain, isLog: true }) }),
 }));
