@@ -1,6 +1,9 @@
 import { writeSync } from 'node:fs';
 
-/** Progress on stderr: after a second a bar on a terminal, elsewhere a line each 10 s. */
+/**
+ * Progress on stderr: after a second a bar on a terminal, elsewhere a line each so many
+ * milliseconds.
+ */
 export interface Progress {
   readonly step: (done: number) => void;
   readonly end: () => void;
@@ -8,10 +11,10 @@ export interface Progress {
 
 const width = 30;
 
-export function progress(noun: string, total: number): Progress {
+export function progress(noun: string, total: number, each = 10_000): Progress {
   const started = Date.now();
   const onTerminal = process.stderr.isTTY === true;
-  const pause = onTerminal ? 100 : 10_000;
+  const pause = onTerminal ? 100 : each;
   let next = started + (onTerminal ? 1000 : pause);
   let shown = false;
   const say = (text: string): void => {
