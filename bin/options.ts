@@ -143,3 +143,10 @@ export function wholeNumber(option: string, text: string, most: number, least = 
     throw new UsageError(`${option} ${JSON.stringify(text)}: expected a whole number, ${least}..${most}`);
   return value;
 }
+
+/** What `--timeout-scale` was given. */
+export function scaleNamed(text: string): number {
+  const scale = Number(text);
+  if (!(scale > 0 && scale <= 10_000)) throw new UsageError(`--timeout-scale ${JSON.stringify(text)}: expected a number above 0`);
+  return scale;
+}

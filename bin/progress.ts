@@ -1,6 +1,9 @@
 import { writeSync } from 'node:fs';
 
-/** Progress on stderr: after a second a bar on a terminal, elsewhere a line each 10 s. */
+/**
+ * Progress on stderr: after a second a bar on a terminal, elsewhere a line each so many
+ * milliseconds.
+ */
 export interface Progress {
   readonly step: (done: number) => void;
   readonly end: () => void;
@@ -37,11 +40,14 @@ export function progressText({ amount, noun }: Unit, done: number, total: number
   return `${amount(done)}${total === undefined ? '' : ` of ${amount(total)}`}${noun}, ${amount(rate)}/s${time}`;
 }
 
-/** Progress of work; `total` is undefined where nobody knows how much there is. */
-export function progress(unit: Unit, total: number | undefined): Progress {
+/**
+ * Progress of work; `total` is undefined where nobody knows how much there is. Not on a terminal a
+ * line comes each so many milliseconds.
+ */
+export function progress(unit: Unit, total: number | undefined, linesEach = 10_000): Progress {
   const started = Date.now();
   const onTerminal = process.stderr.isTTY === true;
-  const pause = onTerminal ? 100 : 10_000;
+  const pause = onTerminal ? 100 : linesEach;
   let next = started + (onTerminal ? 1000 : pause);
   let shown = 0;
   const say = (text: string): void => {

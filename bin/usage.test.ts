@@ -135,7 +135,8 @@ describe('completion', () => {
   };
 
   it('in bash knows commands, options and values', () => {
-    expect(bash('')).toEqual(['decode', 'encode', 'validate', 'layout', 'recipe', 'explain', 'conform', 'fixtures', 'merge', 'completion']);
+    const commands = ['decode', 'encode', 'validate', 'layout', 'recipe', 'explain', 'conform', 'live', 'fixtures', 'merge', 'completion'];
+    expect(bash('')).toEqual(commands);
     expect(bash('dec')).toEqual(['decode']);
     expect(bash('validate', '--f')).toEqual(['--fail-on']);
     expect(bash('validate', '--arch', 'arm')).toEqual(['arm32', 'arm64']);

@@ -30,6 +30,7 @@ const commands: ReadonlyMap<string, Entry> = new Map(
       ['recipe [tool..]', 'print a script that captures calls with another tool', () => import('./commands/recipe.ts')],
       ['explain [id..]', 'show the sentence behind a rule, our reading, and who is to blame', () => import('./commands/explain.ts')],
       ['conform', 'play the whole suite against a hypervisor, by default the built-in reference', () => import('./commands/conform.ts')],
+      ['live', 'play calls on a real Xen under QEMU, and judge it', () => import('./commands/live.ts')],
       ['fixtures [words..]', 'check, list, copy or make the golden cases', () => import('./commands/fixtures.ts')],
       ['merge [input..]', 'join the shards of a run into its reports', () => import('./commands/merge.ts')],
       ['completion [shell..]', 'print a completion script for bash or zsh', () => import('./commands/completion.ts')],

@@ -5,7 +5,7 @@ import { scenarioFrom } from './scenario/generate.ts';
 import { type Drawn as Made, shrunk } from './scenario/numbers.ts';
 import { type Scenario, sizeOf, toJson, tokenOf } from './scenario/scenario.ts';
 import { simplest } from './scenario/simpler.ts';
-import { type Checked, InternalError, nothingSeen, played } from './verdict/check.ts';
+import { type Checked, type Course, InternalError, nothingSeen, played } from './verdict/check.ts';
 import { disputeOf } from './verdict/dispute.ts';
 import type { Counterexample, Incident } from './verdict/result.ts';
 import { storyOf } from './verdict/story.ts';
@@ -50,10 +50,12 @@ export interface Lost {
 export class Counterexamples {
   readonly #player: Player;
   readonly #lost: Lost;
+  readonly #course: Course | undefined;
 
-  constructor(player: Player, lost: Lost) {
+  constructor(player: Player, lost: Lost, course?: Course) {
     this.#player = player;
     this.#lost = lost;
+    this.#course = course;
   }
 
   /**
@@ -134,7 +136,7 @@ export class Counterexamples {
   async #playedAgain(scenario: Scenario, drawn: RunScenario): Promise<Checked | undefined> {
     if (this.#lost.isLost) return undefined;
     try {
-      return await played(this.#player, scenario);
+      return await played(this.#player, scenario, this.#course);
     } catch (error) {
       // What was seen when it was first played stands, whatever happens now.
       if (error instanceof UndrivenError) this.#lost.lose(error, drawn);
@@ -154,7 +156,8 @@ export class Counterexamples {
   ): Promise<Scenario> {
     if (!made) return scenario;
     const { hello } = this.#player;
-    const scenarioOf = (list: readonly number[]): Scenario => scenarioFrom(list, made.arch, hello);
+    const course = this.#course;
+    const scenarioOf = (list: readonly number[]): Scenario => (course ? course.draw(list) : scenarioFrom(list, made.arch, hello));
     const size = async (list: readonly number[]): Promise<number | undefined> => {
       const smaller = scenarioOf(list);
       const step = await shows(smaller);
@@ -165,8 +168,8 @@ export class Counterexamples {
 }
 
 /** How the implementation is named by who plays a scenario again. */
-export function namedBy({ iut, reference }: Player): Pick<Player, 'iut' | 'reference'> {
-  return { ...(iut !== undefined && { iut }), ...(reference && { reference }) };
+export function namedBy({ iut, reference, live }: Player): Pick<Player, 'iut' | 'reference' | 'live'> {
+  return { ...(iut !== undefined && { iut }), ...(reference && { reference }), ...(live && { live }) };
 }
 
 /** Without the steps behind one, unless a second run of it needs them. */

@@ -11,7 +11,7 @@ import { plannedRow, scenarioFrom } from './scenario/generate.ts';
 import { drawEach, plannedAt } from './scenario/numbers.ts';
 import { type Scenario, type Step, tokenOf } from './scenario/scenario.ts';
 import { type Cells, countCell } from './verdict/cells.ts';
-import { type Checked, InternalError, played } from './verdict/check.ts';
+import { type Checked, type Course, InternalError, played } from './verdict/check.ts';
 import { disputeOf } from './verdict/dispute.ts';
 import { Pairs } from './verdict/pairs.ts';
 import { readers } from './verdict/readings.ts';
@@ -45,6 +45,8 @@ export interface RunOptions {
   readonly shard?: Shard;
   /** Played in this order instead of drawn ones; then there is no seed, and no floor but one. */
   readonly scenarios?: readonly Scenario[];
+  /** Scenarios are drawn by this instead of the suite, and its oracle follows them. */
+  readonly course?: Course;
   /** The level that is demanded; by default the one the implementation reaches. */
   readonly level?: number;
   /** What the suite is known to catch of such an implementation, where that was measured. */
@@ -59,10 +61,10 @@ export interface RunOptions {
  * the smallest scenario that still shows it. The same seed gives the same result on every machine.
  */
 export async function runSuite(options: RunOptions): Promise<ConformanceResult> {
-  const { player, arch, seed, shard, level, strength, scenarios } = options;
+  const { player, arch, seed, shard, level, strength, scenarios, course } = options;
   const runs = scenarios?.length ?? options.runs;
   const { hello } = player;
-  const suite = new Suite(player, arch);
+  const suite = new Suite(player, arch, course);
   let index = 0;
   let ended =
     arch.length > 0
@@ -79,9 +81,10 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
     return ended === undefined;
   };
   const draw = (numbers: readonly number[]): Omit<RunScenario, 'index'> | undefined => {
-    const made = { numbers: plannedAt(numbers, index, arch.length), arch: arch[index % arch.length] as Arch };
+    const made = { numbers: course ? numbers : plannedAt(numbers, index, arch.length), arch: arch[index % arch.length] as Arch };
     const mine = !shard || hashOf(numbers) % shard.of === shard.index - 1;
-    return mine ? { scenario: scenarioFrom(numbers, made.arch, hello), made } : undefined;
+    if (!mine) return undefined;
+    return { scenario: course ? course.draw(numbers) : scenarioFrom(numbers, made.arch, hello), made };
   };
   if (scenarios) {
     for (const scenario of scenarios) if (!(await one(() => ({ scenario })))) break;
@@ -96,7 +99,8 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
   const reached = levelOf(hello);
   const measured = strength?.(hello);
   return summarise({
-    implementation: introduced(hello),
+    implementation: { ...introduced(hello), ...(course && { packages: course.packages }) },
+    ...(course && { excused: course.excused }),
     level: reached,
     ...(level !== undefined && { demanded: level }),
     seed,
@@ -110,7 +114,7 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
     ...(player.predicted && { predicted: suite.predicted }),
     tally: suite.tally,
     cells: suite.cells,
-    ...(!scenarios && arch.length > 0 && { pairs: suite.pairs.result }),
+    ...(!scenarios && !course && arch.length > 0 && { pairs: suite.pairs.result }),
     readings: suite.readings,
     incidents: suite.incidents,
     counterexamples,
@@ -142,11 +146,13 @@ class Suite implements Lost {
   #failed = 0;
   readonly #player: Player;
   readonly #again: Counterexamples;
+  readonly #course: Course | undefined;
 
-  constructor(player: Player, arch: readonly Arch[]) {
+  constructor(player: Player, arch: readonly Arch[], course?: Course) {
     this.#player = player;
+    this.#course = course;
     this.pairs = new Pairs(arch, player.hello);
-    this.#again = new Counterexamples(player, this);
+    this.#again = new Counterexamples(player, this, course);
   }
 
   /** Plays one scenario; why the run should end after it, if it should. */
@@ -154,10 +160,10 @@ class Suite implements Lost {
     const { scenario } = drawn;
     let checked: Checked;
     try {
-      checked = await played(this.#player, scenario);
+      checked = await played(this.#player, scenario, this.#course);
       if (checked.crash) {
         const { crash } = checked;
-        checked = await played(this.#player, scenario);
+        checked = await played(this.#player, scenario, this.#course);
         if (!checked.crash) this.#incident('flaky', crash, drawn);
         this.#broken += crash.hung ? 2 : 1;
       }
@@ -186,7 +192,7 @@ class Suite implements Lost {
 
   #count(checked: Checked, drawn: RunScenario): void {
     const { given, calls, events, crash } = checked;
-    this.calls += calls.length;
+    this.calls += events.filter(({ kind }) => kind === 'call').length;
     const row = drawn.made && plannedRow(drawn.made.numbers, drawn.made.arch, this.#player.hello);
     if (drawn.made && row && !events.some(({ kind }) => kind === 'skipped') && !crash) this.pairs.played(drawn.made.arch, row);
     this.predicted += checked.agreed.size;

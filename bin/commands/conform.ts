@@ -11,20 +11,18 @@ import { extras, type Hello, levelOf } from '../../conformance/protocol/implemen
 import { type Player, playerHere, UndrivenError } from '../../conformance/protocol/player.ts';
 import { probe, probeText } from '../../conformance/protocol/probes.ts';
 import { referenceHello } from '../../conformance/protocol/reference.ts';
-import { scenarioText } from '../../conformance/report/scenario-text.ts';
 import { played, runSuite } from '../../conformance/run.ts';
-import { type Scenario, scenarioOf } from '../../conformance/scenario/scenario.ts';
+import type { Scenario } from '../../conformance/scenario/scenario.ts';
 import { exhaust, exhaustiveText, type ScopeName } from '../../conformance/search/exhaust.ts';
 import type { Checked } from '../../conformance/verdict/check.ts';
-import { disputeOf } from '../../conformance/verdict/dispute.ts';
 import type { ConformanceResult, Shard, Strength } from '../../conformance/verdict/result.ts';
 import { type Arch, archNames } from '../../src/abi/arch.ts';
-import { printable } from '../../src/text/style.ts';
 import { type Delivery, delivery, deliveryOptions } from '../deliver.ts';
 import { exit, UnreadableError, UsageError } from '../exit.ts';
 import { line, note, outcome, styleFor } from '../io.ts';
-import { referenceNamed, wholeNumber } from '../options.ts';
+import { referenceNamed, scaleNamed, wholeNumber } from '../options.ts';
 import { each, progress } from '../progress.ts';
+import { replayOf, tellReplay } from '../replay.ts';
 
 interface Options extends Delivery {
   readonly iut?: string;
@@ -88,9 +86,7 @@ export async function run(options: Options): Promise<Iterable<number>> {
   alone(options);
   if (options.exhaustive) return searchAll(options);
   const arch: readonly Arch[] = options.arch === 'all' ? ['arm64', 'arm32'] : [options.arch];
-  const scale = Number(options['timeout-scale']);
-  if (!(scale > 0 && scale <= 10_000))
-    throw new UsageError(`--timeout-scale ${JSON.stringify(options['timeout-scale'])}: expected a number above 0`);
+  const scale = scaleNamed(options['timeout-scale']);
   if (options.check) return checkImplementation(options, arch[0] as Arch, scale);
   if (options.replay !== undefined) return replay(options, options.replay, scale);
   const seed = wholeNumber('--seed', options.seed, most.seed);
@@ -256,12 +252,7 @@ async function checkImplementation({ iut }: Options, arch: Arch, scale: number):
 }
 
 async function replay(options: Options, token: string, scale: number): Promise<Iterable<number>> {
-  let scenario: Scenario;
-  try {
-    scenario = scenarioOf(token);
-  } catch (error) {
-    throw new UsageError(`--replay: ${(error as Error).message}`);
-  }
+  const scenario = replayOf(token);
   let checked: Checked;
   try {
     const player = await playerOf(options, scenario.world.arch, scale);
@@ -273,20 +264,7 @@ async function replay(options: Options, token: string, scale: number): Promise<I
   } catch (error) {
     return failed(error);
   }
-  const violated = checked.given.filter(({ answer }) => answer.answer === 'violated');
-  const dispute = disputeOf(checked);
-  if (options.json) {
-    await line(JSON.stringify({ violated: violated.map(({ id, step, answer }) => ({ id, step, answer })), ...(dispute && { dispute }) }));
-  } else for (const text of scenarioText(scenario, checked, styleFor())) await line(text);
-  // Where it is the model that was judged, a violation means that the two oracles disagree.
-  if (violated.length > 0) outcome.codes.add(isModel(options) ? exit.internal : exit.failed);
-  if (dispute) {
-    note(`the two oracles disagree: ${dispute.message}`);
-    outcome.codes.add(exit.internal);
-  }
-  if (checked.given.length === 0) outcome.codes.add(exit.inconclusive);
-  for (const text of checked.crash?.evidence ?? []) note(printable(text));
-  return outcome.codes;
+  return tellReplay(scenario, checked, { json: options.json, isModel: isModel(options) });
 }
 
 async function searchAll({ scope, json }: Options): Promise<Iterable<number>> {

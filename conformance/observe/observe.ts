@@ -11,7 +11,7 @@ import { DomainView } from './domain-view.ts';
 import { believe, countIn, spill, touchedBy } from './effects.ts';
 import { type InUse, inUseOf } from './in-use.ts';
 import { Learnt, sameBytes } from './learnt.ts';
-import { fillOf, listsOf, looksInto, mostMarks, namedElsewhere, newMarks, spreadOut, structOf } from './marks.ts';
+import { fillOf, inFrames, listsOf, looksInto, mostMarks, namedElsewhere, newMarks, spreadOut, structOf } from './marks.ts';
 
 /** What was seen of one step. */
 export type Event =
@@ -121,10 +121,11 @@ class PlayedWorld {
     const named = namedId === DOMID.SELF ? caller : this.#views.find((view) => view.domid === namedId);
     const others = this.#views.filter((view) => view !== caller && view !== named);
 
+    const listed = this.#hello.translated ? step : inFrames(step, op, caller);
     const names = new Set(step.lists.flatMap((list) => list ?? []));
     const writes = [
       ...(op === 'put_dma_buf' ? newMarks(caller, names) : []),
-      ...listsOf(step, arch),
+      ...listsOf(listed, arch),
       { address: step.arg, bytes: structOf(step, op, codec) },
     ];
     const marking = new Set(writes.map(({ address }) => caller.markedBy(address)));
@@ -138,8 +139,14 @@ class PlayedWorld {
     const othersBefore = others.map((view) => view.p2m);
     const pagesBefore = owner.pages;
     const unmapped = caller.holes;
-    const pages = step.lists.flatMap((list, i) => framesOf(list ?? [], step.reservations[i]?.extent_order ?? 0));
+    const pages = listed.lists.flatMap((list, i) => framesOf(list ?? [], step.reservations[i]?.extent_order ?? 0));
     const mappedBefore = new Map(pages.map((gfn) => [gfn, named?.isPlanned(gfn) ? named.mapped(gfn) : undefined]));
+    // What a guest that keeps its own p2m gives away it names by frames: those behind its pages.
+    if (!this.#hello.translated) {
+      const behind = new Set(p2mBefore.values());
+      for (const gfn of listed === step ? [] : framesOf(listed.lists[0] ?? [], step.reservations[0]?.extent_order ?? 0))
+        mappedBefore.set(gfn, behind.has(gfn) || undefined);
+    }
 
     const told = [
       ...(yield* this.#ask([

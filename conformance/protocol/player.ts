@@ -14,6 +14,8 @@ export interface Player {
   readonly iut?: string;
   /** What `--reference` names it by, if it is one of those and not the strict one. */
   readonly reference?: readonly string[];
+  /** The words behind `xenmem live` that start it, if it is a real hypervisor. */
+  readonly live?: readonly string[];
   /** Is it held against the reference model too? Of the model itself that would say nothing. */
   readonly predicted: boolean;
   /**

@@ -66,6 +66,7 @@ function headText(
   return [
     `${style.bold(foreign(`${who.name} ${who.version}`))}  ${foreign(arch.join(', '))}  level ${level}${asked}  ${fixtures ? 'fixtures' : `seed ${seed}`}${part}`,
     `${scenarios}, ${count(calls, 'judged call')}${pairs === undefined ? '' : `, ${pairsText(pairs)} of values`}${predicted === undefined ? '' : `, ${predicted} of them ended as the model predicts`}${partial ? style.warn('  (partial: ended early)') : ''}`,
+    ...(who.packages ?? []).map(({ name, version, sha256 }) => foreign(`${[name, version].filter(Boolean).join(' ')}, SHA-256 ${sha256}`)),
   ];
 }
 

@@ -26,13 +26,18 @@ export interface Caller {
   readonly isTidy: boolean;
 }
 
+/** Follows a scenario step by step, and says of each step whether it could have ended so. */
+export interface Oracle {
+  take(event: Event, caller: Caller | undefined): Said;
+}
+
 /**
  * The second oracle. It follows a scenario on a twin of the implementation, and of each call says
  * whether the model could have ended so: up to the names of frames, and to what the specification's
  * section 6 leaves free. Where a caller broke a duty, or something was not seen, it says nothing;
  * if that left the two in different worlds, nothing from then on.
  */
-export class Prediction {
+export class Prediction implements Oracle {
   readonly #twin: Twin | undefined;
   readonly #world: World;
   readonly #maxGfn: bigint;

@@ -7,8 +7,9 @@ import type { Hello, Implementation } from '../protocol/implementation.ts';
 import { CrashError, type Play, playHere } from '../protocol/play.ts';
 import { type Player, UndrivenError } from '../protocol/player.ts';
 import type { CallStep, Scenario } from '../scenario/scenario.ts';
-import { type Caller, Prediction } from '../twin/prediction.ts';
+import { type Caller, type Oracle, Prediction } from '../twin/prediction.ts';
 import { type Given, ScenarioJudge } from './judge.ts';
+import type { StartedFrom } from './result.ts';
 
 /** One call of a scenario with what the rules said of it. */
 export interface JudgedCall {
@@ -21,6 +22,19 @@ export interface JudgedCall {
 export interface Dispute {
   readonly step: number;
   readonly message: string;
+}
+
+/** What is played and asked of an implementation that has a second oracle of its own. */
+export interface Course {
+  /** The scenario that a list of numbers stands for; where numbers are missing they are zero. */
+  draw(numbers: readonly number[]): Scenario;
+  oracle(scenario: Scenario): Oracle;
+  /** Ops that are played beside the declared ones, and that only the oracle has a say in. */
+  readonly unjudged: Hello['commands'];
+  /** What it is that is played. */
+  readonly packages: readonly StartedFrom[];
+  /** Requirements that its guest cannot show, and why. */
+  readonly excused: { readonly [requirement: string]: string };
 }
 
 /** What a scenario showed, in order; it grows while the scenario is played. */
@@ -43,16 +57,23 @@ export function nothingSeen(): Checked {
 
 /**
  * Plays a scenario, its pair of runs included, and judges all of it. What is seen is added to
- * `seen` at once. `predicted`: is it also held against what the model would do? Of the model itself
- * that says nothing.
+ * `seen` at once. `predicted`: is it also held against what the model would do, or by the second oracle of a
+ * course? Of the model itself that says nothing.
  */
-export function* check(scenario: Scenario, hello: Hello, seen: Checked = nothingSeen(), predicted = false): Play<Checked> {
+export function* check(
+  scenario: Scenario,
+  hello: Hello,
+  seen: Checked = nothingSeen(),
+  predicted: boolean | Course = false,
+): Play<Checked> {
   const judge = new ScenarioJudge(scenario, hello);
-  const prediction = predicted ? new Prediction(scenario, hello) : undefined;
+  const course = typeof predicted === 'object' ? predicted : undefined;
+  const prediction = course ? course.oracle(scenario) : predicted ? new Prediction(scenario, hello) : undefined;
   const outcomes: (CallEnd | undefined)[] = [];
-  yield* observe(scenario, hello, (event) => {
+  const commands = { ...hello.commands, ...course?.unjudged };
+  yield* observe(scenario, { ...hello, commands }, (event) => {
     seen.events.push(event);
-    const taken = judge.take(event);
+    const taken = isJudged(event, hello) ? judge.take(event) : { given: [] };
     seen.given.push(...taken.given);
     const said = prediction?.take(event, taken.judgement && callerIn(taken.judgement));
     if (said?.agrees === true) seen.agreed.add(event.step);
@@ -67,6 +88,12 @@ export function* check(scenario: Scenario, hello: Hello, seen: Checked = nothing
   const ends = first && (yield* pairEnds(scenario, hello));
   if (first && ends) seen.given.push(...givenByPair(scenario, first, ends));
   return seen;
+}
+
+/** Does the implementation declare the op of a call? Another one is played for the oracle alone. */
+function isJudged(event: Event, { commands }: Hello): boolean {
+  const op = event.kind === 'call' ? judgedOp(event.call.cmd, 'dma-buf') : undefined;
+  return op === undefined || commands[op] !== undefined;
 }
 
 function callerIn({ callerErred, findings }: Judgement): Caller {
@@ -84,10 +111,10 @@ export function checkHere(scenario: Scenario, implementation: Implementation, pr
 }
 
 /** Plays a scenario to its end, or to where it broke the implementation. */
-export async function played(player: Player, scenario: Scenario): Promise<Checked> {
+export async function played(player: Player, scenario: Scenario, course?: Course): Promise<Checked> {
   const seen = nothingSeen();
   try {
-    return await player.play(check(scenario, player.hello, seen, player.predicted));
+    return await player.play(check(scenario, player.hello, seen, course ?? player.predicted));
   } catch (error) {
     if (error instanceof UndrivenError) throw error;
     return broken(scenario, seen, error);

@@ -66,7 +66,8 @@ export class ScenarioJudge {
       failureInjected: event.inject?.fail_alloc !== undefined,
       isMapped: (_domid, gfn) => {
         const known = event.wasMapped(gfn);
-        return known === undefined || levelOf(this.#hello) === 0 ? known : mappedIn(event, gfn);
+        const { translated } = this.#hello;
+        return known === undefined || !translated || levelOf(this.#hello) === 0 ? known : mappedIn(event, gfn);
       },
       freeFrames: (bits) => {
         if (!free) return undefined;

@@ -65,7 +65,8 @@ export function whyUnknown({ excused, exercised, counterexample }: RequirementRe
 }
 
 /** The line that plays a scenario again, on the same implementation, ready for a shell. */
-export function replayLine({ replay, iut, reference = [] }: Pick<Counterexample, 'replay' | 'iut' | 'reference'>): string {
+export function replayLine({ replay, iut, reference = [], live }: Pick<Counterexample, 'replay' | 'iut' | 'reference' | 'live'>): string {
+  if (live) return `xenmem live ${live.map(quoted).join(' ')} --replay ${replay}`;
   const on = iut === undefined ? '' : ` --iut ${quoted(iut)}`;
   return `xenmem conform${on}${reference.map((word) => ` --reference ${quoted(word)}`).join('')} --replay ${replay}`;
 }

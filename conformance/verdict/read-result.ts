@@ -12,6 +12,7 @@ import {
   type P2mEntry,
   type RequirementResult,
   type Shard,
+  type StartedFrom,
   type StoryStep,
   type Strength,
   schema,
@@ -60,7 +61,7 @@ export function readResult(json: unknown): Omit<ConformanceResult, 'verdict' | '
 }
 
 function implementationOf(value: unknown, where: string): ImplementationInfo {
-  const { name, version, arch, commands, capabilities, limits } = object(value, where);
+  const { name, version, arch, commands, capabilities, limits, packages } = object(value, where);
   return {
     name: text(name, `${where}.name`),
     version: text(version, `${where}.version`),
@@ -70,6 +71,16 @@ function implementationOf(value: unknown, where: string): ImplementationInfo {
     limits: record(limits, `${where}.limits`, (limit, at) =>
       typeof limit === 'string' && /^0x[0-9a-f]{1,16}$/.test(limit) ? limit : count(limit, at, most, '2^53 - 1'),
     ),
+    ...(packages !== undefined && { packages: list(packages, `${where}.packages`, packageOf) }),
+  };
+}
+
+function packageOf(value: unknown, where: string): StartedFrom {
+  const { name, version, sha256 } = object(value, where);
+  return {
+    name: text(name, `${where}.name`),
+    ...(version !== undefined && { version: text(version, `${where}.version`) }),
+    sha256: text(sha256, `${where}.sha256`),
   };
 }
 
@@ -101,11 +112,12 @@ function requirementOf(value: unknown, where: string): RequirementResult {
 }
 
 function counterexampleOf(value: unknown, where: string): Counterexample {
-  const { replay, iut, reference, scenario, step, message, found, story, flaky, evidence } = object(value, where);
+  const { replay, iut, reference, live, scenario, step, message, found, story, flaky, evidence } = object(value, where);
   return {
     replay: text(replay, `${where}.replay`),
     ...(iut !== undefined && { iut: text(iut, `${where}.iut`) }),
     ...(reference !== undefined && { reference: list(reference, `${where}.reference`, text) }),
+    ...(live !== undefined && { live: list(live, `${where}.live`, text) }),
     scenario,
     step: count(step, `${where}.step`, most, '2^53 - 1'),
     message: text(message, `${where}.message`),
@@ -153,13 +165,15 @@ function p2mEntryOf(value: unknown, where: string): P2mEntry {
 }
 
 function incidentOf(value: unknown, where: string): Incident {
-  const { kind, found, replay, iut, reference, message, requirement, evidence } = object(value, where);
+  const { kind, found, replay, iut, reference, live, message, requirement, evidence } = object(value, where);
   return {
     kind: oneOf(kind, `${where}.kind`, ['flaky', 'setup', 'undriven', 'disputed', 'internal']),
     found: count(found, `${where}.found`, most, '2^53 - 1'),
     replay: text(replay, `${where}.replay`),
     ...(iut !== undefined && { iut: text(iut, `${where}.iut`) }),
     ...(reference !== undefined && { reference: list(reference, `${where}.reference`, text) }),
+    ...(live !== undefined && { live: list(live, `${where}.live`, text) }),
+    ...(live !== undefined && { live: list(live, `${where}.live`, text) }),
     message: text(message, `${where}.message`),
     ...(requirement !== undefined && { requirement: oneOf(requirement, `${where}.requirement`, requirementIds) }),
     ...(evidence !== undefined && { evidence: list(evidence, `${where}.evidence`, text) }),

@@ -51,6 +51,8 @@ export interface Counterexample {
   readonly iut?: string;
   /** The reference that showed it, as `--reference` names it; absent for the strict one. */
   readonly reference?: readonly string[];
+  /** The words behind `xenmem live` that start it, if it is a real hypervisor. */
+  readonly live?: readonly string[];
   /** The scenario as JSON, 64-bit numbers as strings. */
   readonly scenario: unknown;
   /** The step that broke it, from 0. */
@@ -101,6 +103,15 @@ export interface ImplementationInfo {
   readonly commands: { readonly [op: string]: number };
   readonly capabilities: readonly string[];
   readonly limits: { readonly [limit: string]: number | string };
+  /** What it was started from, where that was fetched or named: a real hypervisor. */
+  readonly packages?: readonly StartedFrom[];
+}
+
+/** A package of a distribution, or a file without a version. */
+export interface StartedFrom {
+  readonly name: string;
+  readonly version?: string;
+  readonly sha256: string;
 }
 
 /** What the suite catches at the level of this run, measured when it was built and not again. */
@@ -135,6 +146,8 @@ export interface Incident {
   readonly replay: string;
   readonly iut?: string;
   readonly reference?: readonly string[];
+  /** The words behind `xenmem live` that start it, if it is a real hypervisor. */
+  readonly live?: readonly string[];
   readonly message: string;
   readonly evidence?: readonly string[];
 }

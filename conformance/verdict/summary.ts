@@ -45,6 +45,8 @@ export interface Collected {
   readonly readings: ConformanceResult['readings'];
   readonly incidents: readonly Incident[];
   readonly counterexamples: ReadonlyMap<string, Counterexample>;
+  /** Why these requirements need not be exercised on this implementation. */
+  readonly excused?: { readonly [requirement: string]: string };
   readonly strength?: Strength;
 }
 
@@ -57,7 +59,7 @@ export function summarise(collected: Collected): ConformanceResult {
   const enough = fixtures ? 1 : floor;
   const requirements = rules.filter(isRequirement).map((rule): RequirementResult => {
     const { holds, violated, unknown } = tally.get(rule.id) ?? { holds: 0, violated: 0, unknown: 0 };
-    const excused = excuse(rule, implementation);
+    const excused = excuse(rule, implementation) ?? collected.excused?.[rule.id];
     const counterexample = counterexamples.get(rule.id);
     return {
       id: rule.id,

@@ -77,7 +77,8 @@ ${ended === undefined || doubtsOf(result).includes(ended) ? undefined : html`<p 
 ${listBox('Differences from the expectations', drift ?? [], 'drift')}
 <details class="who"><summary>What the implementation says of itself</summary><dl>
 <dt>ops</dt><dd>${commands.join(', ')}</dd><dt>capabilities</dt><dd>${who.capabilities.join(', ') || 'none'}</dd><dt>limits</dt><dd>${limits.join(', ') || 'none'}</dd>
-<dt>run</dt><dd>${scopeLine(result)}</dd></dl></details>
+<dt>run</dt><dd>${scopeLine(result)}</dd>
+${(who.packages ?? []).map(({ name, version = '', sha256 }) => html`<dt>${name} ${version}</dt><dd>SHA-256 ${sha256}</dd>`)}</dl></details>
 </header>`;
 }
 

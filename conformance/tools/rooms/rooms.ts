@@ -147,6 +147,22 @@ export const rooms: { readonly [room: string]: Room } = {
       'conformance/faults',
     ],
   },
+  'conformance/live': {
+    says: 'It fetches and starts a real Xen under QEMU, with a guest that does what it is told; the reference of that release follows each call.',
+    imports: [
+      'src/abi',
+      'src/codec',
+      'src/guest',
+      'src/trace',
+      'src/model',
+      'src/model/xen',
+      'conformance/protocol',
+      'conformance/scenario',
+      'conformance/observe',
+      'conformance/twin',
+      'conformance/verdict',
+    ],
+  },
   'conformance/examples': {
     says: 'The same small hypervisor is written in C, Python and TypeScript, and imports the package by its name only.',
     imports: [],
@@ -205,6 +221,7 @@ export const rooms: { readonly [room: string]: Room } = {
       'conformance/search',
       'conformance/faults',
       'conformance/golden',
+      'conformance/live',
     ],
   },
 };

@@ -5,7 +5,7 @@ import { type Call, frameLimit, readStruct, writeEntry, writeNrExchanged } from 
 import { type Exchange, exchangeOf } from '../exchange.ts';
 import { releaseFrame, unmapPage } from '../p2m.ts';
 import type { Domain } from '../state.ts';
-import { addPages, entry, NOTHING_LEFT, type ReleaseCall } from './release.ts';
+import { addPages, entry, lacksNode, NOTHING_LEFT, type ReleaseCall } from './release.ts';
 
 const { EFAULT, EINVAL, ENOMEM } = errno;
 
@@ -80,7 +80,7 @@ function allocate(call: Call, { out, outPages, outsPerChunk }: Exchange): number
   const { free } = call.state;
   const extents: number[] = [];
   while (extents.length < outsPerChunk) {
-    const isToFail = call.allocations++ === call.inject.fail_alloc;
+    const isToFail = call.allocations++ === call.inject.fail_alloc || lacksNode(call, out.address_bits);
     const mfn = isToFail ? undefined : take(free, out.extent_order, frameLimit(out.address_bits));
     if (mfn === undefined) {
       for (const taken of extents) releaseRun(free, taken, outPages);

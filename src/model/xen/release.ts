@@ -70,14 +70,25 @@ export interface ReleaseCall {
  */
 export type Guests = 'translated' | 'direct-mapped' | 'pv';
 
+/** Nodes that a Xen can tell apart (MAX_NUMNODES). These machines have the first one only. */
+function mostNodes(arch: Arch): number {
+  return arch === 'x86_64' || arch === 'x86_32' ? 64 : 1;
+}
+
 /**
- * Is there such a node, of which these machines have one? Hints of an unprivileged domain are
- * passed over, demands refused.
+ * "propagate_node": can there be such a node? Hints of an unprivileged domain are passed over,
+ * demands refused.
  */
-export function hasNode({ privileged }: Domain, flags: number): boolean {
+export function hasNode({ caller: { privileged }, state }: Call, flags: number): boolean {
   const node = XENMEMF.node(flags);
   if (node === undefined || (flags & XENMEMF.vnode) !== 0) return true;
-  return privileged ? node === 0 : (flags & XENMEMF.exact_node_request) === 0;
+  return privileged ? node < mostNodes(state.arch) : (flags & XENMEMF.exact_node_request) === 0;
+}
+
+/** Is memory of another node than the first demanded? There is none, and so no memory at all. */
+export function lacksNode({ caller }: Call, flags: number): boolean {
+  const isDemanded = (flags & XENMEMF.exact_node_request) !== 0 && (flags & XENMEMF.vnode) === 0;
+  return caller.privileged && isDemanded && (XENMEMF.node(flags) ?? 0) > 0;
 }
 
 /** The entry of a list: a 32-bit Xen drops its upper half. */

@@ -37,7 +37,7 @@ function refusal(call: Call, x: Exchange): number {
   if (done > given.nr_extents || given.domid !== wanted.domid || !isSameSize(call, x)) return EINVAL;
   if (done === given.nr_extents) return NOTHING_LEFT; // D5: before the domain is looked at
   if (ins.wraps || outs.wraps) return EFAULT;
-  if (!hasNode(caller, wanted.address_bits)) return EINVAL;
+  if (!hasNode(call, wanted.address_bits)) return EINVAL;
   if (!named) return ESRCH;
   return named === caller || caller.privileged ? 0 : EPERM;
 }

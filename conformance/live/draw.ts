@@ -1,0 +1,267 @@
+import type { Arch } from '../../src/abi/arch.ts';
+import { DOMID, MEMOP_EXTENT_SHIFT, MEMOP_MAX_EXTENTS, PAGE_SIZE, XENMEMF } from '../../src/abi/constants.ts';
+import { type JudgedOp, XENMEM } from '../../src/abi/ops.ts';
+import type { PageRun } from '../protocol/implementation.ts';
+import { Choices } from '../scenario/choices.ts';
+import { type CallStep, framesOf, type Scenario } from '../scenario/scenario.ts';
+
+/** The guest that scenarios are drawn for. */
+export interface Cast {
+  readonly arch: Arch;
+  readonly domid: number;
+  readonly privileged: boolean;
+  readonly translated: boolean;
+  /** Its free memory, of which worlds are made. */
+  readonly room: { readonly first: bigint; readonly pages: number };
+}
+
+/** A call in the making. */
+interface Draft {
+  op: JudgedOp;
+  start: number;
+  domid: number;
+  outDomid: number;
+  arg: bigint;
+  handles: [bigint, bigint];
+  counts: [bigint | undefined, bigint | undefined];
+  orders: [number, number];
+  flags: number;
+  lists: [bigint[], bigint[]];
+  nrExchanged: bigint;
+  padding: number;
+}
+
+const ops = XENMEM['dma-buf'];
+const page = BigInt(PAGE_SIZE);
+/**
+ * A world, in pages from its first: for structs and lists, the last of them with nothing behind it;
+ * then what calls give away, and what they populate. In a large one that has room for extents of
+ * order 9.
+ */
+const places = { control: 5, ram: 8, holes: 32, end: 48, large: 1536 } as const;
+/** Orders that worlds have room for, that of a large one, and those that every Xen refuses. */
+const orders = { usual: [0, 0, 0, 0, 1, 1, 2, 3], large: 9, refused: [19, 20, 31, 32, 63, 64, 255, 0x7fff_ffff, 0xffff_ffff] } as const;
+const mostSteps = 8;
+
+/** Is a page of a world for structs and lists? No call gives it away, unless by mistake. */
+export function isControl(gfn: bigint, { first }: Cast['room']): boolean {
+  return gfn < first + BigInt(places.control);
+}
+
+/** The scenario that a list of numbers stands for: a world of the guest's memory, and calls. */
+export function drawn(numbers: readonly number[], cast: Cast): Scenario {
+  return new Drawing(new Choices(numbers), cast).scenario();
+}
+
+class Drawing {
+  readonly #choices: Choices;
+  readonly #cast: Cast;
+  readonly #base: bigint;
+  /** What the pages are meant to be, if each call does what it should. */
+  readonly #mapped: boolean[];
+  readonly #isLarge: boolean;
+
+  constructor(choices: Choices, cast: Cast) {
+    this.#choices = choices;
+    this.#cast = cast;
+    this.#base = cast.room.first;
+    this.#isLarge = choices.below(250) === 249;
+    const end = this.#isLarge ? places.large : places.end;
+    this.#mapped = Array.from({ length: end }, (_, i) => i < places.control || (i >= places.ram && i < places.holes));
+  }
+
+  scenario(): Scenario {
+    const { arch, domid, privileged } = this.#cast;
+    const run = (from: number, to: number): PageRun => ({ gfn: this.#base + BigInt(from), pages: to - from });
+    const ram = [run(0, places.control), run(places.ram, places.holes)];
+    const holes = [run(places.control, places.ram), run(places.holes, this.#mapped.length)];
+    const domain = { domid, privileged, ram, holes };
+    const steps = Array.from({ length: 1 + this.#choices.below(mostSteps) }, () => this.#step());
+    return { world: { arch, domains: [domain], free: { low: 64, high: 0 } }, steps };
+  }
+
+  #step(): CallStep {
+    const op = this.#choices.pick([
+      ...Array<JudgedOp>(3).fill('decrease_reservation'),
+      ...Array<JudgedOp>(3).fill('populate_physmap'),
+      'increase_reservation',
+      ...Array<JudgedOp>(this.#cast.translated ? 2 : 12).fill('exchange'),
+    ] as const);
+    const mode = this.#choices.below(10);
+    const draft = this.#draft(op, mode === 5);
+    if (mode < 5) this.#intend(draft);
+    for (let i = 0; i < mode - 5; i += 2) this.#twist(draft);
+    return this.#finished(draft);
+  }
+
+  /** A call that should work; `wild`: on pages that may be anything. */
+  #draft(op: JudgedOp, wild: boolean): Draft {
+    const order = this.#isLarge ? orders.large : this.#choices.pick(orders.usual);
+    const isExchange = op === 'exchange';
+    const outOrder = isExchange ? this.#choices.pick(orders.usual) : order;
+    const [perIn, perOut] = [2 ** Math.max(0, outOrder - order), 2 ** Math.max(0, order - outOrder)];
+    const chunks = 1 + this.#choices.below(this.#isLarge ? 2 : 4);
+    const given = op === 'populate_physmap' ? 'hole' : 'mapped';
+    const ins = this.#extents(order, chunks * (isExchange ? perIn : 1), wild ? 'any' : given);
+    const whole = Math.floor(ins.length / perIn);
+    const outs = isExchange ? this.#extents(outOrder, whole * perOut, wild ? 'any' : 'hole') : [];
+    const at = this.#choices.pick([0x100n, 0x100n, 0x101n, 0xfe8n]);
+    return {
+      op,
+      start: 0,
+      domid: DOMID.SELF,
+      outDomid: DOMID.SELF,
+      arg: this.#base * page + at,
+      handles: [(this.#base + 2n) * page + this.#choices.pick([0n, 8n, 3n]), (this.#base + 2n) * page + 0x800n],
+      counts: [undefined, undefined],
+      orders: [order, outOrder],
+      flags: 0,
+      lists: [isExchange ? ins.slice(0, Math.floor(outs.length / perOut) * perIn) : ins, outs],
+      nrExchanged: 0n,
+      padding: this.#choices.pick([0, 0xa5, 0xff]),
+    };
+  }
+
+  /** Aligned extents of pages that are all meant to be so, beginning anywhere, in order. */
+  #extents(order: number, count: number, wanted: 'mapped' | 'hole' | 'any'): bigint[] {
+    const step = 2 ** order;
+    const found: bigint[] = [];
+    for (let i = Math.ceil(places.ram / step) * step; i + step <= this.#mapped.length; i += step) {
+      const pages = this.#mapped.slice(i, i + step);
+      if (wanted === 'any' || pages.every((is) => is === (wanted === 'mapped'))) found.push(this.#base + BigInt(i));
+    }
+    const from = this.#choices.below(found.length);
+    return [...found.slice(from), ...found.slice(0, from)].slice(0, count);
+  }
+
+  #intend({ op, lists, orders: [order, outOrder] }: Draft): void {
+    const mark = (list: readonly bigint[], of: number, mapped: boolean): void => {
+      for (const gfn of framesOf(list, of)) this.#mapped[Number(gfn - this.#base)] = mapped;
+    };
+    if (op === 'decrease_reservation') mark(lists[0], order, false);
+    if (op === 'populate_physmap') mark(lists[0], order, true);
+    if (op !== 'exchange' || this.#cast.translated) return;
+    mark(lists[0], order, false);
+    mark(lists[1], outOrder, true);
+  }
+
+  #twist(draft: Draft): void {
+    const side = this.#choices.below(2) as 0 | 1;
+    const [name, twist] = this.#choices.pick(twists);
+    // Of a list that cannot be written a PV guest loses the frames, and needs a new machine.
+    const isWritten = draft.op === 'increase_reservation' || draft.op === 'populate_physmap' || side === 1;
+    const loses = !this.#cast.translated && (name.startsWith('list') || name === 'count') && isWritten;
+    if (loses && this.#choices.below(10) < 9) return;
+    twist(draft, this.#choices, this.#base, side);
+  }
+
+  #finished(draft: Draft): CallStep {
+    const isExchange = draft.op === 'exchange';
+    const sides = isExchange ? ([0, 1] as const) : ([0] as const);
+    return {
+      do: 'call',
+      domid: this.#cast.domid,
+      cmd: (ops[draft.op] | (draft.start << MEMOP_EXTENT_SHIFT)) >>> 0,
+      arg: draft.arg,
+      reservations: sides.map((i) => ({
+        extent_start: draft.handles[i],
+        nr_extents: draft.counts[i] ?? BigInt(draft.lists[i].length),
+        extent_order: draft.orders[i],
+        address_bits: i === sides.length - 1 ? draft.flags : 0,
+        domid: i === 0 ? draft.domid : draft.outDomid,
+      })),
+      nrExchanged: draft.nrExchanged,
+      padding: draft.padding,
+      lists: sides.map((i) => draft.lists[i]),
+    };
+  }
+}
+
+type Twist = (draft: Draft, choices: Choices, base: bigint, side: 0 | 1) => void;
+
+/** Behind the pages for structs and lists, where nothing is. */
+const far = (base: bigint): bigint => (base + BigInt(places.control)) * page;
+
+/** One thing that is unusual about a call, or wrong. */
+const twists: readonly (readonly [string, Twist])[] = [
+  ['count', (d, c, _, side) => put(d.counts, side, c.pick(counts))],
+  ['fewer', (d, c) => put(d.counts, 0, BigInt(Math.max(0, d.lists[0].length - 1 - c.below(2))))],
+  ['order', (d, c) => put(d.orders, c.below(2), c.pick(orders.refused))],
+  ['domid', (d, c) => name(d, c.pick(strangers))],
+  ['one domid', (d, c) => set(d, { outDomid: c.pick([5, DOMID.INVALID, 0]) })],
+  ['struct nowhere', (d, c, base) => set(d, { arg: c.pick([far(base) + 0x100n, far(base) - 8n, 2n ** 40n, 2n ** 64n - 16n]) })],
+  ['list null', (d, _, __, side) => nullList(d, side)],
+  ['list nowhere', (d, _, base, side) => put(d.handles, side, far(base) + 0x40n)],
+  ['list cut', cutList],
+  ['list across', (d, c, base, side) => put(d.handles, side, (base + 2n) * page - 8n - BigInt(c.below(2)))],
+  ['entry', badEntry],
+  ['entry again', (d, c) => twice(d.lists[c.below(2)] as bigint[], c)],
+  ['unaligned', (d, c) => shift(d.lists[c.below(2)] as bigint[], c)],
+  ['start', (d, c) => set(d, { start: c.pick([1, 2, d.lists[0].length, d.lists[0].length + 3, 9, 0x3ff_ffff]) })],
+  ['bits', (d, c) => flag(d, c.pick([1, 11, 12, 13, 24, 31, 32, 40, 255]))],
+  ['node', (d, c) => flag(d, c.pick([0x100, 0x200, 0x20100, 0x20200, XENMEMF.exact_node_request]))],
+  ['on demand', (d) => flag(d, XENMEMF.populate_on_demand)],
+  ['unknown flag', (d, c) => flag(d, c.pick([XENMEMF.vnode, 2 ** 19, 2 ** 31]))],
+  [
+    'done',
+    (d, c) => set(d, { nrExchanged: c.pick([1n, 2n, 3n, BigInt(d.lists[0].length), BigInt(d.lists[0].length) + 1n, 2n ** 64n - 1n]) }),
+  ],
+];
+
+const counts = [0n, 1n, MEMOP_MAX_EXTENTS, MEMOP_MAX_EXTENTS + 1n, 2n ** 32n + 1n, 2n ** 64n - 1n];
+const strangers = [5, 0xffff, DOMID.IO, DOMID.XEN, DOMID.COW, DOMID.INVALID, DOMID.IDLE];
+
+function set(draft: Draft, values: Partial<Draft>): void {
+  Object.assign(draft, values);
+}
+
+function put<T>(list: (T | undefined)[], at: number, value: T): void {
+  list[at] = value;
+}
+
+function name(draft: Draft, domid: number): void {
+  set(draft, { domid, outDomid: domid });
+}
+
+/** Nothing is written for a list that is nowhere: the guest may have a device there. */
+function nullList(draft: Draft, side: 0 | 1): void {
+  draft.counts[side] ??= BigInt(draft.lists[side].length);
+  draft.lists[side] = [];
+  draft.handles[side] = 0n;
+}
+
+function flag(draft: Draft, bits: number): void {
+  draft.flags = (draft.flags | bits) >>> 0;
+}
+
+/** A list of which the first entries are there. */
+function cutList(draft: Draft, choices: Choices, base: bigint, side: 0 | 1): void {
+  const list = draft.lists[side];
+  const fit = choices.below(list.length + 1);
+  draft.handles[side] = far(base) - 8n * BigInt(fit);
+  draft.counts[side] = BigInt(list.length);
+  list.length = fit;
+}
+
+function badEntry({ lists }: Draft, choices: Choices, base: bigint): void {
+  const list = lists[choices.below(2) as 0 | 1];
+  const bad = [
+    0n,
+    base + BigInt(places.holes) + 3n,
+    base + BigInt(places.ram) + 1n,
+    2n ** 28n,
+    2n ** 32n + base + 4n,
+    2n ** 40n - 1n,
+    2n ** 52n + base + 4n,
+    2n ** 64n - 1n,
+  ];
+  if (list.length > 0) list[choices.below(list.length)] = choices.pick(bad);
+}
+
+function twice(list: bigint[], choices: Choices): void {
+  if (list.length > 0) list.splice(choices.below(list.length), 0, list[choices.below(list.length)] as bigint);
+}
+
+function shift(list: bigint[], choices: Choices): void {
+  if (list.length > 0) list[choices.below(list.length)] = (list[0] as bigint) + 1n;
+}

@@ -1,0 +1,95 @@
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
+import { XENMEM } from '../../src/abi/ops.ts';
+import { UndrivenError } from '../protocol/player.ts';
+import type { Course } from '../verdict/check.ts';
+import type { StartedFrom } from '../verdict/result.ts';
+import { built } from './build.ts';
+import { type Cast, drawn } from './draw.ts';
+import { type Patience, usualPatience } from './machine.ts';
+import { ReleaseOracle } from './oracle.ts';
+import { cacheFolder, fetched, needs } from './packages.ts';
+import { type LivePlayer, livePlayer } from './player.ts';
+import { PvOracle } from './pv-oracle.ts';
+import { type Setup, type SetupName, setups } from './setups.ts';
+
+/** What a live run is made of. */
+export interface LiveOptions {
+  readonly setup: SetupName;
+  /** A hypervisor that somebody built, instead of Debian's. */
+  readonly xen?: string;
+  /** The folder of the guest's sources. */
+  readonly sources: string;
+  /** So many times as patient. */
+  readonly scale: number;
+  /** Told what takes a while. */
+  readonly say: (text: string) => void;
+}
+
+/** A real hypervisor that is up, and what is to be played on it. */
+export interface Live {
+  readonly player: LivePlayer;
+  readonly course: Course;
+}
+
+const { exchange } = XENMEM['dma-buf'];
+/** Debian's package of Xen's public headers. */
+const headers = 'libxen-dev';
+
+/** From nothing to a hypervisor that is up. Rejects with an `UndrivenError` of one line. */
+export async function openLive({ setup: name, xen, sources, scale, say }: LiveOptions): Promise<Live> {
+  const setup: Setup = setups[name];
+  needs(setup.qemu, `Debian's ${setup.qemuPackage}`);
+  needs('setpriv', 'util-linux');
+  const { folder, packages } = fetched(setup.debian, [...(xen === undefined ? [setup.hypervisor.package] : []), headers], say);
+  const guest = built(setup, sources, join(folder, 'usr/include'));
+  const file = xen ?? join(folder, setup.hypervisor.file);
+  const hypervisor = unzipped(file);
+  const patience: Patience = { boot: usualPatience.boot * scale, answer: usualPatience.answer * scale };
+  const live = ['--arch', setup.arch, ...(xen === undefined ? [] : ['--xen', xen])];
+  const player = await livePlayer(setup, { hypervisor, guest }, patience, live);
+  const cast: Cast = { ...setup, translated: player.hello.translated, room: player.room };
+  const own: StartedFrom[] = xen === undefined ? [] : [{ name: basename(xen), sha256: sha256(readable(file)) }];
+  const used = packages.filter((p) => p.name === headers || (xen === undefined && p.name === setup.hypervisor.package));
+  const course: Course = {
+    draw: (numbers) => drawn(numbers, cast),
+    oracle: (scenario) => (setup.guests === 'pv' ? new PvOracle(scenario, cast) : new ReleaseOracle(scenario, cast, setup.guests)),
+    unjudged: player.hello.commands.exchange === undefined ? { exchange } : {},
+    packages: [...used, ...own],
+    excused: setup.excused,
+  };
+  return { player, course };
+}
+
+/** A hypervisor as QEMU wants it: not compressed. */
+function unzipped(file: string): string {
+  const bytes = readable(file);
+  if (bytes.readUInt16BE(0) !== 0x1f8b) return file;
+  const folder = join(cacheFolder(), 'hypervisor');
+  const plain = join(folder, sha256(bytes));
+  if (existsSync(plain)) return plain;
+  try {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(`${plain}.${process.pid}`, gunzipSync(bytes, { maxOutputLength: 1 << 28 }));
+    renameSync(`${plain}.${process.pid}`, plain);
+    return plain;
+  } catch (error) {
+    throw new UndrivenError(`${file}: ${(error as Error).message}`);
+  }
+}
+
+function readable(file: string): Buffer {
+  try {
+    const bytes = readFileSync(file);
+    if (bytes.length > 1) return bytes;
+  } catch (error) {
+    throw new UndrivenError(`${file}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no such file' : (error as Error).message}`);
+  }
+  throw new UndrivenError(`${file}: is empty`);
+}
+
+function sha256(bytes: Buffer): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}

@@ -1,0 +1,126 @@
+import { PAGE_SHIFT, PAGE_SIZE } from '../../src/abi/constants.ts';
+import { judgedOp, startExtent } from '../../src/abi/ops.ts';
+import { hex64 } from '../../src/codec/hex.ts';
+import type { ByteRange, Piece } from '../../src/guest/memory.ts';
+import { emptyFreeLists, releaseRun } from '../../src/model/allocator.ts';
+import type { MemoryOpOf } from '../../src/model/memory-op.ts';
+import { at, readBytes, writeBytes } from '../../src/model/p2m.ts';
+import { type Domain, emptyDomain, type State } from '../../src/model/state.ts';
+import type { Guests } from '../../src/model/xen/release.ts';
+import { xen417 } from '../../src/model/xen/xen-4.17.ts';
+import type { Event } from '../observe/observe.ts';
+import type { Scenario } from '../scenario/scenario.ts';
+import type { Oracle, Said } from '../twin/prediction.ts';
+import type { Cast } from './draw.ts';
+
+type CallEvent = Event & { readonly kind: 'call' };
+
+/** Frames that are free in the reference's machine: more than any call asks for. */
+const free = [
+  [0x800, 0x800],
+  [0x100_0000, 0x1_0000],
+] as const;
+
+/**
+ * Follows a real hypervisor with the reference that is written after its source, call by call: rc
+ * and every byte of the guest's memory are predicted, new frames are looked at for what they have to
+ * be. After each call it goes on from what the real one did.
+ */
+export class ReleaseOracle implements Oracle {
+  readonly #answer: MemoryOpOf;
+  readonly #state: State;
+  readonly #domain: Domain;
+  readonly #room: ByteRange;
+  #lost = false;
+
+  constructor({ world }: Scenario, cast: Cast, guests: Guests, answer: MemoryOpOf = xen417(guests)) {
+    this.#answer = answer;
+    const [plan] = world.domains;
+    const holes = plan?.holes.reduce((sum, { pages }) => sum + pages, 0) ?? 0;
+    const isHole = new Set(plan?.holes.flatMap(({ gfn, pages }) => Array.from({ length: pages }, (_, i) => Number(gfn) + i)));
+    const first = Number(cast.room.first);
+    this.#room = { address: cast.room.first * BigInt(PAGE_SIZE), length: BigInt(cast.room.pages * PAGE_SIZE) };
+    this.#domain = emptyDomain(cast.domid, cast.privileged, cast.room.pages);
+    for (let gfn = first; gfn < first + cast.room.pages; gfn++) {
+      const mfn = guests === 'direct-mapped' ? gfn : gfn + 0x200_0000;
+      if (!isHole.has(gfn)) this.#domain.p2m.set(gfn, mfn);
+      // What a direct-mapped domain gives up stays its own.
+      if (!isHole.has(gfn) || guests === 'direct-mapped') this.#domain.owned.add(mfn);
+    }
+    if (guests === 'direct-mapped') this.#domain.unaddressed = holes;
+    const lists = emptyFreeLists();
+    for (const [base, frames] of free) releaseRun(lists, base, frames);
+    const domains = new Map([[cast.domid, this.#domain]]);
+    this.#state = { arch: world.arch, domains, content: new Map(), free: lists, frames: 0 };
+  }
+
+  take(event: Event): Said {
+    if (event.kind === 'skipped') this.#lost ||= event.half === true;
+    if (this.#lost || event.kind !== 'call') return undefined;
+    const message = this.#differs(event);
+    this.#lost = message !== undefined;
+    return message === undefined ? { agrees: true } : { agrees: false, message };
+  }
+
+  #differs({ call }: CallEvent): string | undefined {
+    const { domid = 0, cmd, arg = 0n, rc } = call;
+    // What can be read beside the guest's free memory may be a device.
+    const pieces = call.before.known(this.#room);
+    for (const { address, bytes } of pieces) {
+      if (!writeBytes(this.#state, this.#domain, at(address), bytes)) return `${hex64(address)} is no memory in the reference`;
+    }
+    const { changed } = this.#domain;
+    changed.pages.clear();
+    changed.pieces = [];
+    const owned = this.#domain.owned.size;
+    const expected = this.#answer(this.#state, { domid, cmd, arg });
+    const gained = this.#domain.owned.size - owned;
+    if (rc !== expected) return `the reference answers ${nameOf(cmd)} with ${expected}, and the hypervisor with ${rc}`;
+    if (call.pagesBefore !== undefined && call.pagesAfter !== undefined && call.pagesAfter - call.pagesBefore !== gained)
+      return `the domain gets ${gained} pages in the reference, and ${call.pagesAfter - call.pagesBefore} from the hypervisor`;
+    for (const before of pieces) {
+      for (const { address, length } of pagesOf(before)) {
+        const wrong = this.#wrongIn(address, length, call.after.read(address, length));
+        if (wrong !== undefined) return `${nameOf(cmd)}: ${wrong}`;
+      }
+    }
+    return undefined;
+  }
+
+  /** What is wrong with a piece of one page after a call. */
+  #wrongIn(address: bigint, length: number, real: Uint8Array | undefined): string | undefined {
+    const gfn = Number(address >> BigInt(PAGE_SHIFT));
+    const own = readBytes(this.#state, this.#domain, at(address), length);
+    if ((own === undefined) !== (real === undefined))
+      return `page ${hex64(BigInt(gfn))} is ${own ? 'there' : 'gone'} in the reference, and ${real ? 'there' : 'gone'} in the hypervisor`;
+    // Of a page that is new nothing is known.
+    if (!own || !real || this.#domain.changed.pages.has(gfn)) return undefined;
+    return differentByte(address, own, real);
+  }
+}
+
+/** Where the bytes at an address differ, in a sentence. */
+export function differentByte(address: bigint, own: Uint8Array, real: Uint8Array): string | undefined {
+  if (Buffer.compare(own, real) === 0) return undefined;
+  const off = own.findIndex((byte, i) => byte !== real[i]);
+  return `the byte at ${hex64(address + BigInt(off))} is ${own[off]} in the reference, and ${real[off]} in the hypervisor`;
+}
+
+/** A call by its op. */
+export function nameOf(cmd: number): string {
+  const start = startExtent(cmd);
+  return `${judgedOp(cmd, 'dma-buf') ?? `op ${cmd}`}${start > 0 ? ` from extent ${start}` : ''}`;
+}
+
+/** A piece of memory, cut where pages end. */
+export function pagesOf({ address, bytes }: Piece): { address: bigint; length: number }[] {
+  const found: { address: bigint; length: number }[] = [];
+  const end = address + BigInt(bytes.length);
+  for (let from = address; from < end; ) {
+    const next = ((from >> BigInt(PAGE_SHIFT)) + 1n) * BigInt(PAGE_SIZE);
+    const to = next < end ? next : end;
+    found.push({ address: from, length: Number(to - from) });
+    from = to;
+  }
+  return found;
+}

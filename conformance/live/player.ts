@@ -1,0 +1,91 @@
+import { XENMEM } from '../../src/abi/ops.ts';
+import type { Hello, Reply, Request } from '../protocol/implementation.ts';
+import { CrashError } from '../protocol/play.ts';
+import { type Player, UndrivenError } from '../protocol/player.ts';
+import { StartError } from '../protocol/transport.ts';
+import { Guest, OddError } from './guest.ts';
+import { Machine, type Patience } from './machine.ts';
+import type { GuestHello } from './mailbox.ts';
+import { PvGuest } from './pv-guest.ts';
+import type { Files, Setup } from './setups.ts';
+
+const { increase_reservation, decrease_reservation, populate_physmap, exchange } = XENMEM['dma-buf'];
+
+/** Starts that may fail one after the other. */
+const mostFailedStarts = 3;
+
+/** A player whose implementation is a real hypervisor. */
+export interface LivePlayer extends Player {
+  /** Pages that worlds may be made of. */
+  readonly room: { readonly first: bigint; readonly pages: number };
+  /** How often a machine was started. */
+  readonly starts: () => number;
+}
+
+/**
+ * Starts a machine with a hypervisor and a guest, and plays on it; again with a new one whenever
+ * anything is odd. Rejects with an `UndrivenError` where that cannot be.
+ */
+export async function livePlayer(setup: Setup, files: Files, patience: Patience, live: readonly string[]): Promise<LivePlayer> {
+  let starts = 0;
+  let open: { readonly machine: Machine; readonly guest: Guest } | undefined;
+  const opened = async (): Promise<NonNullable<typeof open>> => {
+    for (let failed = 1; ; failed++) {
+      try {
+        starts++;
+        const machine = await Machine.start(setup, files, patience);
+        return { machine, guest: setup.guests === 'pv' ? new PvGuest(machine, setup) : new Guest(machine, setup) };
+      } catch (error) {
+        if (error instanceof StartError) throw new UndrivenError(error.message);
+        if (!(error instanceof CrashError)) throw error;
+        // What stayed silent once would be as silent again.
+        if (error.hung || failed === mostFailedStarts)
+          throw new UndrivenError(`the hypervisor does not come up: ${error.message}`, error.evidence);
+      }
+    }
+  };
+  const end = async (): Promise<void> => {
+    await open?.machine.end();
+    open = undefined;
+  };
+  const answered = async (requests: readonly Request[], again = false): Promise<Reply[]> => {
+    open ??= await opened();
+    try {
+      return await open.guest.answer(requests);
+    } catch (error) {
+      await end();
+      if (!(error instanceof OddError)) throw error;
+      if (again || requests[0]?.op !== 'reset') throw new CrashError(`during ${requests[0]?.op}: ${error.message}`);
+      return answered(requests, true);
+    }
+  };
+  open = await opened();
+  const { hello } = open.machine.mailbox;
+  return {
+    hello: introduction(setup, hello),
+    live,
+    room: { first: hello.first, pages: hello.pages },
+    starts: () => starts,
+    predicted: true,
+    async play(play) {
+      let turn = play.next();
+      while (!turn.done) turn = play.next(await answered(turn.value));
+      return turn.value;
+    },
+    renew: end,
+    end,
+  };
+}
+
+function introduction(setup: Setup, { xen }: GuestHello): Hello {
+  const isPv = setup.guests === 'pv';
+  return {
+    name: `Xen ${xen}, ${setup.arch}, ${setup.about}`,
+    version: xen,
+    arch: [setup.arch],
+    commands: { increase_reservation, decrease_reservation, populate_physmap, ...(isPv && { exchange }) },
+    capabilities: new Set(setup.guests === 'translated' ? ['pages'] : ['pages', 'translate']),
+    limits: { domains: 1, max_order: setup.privileged ? 18 : 9 },
+    translated: !isPv,
+  };
+}

@@ -1,0 +1,126 @@
+import type { Arch } from '../../src/abi/arch.ts';
+import type { Guests } from '../../src/model/xen/release.ts';
+import { doing, layout, lines } from './mailbox.ts';
+
+/** How a hypervisor and a guest of it are got and started, for one architecture. */
+export interface Setup {
+  readonly arch: Arch;
+  /** Who the guest is, in a few words. */
+  readonly about: string;
+  readonly guests: Guests;
+  readonly domid: number;
+  readonly privileged: boolean;
+  /** Debian's name of the architecture, the package that holds the hypervisor, and where in it. */
+  readonly debian: string;
+  readonly hypervisor: { readonly package: string; readonly file: string };
+  /** The compiler, by the prefix of its tools, what only this guest is made of, and how. */
+  readonly tools: string;
+  readonly sources: readonly string[];
+  readonly flags: readonly string[];
+  readonly script: string;
+  /** Is the image the bytes alone, without the ELF around them? */
+  readonly flat: boolean;
+  readonly qemu: string;
+  readonly qemuPackage: string;
+  /** Bytes of the machine's memory. */
+  readonly memory: number;
+  /** The arguments that are about the machine; the memory and the console are added. */
+  readonly machine: (files: Files) => readonly string[];
+  /** Requirements that this guest cannot show, and why. */
+  readonly excused: { readonly [requirement: string]: string };
+}
+
+/** What is started. */
+export interface Files {
+  readonly hypervisor: string;
+  readonly guest: string;
+}
+
+const MiB = 1 << 20;
+const common = 'loglvl=warning guest_loglvl=none';
+
+/** Where the mailbox and the guest's free memory lie, from the image on. */
+const armPlaces = { MAILBOX_OFFSET: 8 * MiB, ARENA_OFFSET: 16 * MiB, ARENA_BYTES: 8 * MiB };
+
+/** The first domain may name others, and its pages lie where they lie. */
+const directMapped = {
+  'reservation-refuses-foreign-domid': 'needs an unprivileged caller',
+  'reservation-contiguous': 'needs a guest that is not direct-mapped',
+  'reservation-limit': 'needs a guest that is not direct-mapped',
+} as const;
+
+/** A path in an option of QEMU: there a comma ends it, and two are one. */
+function quoted(path: string): string {
+  return path.replaceAll(',', ',,');
+}
+
+/** The set-ups by the name that `--arch` has for them. */
+export const setups = {
+  arm64: {
+    arch: 'arm64',
+    about: 'dom0, direct-mapped, GICv3',
+    guests: 'direct-mapped',
+    domid: 0,
+    privileged: true,
+    debian: 'arm64',
+    hypervisor: { package: 'xen-hypervisor-4.17-arm64', file: 'boot/xen-4.17-arm64' },
+    tools: 'aarch64-linux-gnu-',
+    sources: ['arm64.S', 'arm.c'],
+    flags: ['-mgeneral-regs-only', '-mstrict-align', ...defines(armPlaces)],
+    script: 'arm.lds',
+    flat: true,
+    qemu: 'qemu-system-aarch64',
+    qemuPackage: 'qemu-system-arm',
+    memory: 512 * MiB,
+    machine: ({ hypervisor, guest }) => [
+      ...['-machine', 'virt,virtualization=on,gic-version=3,memory-backend=ram', '-cpu', 'cortex-a57'],
+      ...['-kernel', hypervisor, '-append', `console=dtuart dom0_mem=128M ${common}`],
+      ...['-device', `guest-loader,addr=0x49000000,kernel=${quoted(guest)},bootargs=x`],
+    ],
+    excused: directMapped,
+  },
+  x86_64: {
+    arch: 'x86_64',
+    about: 'PV dom0',
+    guests: 'pv',
+    domid: 0,
+    privileged: true,
+    debian: 'amd64',
+    hypervisor: { package: 'xen-hypervisor-4.17-amd64', file: 'boot/xen-4.17-amd64.gz' },
+    tools: 'x86_64-linux-gnu-',
+    sources: ['x86_64.S', 'x86_64.c'],
+    flags: ['-m64', '-mno-red-zone', '-mgeneral-regs-only', '-fcf-protection=none', ...defines({ ARENA_BYTES: 8 * MiB })],
+    script: 'x86_64.lds',
+    flat: false,
+    qemu: 'qemu-system-x86_64',
+    qemuPackage: 'qemu-system-x86',
+    memory: 512 * MiB,
+    machine: ({ hypervisor, guest }) => [
+      ...['-machine', 'pc,accel=tcg,memory-backend=ram', '-cpu', 'max', '-vga', 'none'],
+      ...['-kernel', hypervisor, '-append', `xen console=com1 com1=115200,8n1 dom0_mem=128M ${common}`],
+      ...['-initrd', `${quoted(guest)} x`],
+    ],
+    excused: { 'reservation-refuses-foreign-domid': 'needs an unprivileged caller' },
+  },
+} as const satisfies { readonly [name: string]: Setup };
+
+export type SetupName = keyof typeof setups;
+
+/** Every number that the guest's sources take from here, as options of the compiler. */
+export const shared: readonly string[] = [
+  ...defines({
+    MAILBOX_PAGES: layout.pages,
+    MAILBOX_BELL: layout.bell,
+    MAILBOX_DONE: layout.done,
+    MAILBOX_REQUEST: layout.request,
+    MAILBOX_REPLY: layout.reply,
+  }),
+  `-DMAILBOX_MAGIC=${layout.magic}ull`,
+  `-DMAILBOX_READY="${lines.ready}"`,
+  `-DMAILBOX_BROKEN="${lines.broken}"`,
+  ...Object.entries(doing).map(([name, number]) => `-DDO_${name.toUpperCase()}=${number}`),
+];
+
+function defines(numbers: { readonly [name: string]: number }): string[] {
+  return Object.entries(numbers).map(([name, number]) => `-D${name}=${number}`);
+}
