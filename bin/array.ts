@@ -1,4 +1,5 @@
 import { layoutOf, type StructLayout } from '../src/abi/layout.ts';
+import { isStructName } from '../src/abi/structs.ts';
 import { type BulkJudge, bulkJudge } from '../src/rules/bulk.ts';
 import type { Judgement } from '../src/rules/judge.ts';
 import { BlockCounts } from '../src/text/block-counts.ts';
@@ -58,6 +59,13 @@ export class StructArray {
   /** The array begins so many bytes behind the start of the input. */
   skip(bytes: number): void {
     this.#offset = bytes;
+  }
+
+  /** Judges whole structs that come from so many bytes behind the start of the input. */
+  async row(bytes: Uint8Array, offset: number): Promise<void> {
+    this.#offset = offset;
+    await this.take(bytes);
+    if (this.#held > 0) await this.judge(this.#held);
   }
 
   /** Takes bytes that come in pieces. */
@@ -138,18 +146,19 @@ export class StructArray {
 }
 
 /**
- * The judge of an array of the struct that was asked for, and what is to be said of each;
- * `undefined` where none was.
+ * The judge of an array of the struct that was asked for or that the input names, and what is to be
+ * said of each; `undefined` where none was.
  */
 export function arrayJudge(
   options: CaptureOptions,
   name: string,
+  named?: string,
 ): { readonly bulk: BulkJudge; readonly layout: StructLayout; readonly notes: readonly string[] } | undefined {
-  const { struct } = asked(options);
-  if (struct === undefined) return undefined;
+  const struct = asked(options).struct ?? named;
+  if (struct === undefined || !isStructName(struct)) return undefined;
   const layout = layoutOf(struct, options.arch ?? 'arm64');
   const bytes = new Uint8Array(layout.size);
-  const { call, notes } = structIn({ kind: 'buffer', bytes, offset: 0, whole: true }, options, name);
+  const { call, notes } = structIn({ kind: 'buffer', bytes, offset: 0, whole: true, struct }, options, name);
   const bulk = bulkJudge(layout, call);
   return bulk && { bulk, layout, notes };
 }

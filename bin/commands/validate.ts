@@ -10,6 +10,7 @@ import { plain } from '../../src/text/style.ts';
 import { addJudgement, newTally, tallyJson, tallyText } from '../../src/text/tally.ts';
 import type { BufferItem } from '../../src/trace/buffers.ts';
 import { type ObservedCall, opOf } from '../../src/trace/call.ts';
+import type { StructsItem } from '../../src/trace/pcap.ts';
 import { arrayJudge, StructArray } from '../array.ts';
 import { inThreads, type ThreadWork } from '../array-threads.ts';
 import { callLines, linesLike } from '../call-lines.ts';
@@ -111,6 +112,21 @@ export async function run(options: Options): Promise<Iterable<number>> {
         rest: buffer,
       });
     };
+    /** Structs of packets, by the name that the packets say. */
+    const rows = new Map<string, StructArray | undefined>();
+    const row = async ({ bytes: all, size, offset, struct }: StructsItem): Promise<void> => {
+      const key = struct ?? '';
+      if (!rows.has(key)) {
+        const own = arrayJudge(options, input.name, struct);
+        rows.set(key, own?.layout.size === size ? arrayOf(own) : undefined);
+      }
+      const known = rows.get(key);
+      if (known) return known.row(all, offset);
+      for (let at = 0; at < all.length; at += size) {
+        const named = struct !== undefined && { struct };
+        await buffer({ kind: 'buffer', bytes: all.subarray(at, at + size), offset: offset + at, whole: true, ...named });
+      }
+    };
     const divided = (path: string, name: string): Promise<number> => {
       const work: ThreadWork = { options, name, path, several, isColoured: style !== plain };
       return inThreads(path, array?.layout.size ?? 1, jobs, work, {
@@ -121,13 +137,13 @@ export async function run(options: Options): Promise<Iterable<number>> {
       });
     };
     outcome.lastWords = () => {
-      structs?.flush();
+      for (const one of [structs, ...rows.values()]) one?.flush();
       likes.count();
       return summary();
     };
     if (several && !options.json && !digest) await line(`${tally.calls > 0 ? '\n' : ''}${style.bold(input.name)}`);
     const chunks = counted(input.chunks, bar);
-    for await (const item of itemsOf({ ...input, chunks }, options, { blocks: array !== undefined, plain: likes.take })) {
+    for await (const item of itemsOf({ ...input, chunks }, options, { blocks: true, plain: likes.take })) {
       if (item.kind === 'unreadable') {
         tally.unreadable++;
         judge.missed();
@@ -151,6 +167,8 @@ export async function run(options: Options): Promise<Iterable<number>> {
           bar.step(done);
         }
         break;
+      } else if (item.kind === 'structs') {
+        await row(item);
       } else if (item.kind === 'taken') {
         const told = likes.told();
         if (told !== '') await bytes(told);
@@ -158,7 +176,7 @@ export async function run(options: Options): Promise<Iterable<number>> {
         await show(item.call, `#${item.call.seq ?? item.line}`, [...(item.notes ?? []), ...fitNotes(item.call)]);
       }
     }
-    await structs?.end();
+    for (const one of [structs, ...rows.values()]) await one?.end();
     likes.count();
     bar.end();
   });

@@ -99,7 +99,7 @@ describe('pcapng', () => {
     [`${section} 01000000 0b000000`, 'a block of 11 bytes'],
     [`${section} 01000000 0c000000 0d000000`, 'the lengths before and behind a block differ'],
     [`${section} 01000000 0c000000 0c000000`, 'a block of 12 bytes is too short'],
-    [`${section} 06000000 fcffff7c`, '2097151988 bytes in a piece: more than 1 MiB is no struct'],
+    [`${section} 06000000 fcffff7c`, '2097151996 bytes in a piece: more than 1 MiB is no struct'],
     ['0a0d0d0a 1c000000 00000000 01000000 ffffffffffffffff 1c000000', 'the section has no byte order'],
   ])('is refused by name: %#', async (text, message) => {
     expect((await read(bytes(text))).at(-1)).toBe(`refused: ${message}`);

@@ -23,28 +23,71 @@ const anyStruct = 'xenmem';
 
 const mostBytes = 1 << 20;
 
+/** Structs of one size and name in a row, from packets of their own, without what stands between. */
+export interface StructsItem {
+  readonly kind: 'structs';
+  readonly bytes: Uint8Array;
+  readonly size: number;
+  /** How many bytes of data came before them in the input. */
+  readonly offset: number;
+  /** The struct's name, where the packets say it. */
+  readonly struct: string | undefined;
+}
+
+/** Bytes of structs that are given in a row at most. */
+const mostInRow = 1 << 18;
+
 /**
  * The structs in a capture of packets, one each; `structSize` cuts a packet that holds an array.
- * Throws `InputError` for packets that are something else, by the name of what they are, and at the
- * place where the file ends too early.
+ * `inRows`: those of like packets come together. Throws `InputError` for packets that are something
+ * else, by the name of what they are, and at the place where the file ends too early.
  */
-async function* packetBuffers(source: AsyncIterable<Uint8Array>, structSize?: number): AsyncGenerator<BufferItem> {
-  const file = streamOf(source);
-  const first = await file.take(4);
-  const format = first && packetFormat(first);
-  if (!first || !format) throw new InputError('this is neither pcap nor pcapng');
+async function* packetBuffers(
+  source: AsyncIterable<Uint8Array>,
+  structSize: number | undefined,
+  inRows: boolean,
+): AsyncGenerator<BufferItem | StructsItem> {
   let offset = 0;
   let packets = 0;
-  for await (const { type, bytes } of format === 'pcap' ? pcapPackets(file, first) : pcapngPackets(file)) {
-    packets++;
-    const { struct, from } = contentOf(type, bytes, packets);
-    const data = bytes.subarray(from);
-    const size = structSize ?? data.length;
-    for (let at = 0; at < data.length; at += size) {
-      const piece = data.slice(at, at + size);
-      yield { kind: 'buffer', bytes: piece, offset: offset + at, whole: piece.length === size, ...(struct !== undefined && { struct }) };
+  let last: (Content & Head) | undefined;
+  const row = { bytes: new Uint8Array(inRows ? mostInRow : 0), length: 0, size: 0, struct: undefined as string | undefined, offset: 0 };
+  const taken = function* (): Generator<StructsItem> {
+    if (row.length > 0)
+      yield { kind: 'structs', bytes: row.bytes.slice(0, row.length), size: row.size, offset: row.offset, struct: row.struct };
+    row.length = 0;
+  };
+  try {
+    for await (const all of packetsOf(source)) {
+      for (const { type, bytes } of all) {
+        packets++;
+        if (!last || !isLike(last, type, bytes)) {
+          const content = contentOf(type, bytes, packets);
+          last = { ...content, type, head: bytes.slice(0, content.from) };
+        }
+        const { struct, from } = last;
+        const data = bytes.subarray(from);
+        const size = structSize ?? data.length;
+        if (inRows && size > 0 && data.length > 0 && data.length % size === 0 && data.length <= mostInRow) {
+          if (size !== row.size || struct !== row.struct || row.length + data.length > mostInRow) yield* taken();
+          if (row.length === 0) [row.size, row.struct, row.offset] = [size, struct, offset];
+          row.bytes.set(data, row.length);
+          row.length += data.length;
+        } else {
+          yield* taken();
+          for (let at = 0; at < data.length; at += size) {
+            const piece = data.slice(at, at + size);
+            const named = struct !== undefined && { struct };
+            yield { kind: 'buffer', bytes: piece, offset: offset + at, whole: piece.length === size, ...named };
+          }
+        }
+        offset += data.length;
+      }
+      yield* taken();
     }
-    offset += data.length;
+  } catch (error) {
+    // What was there before the fault is told too.
+    yield* taken();
+    throw error;
   }
   if (packets === 0) throw new InputError('there are no packets in it');
 }
@@ -54,7 +97,7 @@ export const packetReaders: readonly Reader[] = (['pcapng', 'pcap'] as const).ma
   name: `a ${format} capture`,
   format,
   head: (bytes) => packetFormat(bytes) === format,
-  open: (source, { structSize }) => ({ name: format, calls: packetBuffers(source, structSize) }),
+  open: (source, { structSize, blocks }) => ({ name: format, calls: packetBuffers(source, structSize, blocks === true) }),
 }));
 
 interface Packet {
@@ -63,7 +106,25 @@ interface Packet {
 }
 
 /** Where the struct begins in a packet, and its name where the packet says it. */
-function contentOf(type: number, bytes: Uint8Array, packet: number): { readonly struct?: string; readonly from: number } {
+interface Content {
+  readonly struct?: string;
+  readonly from: number;
+}
+
+/** What stands before it. */
+interface Head {
+  readonly type: number;
+  readonly head: Uint8Array;
+}
+
+/** Does a packet begin as one before it did? Then the rest of it is told as of that one. */
+function isLike({ type, head }: Head, other: number, bytes: Uint8Array): boolean {
+  if (type !== other || bytes.length < head.length) return false;
+  for (let i = 0; i < head.length; i++) if (bytes[i] !== head[i]) return false;
+  return true;
+}
+
+function contentOf(type: number, bytes: Uint8Array, packet: number): Content {
   if (type === linkType.USER0) return { from: 0 };
   if (type !== linkType.WIRESHARK_UPPER_PDU) {
     const name = others[type] ?? (type > linkType.USER0 && type < linkType.USER0 + 16 ? `USER${type - linkType.USER0}` : 'not ours');
@@ -86,105 +147,154 @@ function contentOf(type: number, bytes: Uint8Array, packet: number): { readonly 
   throw new InputError(`the tags of packet ${packet} do not end`);
 }
 
-async function* pcapPackets(file: Stream, magic: Uint8Array): AsyncGenerator<Packet> {
-  const little = !pcapMagic.includes(viewOf(magic).getUint32(0));
-  const header = await file.need(20, 'header');
-  const type = viewOf(header).getUint32(16, little) & 0xffff;
-  for (let head = await file.take(16); head; head = await file.take(16)) {
-    const length = viewOf(head).getUint32(8, little);
-    yield { type, bytes: await file.need(length, 'packet') };
+/** What a reader of a format takes from the bytes that are there: whole packets, as far as they go. */
+interface Taking {
+  readonly packets: (bytes: Bytes) => Generator<Packet>;
+  /** What is cut where the file ends before the rest of it. */
+  readonly unit: string;
+}
+
+/** The packets of a file, those at a time that came with one piece of it. */
+async function* packetsOf(source: AsyncIterable<Uint8Array>): AsyncGenerator<Iterable<Packet>> {
+  const bytes = new Bytes();
+  let taking: Taking | undefined;
+  for await (const chunk of source) {
+    bytes.add(chunk);
+    if (!taking && bytes.left >= 4) {
+      const format = packetFormat(bytes.at(4));
+      if (!format) throw new InputError('this is neither pcap nor pcapng');
+      taking = format === 'pcap' ? pcapTaking() : pcapngTaking();
+    }
+    if (taking) yield taking.packets(bytes);
+  }
+  if (!taking) throw new InputError('this is neither pcap nor pcapng');
+  if (bytes.left > 0) throw new InputError(`the file ends inside ${taking.unit}`);
+}
+
+/** Bytes that have come and were not taken yet. */
+class Bytes {
+  #all: Uint8Array = new Uint8Array(0);
+  #view: DataView = viewOf(this.#all);
+  #from = 0;
+
+  add(chunk: Uint8Array): void {
+    const rest = this.#all.subarray(this.#from);
+    if (rest.length === 0) this.#all = chunk;
+    else {
+      this.#all = new Uint8Array(rest.length + chunk.length);
+      this.#all.set(rest);
+      this.#all.set(chunk, rest.length);
+    }
+    this.#view = viewOf(this.#all);
+    this.#from = 0;
+  }
+
+  get left(): number {
+    return this.#all.length - this.#from;
+  }
+
+  /** A 32-bit number at a place ahead. */
+  u32(ahead: number, little: boolean): number {
+    return this.#view.getUint32(this.#from + ahead, little);
+  }
+
+  u16(ahead: number, little: boolean): number {
+    return this.#view.getUint16(this.#from + ahead, little);
+  }
+
+  /** Bytes from a place ahead on, not copied. */
+  at(length: number, ahead = 0): Uint8Array {
+    return this.#all.subarray(this.#from + ahead, this.#from + ahead + length);
+  }
+
+  skip(length: number): void {
+    this.#from += length;
   }
 }
 
-async function* pcapngPackets(file: Stream): AsyncGenerator<Packet> {
+/** Bytes before a packet of a pcap file, and of the file's own header. */
+const pcapSize = { header: 24, packet: 16 } as const;
+
+function bounded(length: number): number {
+  if (length > mostBytes) throw new InputError(`${length} bytes in a piece: more than 1 MiB is no struct`);
+  return length;
+}
+
+function pcapTaking(): Taking {
+  let type: number | undefined;
+  let little = false;
+  return {
+    unit: 'a packet or its header',
+    *packets(bytes) {
+      if (type === undefined) {
+        if (bytes.left < pcapSize.header) return;
+        little = !pcapMagic.includes(bytes.u32(0, false));
+        type = bytes.u32(20, little) & 0xffff;
+        bytes.skip(pcapSize.header);
+      }
+      while (bytes.left >= pcapSize.packet) {
+        const length = bounded(bytes.u32(8, little));
+        if (bytes.left < pcapSize.packet + length) return;
+        const packet = { type, bytes: bytes.at(length, pcapSize.packet) };
+        bytes.skip(pcapSize.packet + length);
+        yield packet;
+      }
+    },
+  };
+}
+
+function pcapngTaking(): Taking {
   let little = false;
   let types: number[] = [];
-  // The type of the section header, already taken, is the same in both byte orders.
-  for (let head: Uint8Array | undefined = Uint8Array.of(0x0a, 0x0d, 0x0d, 0x0a); head; head = await file.take(4)) {
-    const kind = viewOf(head).getUint32(0, little);
-    let length = await file.need(4, 'block');
-    let rest = 8;
-    if (kind === block.section) {
-      const order = await file.need(4, 'block');
-      little = viewOf(order).getUint32(0) !== byteOrderMagic;
-      if (little && viewOf(order).getUint32(0, true) !== byteOrderMagic) throw new InputError('the section has no byte order');
-      types = [];
-      rest = 12;
-    }
-    const total = viewOf(length).getUint32(0, little);
-    if (total < rest + 4 || total % 4 !== 0) throw new InputError(`a block of ${total} bytes`);
-    const body = await file.need(total - rest, 'block');
-    length = body.subarray(body.length - 4);
-    if (viewOf(length).getUint32(0, little) !== total) throw new InputError('the lengths before and behind a block differ');
-    const view = viewOf(body);
-    const need = (bytes: number): void => {
-      if (body.length - 4 < bytes) throw new InputError(`a block of ${total} bytes is too short`);
+  /** The packet in a block that is there whole. */
+  const packetIn = (bytes: Bytes, kind: number, total: number): Packet | undefined => {
+    const body = total - 12;
+    const need = (length: number): void => {
+      if (body < length) throw new InputError(`a block of ${total} bytes is too short`);
     };
     if (kind === block.interface) {
       need(8);
-      types.push(view.getUint16(0, little));
+      types.push(bytes.u16(8, little));
     } else if (kind === block.packet || kind === block.obsoletePacket) {
       need(20);
-      const id = kind === block.packet ? view.getUint32(0, little) : view.getUint16(0, little);
-      const captured = view.getUint32(12, little);
+      const id = kind === block.packet ? bytes.u32(8, little) : bytes.u16(8, little);
+      const captured = bytes.u32(20, little);
       need(20 + captured);
-      yield { type: typeOf(types, id), bytes: body.subarray(20, 20 + captured) };
+      return { type: typeOf(types, id), bytes: bytes.at(captured, 28) };
     } else if (kind === block.simplePacket) {
       need(4);
-      const captured = Math.min(view.getUint32(0, little), body.length - 8);
-      yield { type: typeOf(types, 0), bytes: body.subarray(4, 4 + captured) };
+      return { type: typeOf(types, 0), bytes: bytes.at(Math.min(bytes.u32(8, little), body - 4), 12) };
     }
-  }
+    return undefined;
+  };
+  return {
+    unit: 'a block',
+    *packets(bytes) {
+      while (bytes.left >= 8) {
+        const isSection = bytes.u32(0, true) === block.section; // the same in both byte orders
+        if (isSection && bytes.left < 12) return;
+        if (isSection) {
+          little = bytes.u32(8, true) === byteOrderMagic;
+          if (!little && bytes.u32(8, false) !== byteOrderMagic) throw new InputError('the section has no byte order');
+          types = [];
+        }
+        const kind = bytes.u32(0, little);
+        const total = bytes.u32(4, little);
+        if (total < (isSection ? 16 : 12) || total % 4 !== 0) throw new InputError(`a block of ${total} bytes`);
+        if (bytes.left < bounded(total)) return;
+        if (bytes.u32(total - 4, little) !== total) throw new InputError('the lengths before and behind a block differ');
+        const packet = packetIn(bytes, kind, total);
+        bytes.skip(total);
+        if (packet) yield packet;
+      }
+    },
+  };
 }
 
 function typeOf(types: readonly number[], id: number): number {
   const type = types[id];
   if (type === undefined) throw new InputError(`a packet of interface ${id}, which the file does not describe`);
   return type;
-}
-
-interface Stream {
-  /** The next bytes; `undefined` where the file ends instead. */
-  readonly take: (length: number) => Promise<Uint8Array | undefined>;
-  /** The next bytes, which belong to something that has begun. */
-  readonly need: (length: number, of: string) => Promise<Uint8Array>;
-}
-
-function streamOf(source: AsyncIterable<Uint8Array>): Stream {
-  const iterator = source[Symbol.asyncIterator]();
-  let held: Uint8Array = new Uint8Array(0);
-  const take = async (length: number): Promise<Uint8Array | undefined> => {
-    if (length > mostBytes) throw new InputError(`${length} bytes in a piece: more than 1 MiB is no struct`);
-    if (held.length >= length && held.length > 0) {
-      const there = held.subarray(0, length);
-      held = held.subarray(length);
-      return there;
-    }
-    const parts = [held];
-    let there = held.length;
-    while (there < length) {
-      const next = await iterator.next();
-      if (next.done) break;
-      parts.push(next.value);
-      there += next.value.length;
-    }
-    const all = new Uint8Array(there);
-    let at = 0;
-    for (const part of parts) {
-      all.set(part, at);
-      at += part.length;
-    }
-    const enough = there >= length && (there > 0 || length === 0);
-    held = enough ? all.subarray(length) : new Uint8Array(0);
-    if (!enough && there > 0) throw new InputError('the file ends inside a packet or its header');
-    return enough ? all.subarray(0, length) : undefined;
-  };
-  const need = async (length: number, of: string): Promise<Uint8Array> => {
-    const bytes = await take(length);
-    if (!bytes) throw new InputError(`the file ends inside a ${of}`);
-    return bytes;
-  };
-  return { take, need };
 }
 
 /** The beginning of a pcapng file whose packets name their dissectors. */

@@ -5,6 +5,7 @@ import { InputError } from './input-error.ts';
 import type { CallItem, HeaderItem, NoteItem, TakenItem, UnreadableItem } from './items.ts';
 import { gunzipped, isGzip, narrowed, needsMore, wideText } from './opened.ts';
 import type { Part } from './part.ts';
+import type { StructsItem } from './pcap.ts';
 import { headSize, peeked } from './peeked.ts';
 import type { Reader, ReadOptions } from './reader.ts';
 import { readers } from './readers.ts';
@@ -30,7 +31,7 @@ export interface BlockItem {
 }
 
 /** What an input holds, in its order; the format comes first. */
-export type TraceItem = FormatItem | HeaderItem | CallItem | UnreadableItem | NoteItem | BufferItem | BlockItem | TakenItem;
+export type TraceItem = FormatItem | StructsItem | HeaderItem | CallItem | UnreadableItem | NoteItem | BufferItem | BlockItem | TakenItem;
 
 /**
  * Reads a trace, a raw buffer or a dump as it comes, in memory that does not grow with it. A line

@@ -3,6 +3,7 @@ import type { Setting } from './call.ts';
 import type { InputFormat } from './formats.ts';
 import type { CallItem, HeaderItem, NoteItem, TakenItem, UnreadableItem } from './items.ts';
 import type { Part } from './part.ts';
+import type { StructsItem } from './pcap.ts';
 import type { PlainTaker } from './plain-record.ts';
 
 /**
@@ -23,9 +24,12 @@ export interface ReadOptions {
    */
   readonly structSize?: number;
   /**
-   * Give an array of such structs in raw bytes by the block, as it comes, and not struct by struct.
+   * Give structs in many that lie side by side as they come: an array of such structs in raw bytes by
+   * the block, those of like packets in rows.
    */
   readonly blocks?: boolean;
+  /** Give the headers of an NDJSON trace as items too. */
+  readonly headers?: boolean;
   /** Is shown each plain record of an NDJSON trace first, and may take it. */
   readonly plain?: PlainTaker;
   /** How to read groups of digits that may be words, where the text does not tell. */
@@ -37,7 +41,10 @@ export interface ReadOptions {
 /** An input that was taken up: `name` completes "read as …"; it holds bytes or calls. */
 export type Opened =
   | { readonly name: string; readonly parts: AsyncIterable<Part>; readonly calls?: undefined }
-  | { readonly name: string; readonly calls: AsyncIterable<HeaderItem | CallItem | UnreadableItem | NoteItem | BufferItem | TakenItem> };
+  | {
+      readonly name: string;
+      readonly calls: AsyncIterable<StructsItem | HeaderItem | CallItem | UnreadableItem | NoteItem | BufferItem | TakenItem>;
+    };
 
 /**
  * A row of the table of readers: how an input is known, by its first bytes or by a line, and how it
