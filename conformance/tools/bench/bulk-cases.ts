@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { codecFor } from '../../../src/codec/codec.ts';
 import { toHex } from '../../../src/codec/hex.ts';
+import { pcapngHead, pcapngPacket } from '../../../src/trace/pcap.ts';
 import { median } from './measure.ts';
 
 /**
@@ -82,6 +83,7 @@ function figures(root: string, folder: string, many: number, rounds: number): st
     all: xenmem(...array, '--summary', whole),
     tenth: xenmem(...array, '--summary', tenth),
     random: xenmem(...array, '--summary', random),
+    jobs: xenmem(...array, '--summary', '--jobs', '2', whole),
     quiet: xenmem(...array, '--quiet', whole),
     parse: [process.execPath, parse, trace],
     trace: xenmem('--summary', trace),
@@ -102,11 +104,44 @@ function figures(root: string, folder: string, many: number, rounds: number): st
     row(`${count} structs, --summary, against gcc -O3`, (t) => (t.all - t.node) / t.c),
     row('the same as a slope from a tenth of them', (t) => (t.all - t.tenth) / (t.c - t['c tenth'])),
     row('every word random, --summary, against gcc -O3', (t) => (t.random - t.node) / t['c random']),
+    row('--summary by one thread, against --jobs 2', (t) => (t.all - t.node) / (t.jobs - t.node)),
     row(`${count} structs, 97 % clean, --quiet, against gcc -O3`, (t) => (t.quiet - t.node) / t.c),
     row(`${records / 1000},000 records, --summary, against JSON.parse of each`, (t) => (t.trace - t.node) / (t.parse - t.node)),
     row('the same, default text', (t) => (t.text - t.node) / (t.parse - t.node)),
+    ...packetFigure(root, folder, xenmem),
     '',
   ].join('\n');
+}
+
+/** Packets a second, against tshark with our dissector, on fewer of them. */
+function packetFigure(root: string, folder: string, xenmem: (...words: string[]) => string[]): string[] {
+  const name = 'packets a second in pcapng, --summary, against tshark';
+  if (spawnSync('tshark', ['--version']).error) return [`  ${name}: not measured, because there is no tshark`];
+  const dissector = join(folder, 'xenmem.lua');
+  writeFileSync(dissector, spawnSync(process.execPath, [`${root}dist/bin/xenmem.js`, 'layout', '--emit', 'lua']).stdout);
+  const [few, some, many] = [2_000, 12_000, 1_000_000].map((count) => {
+    const path = join(folder, `${count}.pcapng`);
+    const packets = Array.from({ length: 1000 }, (_, i) =>
+      pcapngPacket('xen_get_dma_buf', struct(i, i % 33 === 5 ? 1 : 0x7ff0, 0n), codec.size),
+    );
+    const file = openSync(path, 'w');
+    writeSync(file, pcapngHead());
+    for (let left = count; left > 0; left -= packets.length) writeSync(file, Buffer.concat(packets));
+    closeSync(file);
+    return { path, count };
+  }) as [PacketFile, PacketFile, PacketFile];
+  const theirs = ({ path }: PacketFile): number =>
+    timed(['tshark', '-X', `lua_script:${dissector}`, '-r', path, '-T', 'fields', '-e', 'xen_get_dma_buf.nr_exchanged']);
+  const ratios = Array.from({ length: 3 }, () => {
+    const own = (timed(xenmem('--summary', many.path)) - timed([process.execPath, '-e', '0'])) / many.count;
+    return (theirs(some) - theirs(few)) / (some.count - few.count) / own;
+  });
+  return [`  ${name.padEnd(58)} ${median(ratios).toFixed(0).padStart(7)}`];
+}
+
+interface PacketFile {
+  readonly path: string;
+  readonly count: number;
 }
 
 function timed([command = '', ...args]: readonly string[]): number {
