@@ -110,9 +110,14 @@ export async function eachInput(names: readonly string[] = [], visit: (input: In
   return { unreadable };
 }
 
+/** What an input is called in what is printed. */
+export function inputName(name: string): string {
+  return name === '-' ? 'stdin' : name === '' ? '""' : printable(name);
+}
+
 /** The input at a path, `-` being stdin; throws `UnreadableError` where there is none. */
 export function inputAt(name: string): Input {
-  const shown = name === '-' ? 'stdin' : name === '' ? '""' : printable(name);
+  const shown = inputName(name);
   let isFile = false;
   try {
     const stat = name === '-' ? fstatSync(0) : statSync(name);

@@ -16,7 +16,7 @@ import { inThreads, type ThreadWork } from '../array-threads.ts';
 import { callLines, linesLike } from '../call-lines.ts';
 import { itemsOf, structIn } from '../captured.ts';
 import { exit, UsageError } from '../exit.ts';
-import { bytes, eachInput, explainFailure, fills, type Input, line, note, outcome, styleFor } from '../io.ts';
+import { bytes, eachInput, explainFailure, fills, type Input, inputName, line, note, outcome, styleFor } from '../io.ts';
 import { Likes } from '../likes.ts';
 import { captureOptions, fails, gateOptions, structOptions, wholeNumber } from '../options.ts';
 import { type PartialOptions, runPartial } from '../partial.ts';
@@ -27,6 +27,7 @@ const mostJobs = 256;
 interface Options extends PartialOptions {
   readonly partial?: boolean;
   readonly json?: boolean;
+  readonly timeline?: 'html';
   readonly jobs: string;
 }
 
@@ -36,6 +37,7 @@ export function options(args: Argv): Argv {
     .option('verbose', { alias: 'v', type: 'boolean', describe: 'show notes too' })
     .option('quiet', { alias: 'q', type: 'boolean', describe: 'show only calls with something wrong, and the summary' })
     .option('summary', { type: 'boolean', describe: 'the trace as a story instead of its calls' })
+    .option('timeline', { choices: ['html'], describe: 'pages, pins and orders over time, as one page', requiresArg: true })
     .option('jobs', { type: 'string', default: '1', describe: 'threads for a file that is an array of structs', requiresArg: true })
     .option('json', { type: 'boolean', describe: 'one JSON object per call, then a summary' })
     .option('partial', { type: 'boolean', describe: 'judge a piece of the input; xenmem merge makes pieces one' })
@@ -45,8 +47,11 @@ export function options(args: Argv): Argv {
     .example('$0 validate --struct put_dma_buf a.bin', 'a raw array of structs, one call each');
 }
 
-export async function run(options: Options): Promise<Iterable<number>> {
-  if (options.partial) return runPartial(options);
+export async function run(given: Options): Promise<Iterable<number>> {
+  if (given.partial) return runPartial(given);
+  if (given.timeline !== undefined && given.json) throw new UsageError('--timeline html is a page: leave --json out');
+  const options = given.timeline === undefined ? given : { ...given, summary: true };
+  const page = given.timeline === undefined ? undefined : (await import('../../conformance/report/html/timeline.ts')).timelinePage;
   const other = (['piece', 'at'] as const).find((name) => options[name] !== undefined);
   if (other) throw new UsageError(`--${other} needs --partial`);
   const style = styleFor();
@@ -55,6 +60,7 @@ export async function run(options: Options): Promise<Iterable<number>> {
   const several = (options.input?.length ?? 0) > 1;
   const digest = options.summary ? newDigest() : undefined;
   const summary = (): string[] => {
+    if (page && digest) return [page(digest, { sources: (options.input ?? ['-']).map(inputName), verdict: tallyText(tally) }).trimEnd()];
     if (options.json) return [...(digest ? [JSON.stringify(digestJson(digest))] : []), JSON.stringify(tallyJson(tally))];
     return [...(digest ? digestText(digest, style) : []), '', ...tallyText(tally, style)];
   };

@@ -35,6 +35,8 @@ export interface DigestRow {
  */
 export interface Stretch {
   calls: number;
+  /** Calls by extent_order, where it and the result were captured. */
+  readonly orders: Map<number, number>;
   taken: bigint;
   given: bigint;
   net: bigint;
@@ -167,7 +169,7 @@ function countCalls(digest: Digest, call: ObservedCall, judgement: Judgement | u
 function advanceBy(digest: Digest, op: JudgedOp | undefined, work: Work | undefined): void {
   const pages = work && op !== 'get_dma_buf' && op !== 'put_dma_buf' ? work.done << BigInt(work.order) : 0n;
   const taken = op === 'populate_physmap' || op === 'increase_reservation' ? pages : 0n;
-  advance(digest, op === 'decrease_reservation' ? pages : 0n, taken);
+  advance(digest, op === 'decrease_reservation' ? pages : 0n, taken, work?.order);
 }
 
 interface Work {
@@ -357,7 +359,7 @@ export function passCalls(digest: Digest, calls: number): void {
   }
 }
 
-function advance(digest: Digest, given: bigint, taken: bigint): void {
+function advance(digest: Digest, given: bigint, taken: bigint, order?: number): void {
   let last = digest.timeline.at(-1);
   const before = last?.net ?? 0n;
   const net = taken === given ? before : before + taken - given;
@@ -366,21 +368,28 @@ function advance(digest: Digest, given: bigint, taken: bigint): void {
       const old = digest.timeline.splice(0);
       for (let i = 0; i < old.length; i += 2) {
         const [a, b] = [old[i], old[i + 1]];
-        if (a) digest.timeline.push(b ? { ...b, calls: a.calls + b.calls, taken: a.taken + b.taken, given: a.given + b.given } : a);
+        if (a) digest.timeline.push(b ? joined(a, b) : a);
       }
       digest.stride *= 2;
       last = digest.timeline.at(-1);
     }
     if (!last || last.calls >= digest.stride) {
-      last = { calls: 0, taken: 0n, given: 0n, net, pins: 0 };
+      last = { calls: 0, orders: new Map(), taken: 0n, given: 0n, net, pins: 0 };
       digest.timeline.push(last);
     }
   }
   last.calls++;
+  if (order !== undefined) last.orders.set(order, (last.orders.get(order) ?? 0) + 1);
   if (taken !== 0n) last.taken += taken;
   if (given !== 0n) last.given += given;
   last.net = net;
   last.pins = digest.pins;
+}
+
+function joined(a: Stretch, b: Stretch): Stretch {
+  const orders = new Map(a.orders);
+  for (const [order, calls] of b.orders) orders.set(order, (orders.get(order) ?? 0) + calls);
+  return { ...b, calls: a.calls + b.calls, orders, taken: a.taken + b.taken, given: a.given + b.given };
 }
 
 /** Pages that are pinned at the end, as far as they were followed. */
