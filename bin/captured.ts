@@ -39,7 +39,7 @@ export function flagsOf({ arch, profile, space, privileged }: CaptureOptions): P
 export async function* itemsOf(
   input: Input,
   options: CaptureOptions,
-  { blocks = false, plain }: Pick<ReadOptions, 'blocks' | 'plain'> = {},
+  { blocks = false, headers = false, plain }: Pick<ReadOptions, 'blocks' | 'headers' | 'plain'> = {},
 ): AsyncGenerator<TraceItem> {
   const { struct } = asked(options);
   const structSize = struct === undefined ? undefined : layoutOf(struct, options.arch ?? 'arm64').size;
@@ -52,6 +52,7 @@ export async function* itemsOf(
       ...(offsetRadix !== undefined && { offsetRadix }),
       ...(plain && { plain }),
       blocks,
+      headers,
       flags: flagsOf(options),
     })) {
       if (item.kind === 'note') note(`note: ${input.name}${item.line > 1 ? `:${item.line}` : ''}: ${item.message}`);

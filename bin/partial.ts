@@ -99,7 +99,8 @@ export async function runPartial(options: PartialOptions): Promise<Iterable<numb
   } else if (cut.to === undefined || cut.to > cut.from) {
     const taken = { bytes: 0, firstLine: undefined as number | undefined };
     let repeated = 0;
-    for await (const item of itemsOf({ name: input.name, chunks: counted(cut.chunks, taken) }, { ...options, inputFormat: 'ndjson' })) {
+    const chunks = counted(cut.chunks, taken);
+    for await (const item of itemsOf({ name: input.name, chunks }, { ...options, inputFormat: 'ndjson' }, { headers: true })) {
       const place = 'line' in item ? `${input.name}:${item.line - cut.linesBefore}` : input.name;
       if (item.kind === 'header' || (item.kind === 'call' && Object.hasOwn(item.record, 'xenmem'))) {
         const isOwn = item.line === 1 && (cut.from === 0 || item.kind === 'header');

@@ -18,6 +18,8 @@ export interface NdjsonOptions {
   readonly flags?: Partial<Setting> | undefined;
   /** Is shown each plain record first, and may take it. */
   readonly plain?: PlainTaker | undefined;
+  /** Give an item for a header, too. */
+  readonly headers?: boolean | undefined;
   /** Is it known to be a log? */
   readonly isLog?: boolean;
 }
@@ -31,7 +33,7 @@ export interface NdjsonOptions {
  */
 export async function* readNdjson(
   source: AsyncIterable<Uint8Array>,
-  { flags = {}, plain, isLog = false }: NdjsonOptions = {},
+  { flags = {}, plain, headers = false, isLog = false }: NdjsonOptions = {},
 ): AsyncGenerator<LogItem | HeaderItem | TakenItem> {
   let setting: Setting = { ...defaultSetting, ...flags };
   /** Was there anything to read but a header? */
@@ -39,7 +41,7 @@ export async function* readNdjson(
   let headed = false;
   let broken = false;
   const log = callLog();
-  const itemOf = (read: JsonLine): CallItem | HeaderItem | UnreadableItem => {
+  const itemOf = (read: JsonLine): CallItem | HeaderItem | UnreadableItem | undefined => {
     headed = true;
     const { line } = read;
     const got = read.problem ?? recordOrProblem(read.json, setting, flags);
@@ -47,7 +49,8 @@ export async function* readNdjson(
     if (typeof got === 'string') return { kind: 'unreadable', line, message: got };
     setting = got.setting;
     log.header(got.record['source']);
-    return got.call ? { kind: 'call', line, call: got.call, record: got.record } : { kind: 'header', line, setting };
+    if (got.call) return { kind: 'call', line, call: got.call, record: got.record };
+    return headers ? { kind: 'header', line, setting } : undefined;
   };
   const told = function* (items: readonly LogItem[]): Generator<LogItem> {
     for (const item of items) {
@@ -93,14 +96,18 @@ export async function* readNdjson(
       if (bytes && !found && !headed && !log.begun && (begins === bracket || read.endsEarly)) {
         const text = decodeUtf8(bytes) ?? '';
         for await (const each of spreadRecords({ line, text, problem: read.problem }, rest(lines))) {
-          yield itemOf(each);
+          const item = itemOf(each);
+          if (item) yield item;
         }
         return;
       }
       const items =
         read.problem === undefined && typeof read.json === 'object' && read.json ? log.message(read.json, line, setting) : undefined;
       if (items) yield* told(items);
-      else yield itemOf(read);
+      else {
+        const item = itemOf(read);
+        if (item) yield item;
+      }
     }
     yield* told(log.end());
     if (!found && log.begun)

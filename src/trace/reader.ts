@@ -26,6 +26,8 @@ export interface ReadOptions {
    * Give an array of such structs in raw bytes by the block, as it comes, and not struct by struct.
    */
   readonly blocks?: boolean;
+  /** Give an item for each header of a trace that is no call too. */
+  readonly headers?: boolean;
   /** Is shown each plain record of an NDJSON trace first, and may take it. */
   readonly plain?: PlainTaker;
   /** How to read groups of digits that may be words, where the text does not tell. */

@@ -22,7 +22,7 @@ export const readers: readonly Reader[] = [
     format: 'ndjson',
     // An array of records too; one of numbers is a list of bytes.
     line: (text) => /^\s*(?:\{\s*(?:[^0-9\s]|$)|\[\s*\{)/.test(text),
-    open: (source, { flags, plain }) => ({ name: inputFormats.ndjson, calls: readNdjson(source, { flags, plain }) }),
+    open: (source, { flags, plain, headers }) => ({ name: inputFormats.ndjson, calls: readNdjson(source, { flags, plain, headers }) }),
   },
   {
     name: 'xxd -b',
