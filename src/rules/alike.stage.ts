@@ -66,7 +66,7 @@ export function* traceLines(seed: number, records: number, dirt: number): Genera
     arch,
     ...(chance(50) && { profile: 'dma-buf' }),
     ...(isPhysical && { space: 'physical' }),
-    ...(chance(10) && { translated: false }),
+    ...(seed % 5 === 4 && { translated: false }),
     ...(chance(50) && { privileged: chance(70) }),
     from_start: chance(60),
   });
