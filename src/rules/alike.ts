@@ -176,7 +176,9 @@ export class AlikeJudge implements OwnFrames {
       const [was, is] = [before[i + 1] as number, after[i + 1] as number];
       const words = (length[i + 1] as number) >> 2;
       const changed = changes(record.words, was, is, words, from[i] as number, to[i] as number);
-      if (changed < 0 || !read(record.words, was, words, stride, frames) || !frames.areApart(size)) return -1;
+      if (changed < 0 || !read(record.words, was, words, stride, frames)) return -1;
+      // Too many pages to follow are no matter of lists.
+      if (size * frames.length > Number(mostPages) || !frames.areApart(size)) return -1;
       if (setting.space === 'physical' && holdArea(frames, size, placed)) return -1;
       sight = (sight * sights + frames.sight(0, aligned, limits)) * 2 + changed;
     }

@@ -128,3 +128,10 @@ describe('ops 0, 1 and 6', () => {
     expect(said(id, stage)).toBe(expected);
   });
 });
+
+describe('reservation-effects, of an order that no machine has', () => {
+  it('is answered at once where a decrease stopped at such an extent', () => {
+    const call = staged({ op: 'decrease_reservation', rc: 0, in: { list: [0x40n], order: 63 }, p2m: [[[0x40n, 0x80n]], [[0x40n, 0x80n]]] });
+    expect(judge(call)?.requirements.get('reservation-effects')?.answer).not.toBe('violated');
+  });
+});

@@ -136,7 +136,7 @@ function checkEffects(facts: Facts): Answer {
   }
   if (facts.op === 'increase_reservation') return pagesBefore === undefined || pagesAfter === undefined ? missing('pages') : holds;
   let unseen: 'p2m' | 'p2m after' | undefined;
-  const cut = cutShort(facts, (page) => p2mBefore.get(page) === null || doneAt(page) !== undefined);
+  const cut = cutShort(facts, isDone);
   for (const extent of facts.extents(facts.in)) {
     const { index } = extent;
     const own = isDone(extent);
@@ -167,11 +167,16 @@ function checkEffects(facts: Facts): Answer {
  * The extent at which a decrease stopped, if there is a hole in it. Real Xen frees page by page: it
  * does not count an extent of which it freed a part.
  */
-function cutShort(facts: Facts, isHole: (gfn: bigint) => boolean): Extent | undefined {
+function cutShort(facts: Facts, isDone: (extent: Extent) => boolean): Extent | undefined {
+  if (facts.op !== 'decrease_reservation') return undefined;
   const stopped = BigInt(facts.call.rc ?? -1);
-  const extent = facts.op === 'decrease_reservation' ? facts.extents(facts.in).find(({ index }) => index === stopped) : undefined;
-  for (let j = 0n; extent && j < extent.pages; j++) if (isHole(extent.base + j)) return extent;
-  return undefined;
+  const extents = facts.extents(facts.in);
+  const extent = extents.find(({ index }) => index === stopped);
+  if (!extent) return undefined;
+  const { base, pages } = extent;
+  const holes = [...facts.call.p2mBefore].some(([gfn, mfn]) => mfn === null && gfn >= base && gfn < base + pages);
+  const shares = (other: Extent): boolean => isDone(other) && other.base < base + pages && base < other.base + other.pages;
+  return holes || extents.some(shares) ? extent : undefined;
 }
 
 /** A page that was populated, the frame behind it and behind the first page of its extent. */
