@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { unknownMemory } from '../guest/memory.ts';
-import { IN, type Stage, said, structOnly } from './call.stage.ts';
+import { IN, type Stage, said, staged, structOnly } from './call.stage.ts';
+import { judge } from './judge.ts';
 
 const populate: Stage = { op: 'populate_physmap', in: { list: [0x40n, 0x41n, 0x42n] }, rc: 3 };
 const pv: Stage = { ...populate, more: { translated: false } };
