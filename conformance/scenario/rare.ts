@@ -3,6 +3,7 @@ import { DOMID, PAGE_SHIFT } from '../../src/abi/constants.ts';
 import { XENMEM } from '../../src/abi/ops.ts';
 import type { XenMemoryReservation } from '../../src/abi/values.ts';
 import type { Hello, PageRun, World } from '../protocol/implementation.ts';
+import { kindsFor } from './kinds.ts';
 import { caller } from './plan.ts';
 import type { CallStep, Scenario } from './scenario.ts';
 
@@ -87,18 +88,27 @@ const rares: readonly Rare[] = [
   { fits: (_, { limits }) => reaches(limits, 0x1fn) && (limits.max_extents ?? 3n) >= 3n, scenario: (arch) => lifeAt(arch, 0n) },
 ];
 
-/** One scenario in so many is one of these. */
-const oneIn = 32;
+/** One scenario in so many is one of these, or of the kinds that others' faults showed. */
+const oneIn = 16;
 
 /**
  * The one that a number stands for, if it stands for one, of those that this implementation has
  * room for.
  */
 export function rareFor(number: number, arch: Arch, hello: Hello): Scenario | undefined {
+  const { limits } = hello;
   if (number % oneIn !== oneIn - 1 || hello.commands.get_dma_buf === undefined || hello.commands.put_dma_buf === undefined)
     return undefined;
-  const fitting = rares.filter(({ fits }) => fits(arch, hello));
-  return fitting[Math.floor(number / oneIn) % fitting.length]?.scenario(arch);
+  const usual = limits.max_gfn !== undefined && limits.max_gfn < 0x4_2000n ? 0x400n : 0x4_0000n;
+  const own = rares
+    .filter(({ fits }) => fits(arch, hello))
+    .map(
+      ({ scenario }) =>
+        () =>
+          scenario(arch),
+    );
+  const fitting = [...own, ...kindsFor(arch, hello).map((make) => () => make(usual))];
+  return fitting[Math.floor(number / oneIn) % fitting.length]?.();
 }
 
 /** Pages got, by names that lie at the start of memory too, and put. */

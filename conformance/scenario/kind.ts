@@ -1,0 +1,124 @@
+import type { Arch } from '../../src/abi/arch.ts';
+import { DOMID, PAGE_SHIFT } from '../../src/abi/constants.ts';
+import { type JudgedOp, XENMEM } from '../../src/abi/ops.ts';
+import { type DomainPlan, type Hello, levelOf, type PageRun, type World } from '../protocol/implementation.ts';
+import type { CallStep, Step } from './scenario.ts';
+
+const ops = XENMEM['dma-buf'];
+export const shift: bigint = BigInt(PAGE_SHIFT);
+/** Frames from `base` on: control pages, pages to exchange, and holes. */
+export const first = 8n;
+export const ramPages = 16;
+const holePages = 16;
+export const hole: bigint = BigInt(ramPages);
+
+/** What a kind of scenario is made with. */
+export interface Stage {
+  readonly base: bigint;
+  readonly hello: Hello;
+  readonly arch: Arch;
+}
+
+export interface Kind {
+  /** What must be there for it: ops, more than one domain, an order, room for frames. */
+  readonly ops: readonly JudgedOp[];
+  readonly domains?: number;
+  readonly order?: number;
+  readonly pages?: number;
+  readonly extents?: number;
+  readonly highest?: bigint;
+  readonly only?: Arch;
+  readonly needs?: 'fail-alloc' | 'preempt' | 'free';
+  readonly make: (stage: Stage) => { readonly world?: WorldOf; readonly base?: bigint; readonly steps: readonly Step[] };
+}
+
+interface WorldOf {
+  readonly privileged?: readonly number[];
+  readonly domids?: readonly number[];
+  readonly ram?: readonly PageRun[];
+  readonly holes?: readonly PageRun[];
+  readonly free?: World['free'];
+}
+
+/** A list of a call: its entries, and what differs from the usual. */
+export interface Listed {
+  readonly of: readonly bigint[];
+  readonly at?: bigint;
+  readonly count?: bigint;
+  readonly order?: number;
+  readonly bits?: number;
+}
+
+interface How {
+  readonly by?: number;
+  readonly domid?: number;
+  readonly arg?: bigint;
+  readonly inject?: CallStep['inject'];
+}
+
+export function call(
+  op: JudgedOp,
+  { base }: Pick<Stage, 'base'>,
+  lists: readonly Listed[],
+  { by = 1, domid = DOMID.SELF, arg, inject }: How = {},
+): CallStep {
+  return {
+    do: 'call',
+    domid: by,
+    cmd: ops[op],
+    arg: arg ?? base << shift,
+    reservations: lists.map(({ of, at, count, order = 0, bits = 0 }, i) => ({
+      extent_start: at ?? (base + 1n + 2n * BigInt(i)) << shift,
+      nr_extents: count ?? BigInt(of.length),
+      extent_order: order,
+      address_bits: bits,
+      domid,
+    })),
+    nrExchanged: 0n,
+    padding: 0,
+    lists: lists.map(({ of }) => of),
+    ...(inject && { inject }),
+  };
+}
+
+/** Gets pages on themselves. */
+export function got(stage: Pick<Stage, 'base'>, gfns: readonly bigint[], how: How = {}, order = 0): CallStep {
+  return call(
+    'get_dma_buf',
+    stage,
+    [
+      { of: gfns, order },
+      { of: gfns, order },
+    ],
+    how,
+  );
+}
+
+export function put(stage: Pick<Stage, 'base'>, gfns: readonly bigint[], how: How = {}, order = 0): CallStep {
+  return call('put_dma_buf', stage, [{ of: gfns, order }], how);
+}
+
+/** Moves of a whole domain, so many. */
+export function moved({ base, hello }: Stage, domid = 1, times = 1, pages = 48): Step[] {
+  return levelOf(hello) < 2 ? [] : Array.from({ length: times }, () => ({ do: 'churn' as const, domid, gfn: base, pages }));
+}
+
+/** An order above the largest that there is, of few enough pages to be followed. */
+export function beyond({ hello }: Stage): number {
+  return Math.min((hello.limits.max_order ?? 9) + 1, 12);
+}
+
+export function worldOf(arch: Arch, base: bigint, domains: number, { privileged = [], ram, holes, free }: WorldOf = {}): World {
+  const plan = (domid: number): DomainPlan => ({
+    domid,
+    privileged: privileged.includes(domid),
+    ram: ram ?? [{ gfn: base, pages: ramPages }],
+    holes: holes ?? [{ gfn: base + hole, pages: holePages }],
+  });
+  return { arch, domains: Array.from({ length: domains }, (_, i) => plan(i + 1)), free: free ?? { low: 64, high: 64 } };
+}
+
+/** The ops of buffers. */
+export const buffers = ['get_dma_buf', 'put_dma_buf'] as const;
+/** Churns in which a page that was put must move. */
+export const churnsToMove = 4;

@@ -1,0 +1,35 @@
+import { describe, expect, it } from 'vitest';
+import type { Hello } from '../protocol/implementation.ts';
+import { referenceImplementation } from '../protocol/reference.ts';
+import { checkHere } from '../verdict/check.ts';
+import { kindsFor } from './kinds.ts';
+import { scenarioIn, toJson } from './scenario.ts';
+
+const implementation = referenceImplementation();
+const { hello } = implementation;
+const arches = ['arm64', 'arm32'] as const;
+const made = (one: Hello, base: bigint) => arches.flatMap((arch) => kindsFor(arch, one).map((make) => make(base)));
+
+describe('kinds of scenarios that chance makes too seldom', () => {
+  it('can be played again, and a right hypervisor is not blamed for them', () => {
+    const all = made(hello, 0x40000n);
+    expect(all.length).toBeGreaterThan(90);
+    for (const scenario of all) {
+      expect(scenarioIn(toJson(scenario))).toEqual(scenario);
+      const { given } = checkHere(scenario, implementation);
+      expect(given.filter(({ answer }) => answer.answer === 'violated')).toEqual([]);
+    }
+  });
+
+  it('keep within what an implementation says of itself', () => {
+    const small = { ...hello, limits: { max_order: 0, max_extents: 8n, domains: 1, max_gfn: 0x800n, ram_pages: 32 } };
+    for (const { world } of made(small, 0x400n)) {
+      expect(world.domains.length).toBe(1);
+      for (const { gfn, pages } of world.domains.flatMap(({ ram, holes }) => [...ram, ...holes])) {
+        expect(gfn + BigInt(pages) <= 0x801n, `${gfn} ${pages}`).toBe(true);
+      }
+    }
+    expect(made(small, 0x400n).length).toBeGreaterThan(10);
+    expect(made({ ...hello, commands: {} }, 0x40000n)).toEqual([]);
+  });
+});
