@@ -42,6 +42,9 @@ const common = 'loglvl=warning guest_loglvl=none';
 /** Where the mailbox and the guest's free memory lie, from the image on. */
 const armPlaces = { MAILBOX_OFFSET: 8 * MiB, ARENA_OFFSET: 16 * MiB, ARENA_BYTES: 8 * MiB };
 
+/** As a 32-bit kernel that may lie anywhere is put at the end of its memory, they lie before it. */
+const arm32Places = { MAILBOX_OFFSET: -8 * MiB, ARENA_OFFSET: -32 * MiB, ARENA_BYTES: 8 * MiB };
+
 /** The first domain may name others, and its pages lie where they lie. */
 const directMapped = {
   'reservation-refuses-foreign-domid': 'needs an unprivileged caller',
@@ -74,6 +77,29 @@ export const setups = {
     memory: 512 * MiB,
     machine: ({ hypervisor, guest }) => [
       ...['-machine', 'virt,virtualization=on,gic-version=3,memory-backend=ram', '-cpu', 'cortex-a57'],
+      ...['-kernel', hypervisor, '-append', `console=dtuart dom0_mem=128M ${common}`],
+      ...['-device', `guest-loader,addr=0x49000000,kernel=${quoted(guest)},bootargs=x`],
+    ],
+    excused: directMapped,
+  },
+  arm32: {
+    arch: 'arm32',
+    about: 'dom0, direct-mapped, GICv2',
+    guests: 'direct-mapped',
+    domid: 0,
+    privileged: true,
+    debian: 'armhf',
+    hypervisor: { package: 'xen-hypervisor-4.17-armhf', file: 'boot/xen-4.17-armhf' },
+    tools: 'arm-linux-gnueabihf-',
+    sources: ['arm32.S', 'arm.c'],
+    flags: ['-marm', '-march=armv7ve', '-mfloat-abi=soft', '-mno-unaligned-access', ...defines(arm32Places)],
+    script: 'arm.lds',
+    flat: true,
+    qemu: 'qemu-system-arm',
+    qemuPackage: 'qemu-system-arm',
+    memory: 512 * MiB,
+    machine: ({ hypervisor, guest }) => [
+      ...['-machine', 'virt,virtualization=on,gic-version=2,highmem=off,memory-backend=ram', '-cpu', 'cortex-a15'],
       ...['-kernel', hypervisor, '-append', `console=dtuart dom0_mem=128M ${common}`],
       ...['-device', `guest-loader,addr=0x49000000,kernel=${quoted(guest)},bootargs=x`],
     ],
