@@ -128,10 +128,13 @@ function checkEffects(facts: Facts): Answer {
   if (pagesBefore !== undefined && pagesAfter !== undefined && pages !== undefined && !isOver) {
     const sign = facts.op === 'decrease_reservation' ? -1n : 1n;
     const gained = BigInt(pagesAfter - pagesBefore);
+    // Of the extent at which a decrease stopped it may have freed some pages.
+    const isCut =
+      facts.op === 'decrease_reservation' && count < nr - facts.start && -gained > count * pages && -gained < (count + 1n) * pages;
     const keeps = privileged !== false && gained === 0n && facts.op !== 'increase_reservation';
     if (gained !== sign * count * pages) {
-      if (!keeps) return violated(`${said()}, and the domain owned ${pagesBefore} pages before and ${pagesAfter} after`);
-      kept = unknown('a direct-mapped domain keeps its pages');
+      if (!keeps && !isCut) return violated(`${said()}, and the domain owned ${pagesBefore} pages before and ${pagesAfter} after`);
+      kept = unknown(isCut ? cutShortOf : 'a direct-mapped domain keeps its pages');
     }
   }
   if (facts.op === 'increase_reservation') return pagesBefore === undefined || pagesAfter === undefined ? missing('pages') : holds;
@@ -153,7 +156,7 @@ function checkEffects(facts: Facts): Answer {
       // Two extents may share a page, and one of them is done.
       if (!own && isRemapped(before ?? null, after) && !doneAt(gfn)) {
         if (cut && gfn >= cut.base && gfn < cut.base + cut.pages) {
-          kept ??= unknown('the extent that it stopped at has a hole, and may be done up to there');
+          kept ??= unknown(cutShortOf);
           break;
         }
         return violated(`${said()}, and guest frame ${hex64(gfn)} of extent ${index} ${moved(before ?? null, after)}`);
@@ -162,6 +165,8 @@ function checkEffects(facts: Facts): Answer {
   }
   return kept ?? holdsUnless(unseen ?? facts.unlisted(facts.in));
 }
+
+const cutShortOf = 'the extent that it stopped at has a hole, and may be done up to there';
 
 /**
  * The extent at which a decrease stopped, if there is a hole in it. Real Xen frees page by page: it
