@@ -116,7 +116,7 @@ class Drawing {
       handles: [(this.#base + 2n) * page + this.#choices.pick([0n, 8n, 3n]), (this.#base + 2n) * page + 0x800n],
       counts: [undefined, undefined],
       orders: [order, outOrder],
-      flags: 0,
+      flags: this.#choices.pick([0, 0, 0, 0, 0, 32, 32, 31]),
       lists: [isExchange ? ins.slice(0, Math.floor(outs.length / perOut) * perIn) : ins, outs],
       nrExchanged: 0n,
       padding: this.#choices.pick([0, 0xa5, 0xff]),

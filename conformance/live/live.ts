@@ -3,6 +3,8 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, s
 import { basename, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { XENMEM } from '../../src/abi/ops.ts';
+import type { MemoryOpOf } from '../../src/model/memory-op.ts';
+import { xen417 } from '../../src/model/xen/xen-4.17.ts';
 import { UndrivenError } from '../protocol/player.ts';
 import type { Course } from '../verdict/check.ts';
 import type { StartedFrom } from '../verdict/result.ts';
@@ -36,6 +38,8 @@ export interface Live {
   /** Where the calls come from, in words. */
   readonly origin: string;
   readonly privileged: boolean;
+  /** The second oracle, its reference changed. */
+  readonly oracleWith: (change: (right: MemoryOpOf) => MemoryOpOf) => Course['oracle'];
 }
 
 const { exchange } = XENMEM['dma-buf'];
@@ -58,16 +62,20 @@ export async function openLive({ setup: name, xen, sources, scale, say }: LiveOp
   const cast: Cast = { ...setup, translated: player.hello.translated, room: player.room };
   const own: StartedFrom[] = xen === undefined ? [] : [{ name: basename(xen), sha256: sha256(readable(file)) }];
   const used = packages.filter((p) => p.name === headers || (xen === undefined && p.name === setup.hypervisor.package));
+  const oracleWith: Live['oracleWith'] = (change) => (scenario) => {
+    const answer = change(xen417(setup.guests));
+    return setup.guests === 'pv' ? new PvOracle(scenario, cast, answer) : new ReleaseOracle(scenario, cast, setup.guests, answer);
+  };
   const course: Course = {
     draw: (numbers) => drawn(numbers, cast),
-    oracle: (scenario) => (setup.guests === 'pv' ? new PvOracle(scenario, cast) : new ReleaseOracle(scenario, cast, setup.guests)),
+    oracle: oracleWith((right) => right),
     unjudged: player.hello.commands.exchange === undefined ? { exchange } : {},
     packages: [...used, ...own],
     excused: setup.excused,
   };
   const from =
     used.length > 0 && xen === undefined ? `Debian's ${packagesText(used)}` : `${basename(xen ?? '')}, SHA-256 ${own[0]?.sha256}`;
-  return { player, course, origin: `${player.hello.name}; ${from}; under ${setup.qemu}`, privileged: setup.privileged };
+  return { player, course, origin: `${player.hello.name}; ${from}; under ${setup.qemu}`, privileged: setup.privileged, oracleWith };
 }
 
 function packagesText(packages: readonly StartedFrom[]): string {

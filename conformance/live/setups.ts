@@ -152,7 +152,16 @@ export const setups = {
       ...['-kernel', hypervisor, '-append', `xen console=com1 com1=115200,8n1 dom0_mem=128M ${common}`],
       ...['-initrd', `${quoted(guest)} x`],
     ],
-    excused: { 'reservation-refuses-foreign-domid': 'needs an unprivileged caller' },
+    excused: {
+      'reservation-refuses-foreign-domid': 'needs an unprivileged caller',
+      'get-refuses-foreign-domid': 'needs an unprivileged caller',
+      'get-new-pages': 'needs a guest whose p2m Xen keeps',
+      'get-inputs-released': 'needs a guest whose p2m Xen keeps',
+      'get-same-gfn': 'needs a guest whose p2m Xen keeps',
+      'reservation-effects': 'needs a guest whose p2m Xen keeps',
+      'reservation-contiguous': 'needs a guest whose p2m Xen keeps',
+      'get-ignores-in-address-bits': 'needs a world that can be built twice to the frame',
+    },
   },
 } as const satisfies { readonly [name: string]: Setup };
 
