@@ -86,7 +86,7 @@ export function run(program: string, args: readonly string[], { cwd, env }: { cw
   const said = stderr.split('\n').filter((line) => line.trim() !== '');
   const first = said.find((line) => /^E:|error|No space left/i.test(line)) ?? said.at(-1);
   const why = error?.message ?? (signal ? `it was ended by ${signal}` : `exit ${status}`);
-  throw new UndrivenError(`${program} failed: ${first ?? why}`, said.slice(-10));
+  throw new UndrivenError(`${program} failed: ${first ?? why}`);
 }
 
 function listed(folder: string): Package[] | undefined {

@@ -175,8 +175,10 @@ const cutShortOf = 'the extent that it stopped at has a hole, and may be done up
 function cutShort(facts: Facts, isHole: (gfn: bigint) => boolean): Extent | undefined {
   const stopped = BigInt(facts.call.rc ?? -1);
   const extent = facts.op === 'decrease_reservation' ? facts.extents(facts.in).find(({ index }) => index === stopped) : undefined;
-  for (let j = 0n; extent && j < extent.pages; j++) if (isHole(extent.base + j)) return extent;
-  return undefined;
+  if (!extent) return undefined;
+  // By the pages that were looked at: an extent may be of any size.
+  const looked = [...facts.call.p2mBefore.keys()].filter((gfn) => gfn >= extent.base && gfn < extent.base + extent.pages);
+  return looked.some(isHole) ? extent : undefined;
 }
 
 /** A page that was populated, the frame behind it and behind the first page of its extent. */
