@@ -210,15 +210,17 @@ class Suite implements Lost {
       if (known) known.push(first);
       else this.found.set(id, [first]);
     }
+    for (const { id, reading } of checked.deviations) this.#read(id, reading);
     for (const call of calls) {
       countCell(this.cells, call);
-      for (const { id, reading } of readers) {
-        const seen = reading(call);
-        if (seen === undefined) continue;
-        this.readings[id] ??= {};
-        this.readings[id][seen] = (this.readings[id][seen] ?? 0) + 1;
-      }
+      for (const { id, reading } of readers) this.#read(id, reading(call));
     }
+  }
+
+  #read(id: string, reading: string | undefined): void {
+    if (reading === undefined) return;
+    this.readings[id] ??= {};
+    this.readings[id][reading] = (this.readings[id][reading] ?? 0) + 1;
   }
 
   /** What the implementation would not do is unknown of everything that it could have shown. */

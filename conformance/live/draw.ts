@@ -4,6 +4,7 @@ import { type JudgedOp, XENMEM } from '../../src/abi/ops.ts';
 import type { PageRun } from '../protocol/implementation.ts';
 import { Choices } from '../scenario/choices.ts';
 import { type CallStep, framesOf, type Scenario } from '../scenario/scenario.ts';
+import { mostUsed, strayFrames } from './guest.ts';
 
 /** The guest that scenarios are drawn for. */
 export interface Cast {
@@ -38,7 +39,7 @@ const page = BigInt(PAGE_SIZE);
  * then what calls give away, and what they populate. In a large one that has room for extents of
  * order 9.
  */
-const places = { control: 5, ram: 8, holes: 32, end: 48, large: 1536 } as const;
+const places = { control: 5, ram: 8, holes: 32, end: 48, large: mostUsed } as const;
 /** Orders that worlds have room for, that of a large one, and those that every Xen refuses. */
 const orders = { usual: [0, 0, 0, 0, 1, 1, 2, 3], large: 9, refused: [19, 20, 31, 32, 63, 64, 255, 0x7fff_ffff, 0xffff_ffff] } as const;
 const mostSteps = 8;
@@ -115,7 +116,7 @@ class Drawing {
       handles: [(this.#base + 2n) * page + this.#choices.pick([0n, 8n, 3n]), (this.#base + 2n) * page + 0x800n],
       counts: [undefined, undefined],
       orders: [order, outOrder],
-      flags: 0,
+      flags: this.#choices.pick([0, 0, 0, 0, 0, 32, 32, 31]),
       lists: [isExchange ? ins.slice(0, Math.floor(outs.length / perOut) * perIn) : ins, outs],
       nrExchanged: 0n,
       padding: this.#choices.pick([0, 0xa5, 0xff]),
@@ -245,16 +246,7 @@ function cutList(draft: Draft, choices: Choices, base: bigint, side: 0 | 1): voi
 
 function badEntry({ lists }: Draft, choices: Choices, base: bigint): void {
   const list = lists[choices.below(2) as 0 | 1];
-  const bad = [
-    0n,
-    base + BigInt(places.holes) + 3n,
-    base + BigInt(places.ram) + 1n,
-    2n ** 28n,
-    2n ** 32n + base + 4n,
-    2n ** 40n - 1n,
-    2n ** 52n + base + 4n,
-    2n ** 64n - 1n,
-  ];
+  const bad = [base + BigInt(places.holes) + 3n, base + BigInt(places.ram) + 1n, ...strayFrames(base)];
   if (list.length > 0) list[choices.below(list.length)] = choices.pick(bad);
 }
 

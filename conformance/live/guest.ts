@@ -12,6 +12,14 @@ export const page: bigint = BigInt(PAGE_SIZE);
 /** Entries of a list that the driver itself puts into guest memory. */
 export const mostListed = 320;
 
+/** Pages of the guest's free memory that worlds are made of, at most. */
+export const mostUsed = 1536;
+
+/** Guest frames beyond its memory that calls name, where that begins with this one. */
+export function strayFrames(first: bigint): readonly bigint[] {
+  return [0n, 2n ** 28n, 2n ** 32n + first + 4n, 2n ** 40n - 1n, 2n ** 52n + first + 4n, 2n ** 64n - 1n];
+}
+
 /** The guest is not as it should be, and one of a machine that was just started may be. */
 export class OddError extends Error {
   override readonly name = 'OddError';
@@ -34,6 +42,8 @@ export class Guest {
   protected readonly setup: Setup;
   /** Pages that the domain owned when it was started. */
   #owned: number | undefined;
+  /** Pages that were given back for those that were lost. */
+  readonly #spare = new Set<bigint>();
 
   constructor(machine: Machine, setup: Setup) {
     this.machine = machine;
@@ -155,13 +165,22 @@ export class Guest {
     );
     const told = await this.machine.ask([...zeros, ...this.#counts()]);
     if (told.slice(0, -1).some(({ value }) => value !== 0n)) throw new OddError('a page that is there cannot be written');
-    this.counted(Number(told.at(-1)?.value) - this.#owned - more);
+    await this.#counted(Number(told.at(-1)?.value) - this.#owned - more);
     return {};
   }
 
-  /** Looks at how many pages the domain owns beyond those that it should. */
-  protected counted(beyond: number): void {
-    if (beyond !== 0) throw new OddError(`the domain owns ${beyond} pages more than it should`);
+  /**
+   * A translated guest has lost pages that no frame leads to: as many others are given back, so that
+   * it may populate as many as before.
+   */
+  async #counted(beyond: number): Promise<void> {
+    if (beyond === 0) return;
+    const { first, pages } = this.machine.mailbox.hello;
+    const spare = Array.from({ length: Math.max(0, beyond) }, (_, i) => first + BigInt(pages - 1 - this.#spare.size - i));
+    const left = pages - this.#spare.size - beyond;
+    if (this.setup.guests !== 'translated' || beyond < 0 || left < mostUsed) throw new OddError(`the domain owns ${beyond} pages too many`);
+    await this.resize(ops.decrease_reservation, spare);
+    for (const gfn of spare) this.#spare.add(gfn);
   }
 
   /**
@@ -172,7 +191,9 @@ export class Guest {
     const { first, pages } = this.machine.mailbox.hello;
     const [probed] = await this.machine.ask([{ what: 'probe', gfn: first, pages }]);
     const isMapped = (gfn: bigint): boolean => probed?.bytes[Number(gfn - first)] === 1;
-    const room = framesOf([{ gfn: first, pages }]);
+    const room = framesOf([{ gfn: first, pages }]).filter((gfn) => !this.#spare.has(gfn));
+    if (this.setup.guests === 'translated')
+      for (const gfn of strayFrames(first)) await this.resize(ops.decrease_reservation, [gfn], { short: true });
     await this.resize(
       ops.decrease_reservation,
       room.filter((gfn) => holes.has(gfn) && isMapped(gfn)),

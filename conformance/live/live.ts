@@ -1,16 +1,19 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { XENMEM } from '../../src/abi/ops.ts';
+import type { MemoryOpOf } from '../../src/model/memory-op.ts';
+import { xen417 } from '../../src/model/xen/xen-4.17.ts';
 import { UndrivenError } from '../protocol/player.ts';
 import type { Course } from '../verdict/check.ts';
 import type { StartedFrom } from '../verdict/result.ts';
 import { built } from './build.ts';
+import { withDomain } from './device-tree.ts';
 import { type Cast, drawn } from './draw.ts';
 import { type Patience, usualPatience } from './machine.ts';
 import { ReleaseOracle } from './oracle.ts';
-import { cacheFolder, fetched, needs } from './packages.ts';
+import { cacheFolder, fetched, needs, run } from './packages.ts';
 import { type LivePlayer, livePlayer } from './player.ts';
 import { PvOracle } from './pv-oracle.ts';
 import { type Setup, type SetupName, setups } from './setups.ts';
@@ -32,6 +35,11 @@ export interface LiveOptions {
 export interface Live {
   readonly player: LivePlayer;
   readonly course: Course;
+  /** Where the calls come from, in words. */
+  readonly origin: string;
+  readonly privileged: boolean;
+  /** The second oracle, its reference changed. */
+  readonly oracleWith: (change: (right: MemoryOpOf) => MemoryOpOf) => Course['oracle'];
 }
 
 const { exchange } = XENMEM['dma-buf'];
@@ -48,19 +56,33 @@ export async function openLive({ setup: name, xen, sources, scale, say }: LiveOp
   const file = xen ?? join(folder, setup.hypervisor.file);
   const hypervisor = unzipped(file);
   const patience: Patience = { boot: usualPatience.boot * scale, answer: usualPatience.answer * scale };
-  const live = ['--arch', setup.arch, ...(xen === undefined ? [] : ['--xen', xen])];
-  const player = await livePlayer(setup, { hypervisor, guest }, patience, live);
+  const live = ['--arch', setup.arch, ...(setup.domain ? ['--guest', 'domu'] : []), ...(xen === undefined ? [] : ['--xen', xen])];
+  const tree = setup.domain && treeFile(setup, guest, setup.domain);
+  const player = await livePlayer(setup, { hypervisor, guest, ...(tree !== undefined && { tree }) }, patience, live);
   const cast: Cast = { ...setup, translated: player.hello.translated, room: player.room };
   const own: StartedFrom[] = xen === undefined ? [] : [{ name: basename(xen), sha256: sha256(readable(file)) }];
   const used = packages.filter((p) => p.name === headers || (xen === undefined && p.name === setup.hypervisor.package));
+  const oracleWith: Live['oracleWith'] = (change) => (scenario) => {
+    const answer = change(xen417(setup.guests));
+    return setup.guests === 'pv' ? new PvOracle(scenario, cast, answer) : new ReleaseOracle(scenario, cast, setup.guests, answer);
+  };
   const course: Course = {
     draw: (numbers) => drawn(numbers, cast),
-    oracle: (scenario) => (setup.guests === 'pv' ? new PvOracle(scenario, cast) : new ReleaseOracle(scenario, cast, setup.guests)),
+    oracle: oracleWith((right) => right),
     unjudged: player.hello.commands.exchange === undefined ? { exchange } : {},
     packages: [...used, ...own],
     excused: setup.excused,
   };
-  return { player, course };
+  const from =
+    used.length > 0 && xen === undefined ? `Debian's ${packagesText(used)}` : `${basename(xen ?? '')}, SHA-256 ${own[0]?.sha256}`;
+  return { player, course, origin: `${player.hello.name}; ${from}; under ${setup.qemu}`, privileged: setup.privileged, oracleWith };
+}
+
+function packagesText(packages: readonly StartedFrom[]): string {
+  return packages
+    .filter(({ name }) => name !== headers)
+    .map(({ name, version, sha256: sum }) => `${name} ${version}, SHA-256 ${sum}`)
+    .join(', ');
 }
 
 /** A hypervisor as QEMU wants it: not compressed. */
@@ -77,6 +99,26 @@ function unzipped(file: string): string {
     return plain;
   } catch (error) {
     throw new UndrivenError(`${file}: ${(error as Error).message}`);
+  }
+}
+
+/** The device tree of the machine, as QEMU tells it, with the domain in it. */
+function treeFile(setup: Setup, guest: string, domain: NonNullable<Setup['domain']>): string {
+  const file = `${guest}.dtb`;
+  const [option, machine = '', ...rest] = setup.machine({ hypervisor: '', guest: '' });
+  const work = mkdtempSync(join(cacheFolder(), 'guest', '.tree-'));
+  try {
+    const plain = join(work, 'plain');
+    const memory = ['-m', `${setup.memory >> 20}M`, '-object', `memory-backend-ram,id=ram,size=${setup.memory >> 20}M`];
+    run(setup.qemu, [`${option}`, `${machine},dumpdtb=${plain.replaceAll(',', ',,')}`, ...rest.slice(0, 2), ...memory, '-display', 'none']);
+    const size = (statSync(guest).size + 0xfff) & ~0xfff;
+    writeFileSync(join(work, 'tree'), withDomain(readFileSync(plain), { ...domain, size }));
+    renameSync(join(work, 'tree'), file);
+    return file;
+  } catch (error) {
+    throw error instanceof UndrivenError ? error : new UndrivenError(`${file}: ${(error as Error).message}`);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
   }
 }
 

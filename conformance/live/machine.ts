@@ -16,7 +16,7 @@ export interface Patience {
   readonly answer: number;
 }
 
-export const usualPatience: Patience = { boot: 60_000, answer: 20_000 };
+export const usualPatience: Patience = { boot: 30_000, answer: 20_000 };
 
 /** Milliseconds that a machine has to end when it is told to. */
 const endTime = 3000;

@@ -51,7 +51,7 @@ export function fetched(debian: string, names: readonly string[], say: (text: st
   try {
     mkdirSync(join(cacheFolder(), 'debian'), { recursive: true });
     work = mkdtempSync(join(cacheFolder(), 'debian', `.${debian}-`));
-    const packages = fetchInto(work, debian, names);
+    const packages = fetchInto(work, debian, names, say);
     rmSync(join(work, 'apt'), { recursive: true });
     rmSync(folder, { recursive: true, force: true });
     renameSync(work, folder);
@@ -86,7 +86,7 @@ export function run(program: string, args: readonly string[], { cwd, env }: { cw
   const said = stderr.split('\n').filter((line) => line.trim() !== '');
   const first = said.find((line) => /^E:|error|No space left/i.test(line)) ?? said.at(-1);
   const why = error?.message ?? (signal ? `it was ended by ${signal}` : `exit ${status}`);
-  throw new UndrivenError(`${program} failed: ${first ?? why}`, said.slice(-10));
+  throw new UndrivenError(`${program} failed: ${first ?? why}`);
 }
 
 function listed(folder: string): Package[] | undefined {
@@ -97,17 +97,15 @@ function listed(folder: string): Package[] | undefined {
   }
 }
 
-function fetchInto(work: string, debian: string, names: readonly string[]): Package[] {
+function fetchInto(work: string, debian: string, names: readonly string[], say: (text: string) => void): Package[] {
   const apt = join(work, 'apt');
   for (const folder of ['lists/partial', 'archives/partial', 'debs']) mkdirSync(join(apt, folder), { recursive: true });
-  const signed = existsSync(keyring) ? ` [signed-by=${keyring}]` : '';
-  writeFileSync(join(apt, 'sources.list'), suites.map(([url, suite]) => `deb${signed} ${url} ${suite} main\n`).join(''));
   writeFileSync(join(apt, 'status'), '');
   // How things are acquired, proxies above all, is the system's; hooks and folders are not.
   const acquire = run('apt-config', ['dump']).match(/^Acquire::.*$/gm) ?? [];
   writeFileSync(join(apt, 'apt.conf'), [...acquire, ...settings(apt, debian)].map((line) => `${line}\n`).join(''));
   const env = { APT_CONFIG: join(apt, 'apt.conf') };
-  run('apt-get', ['-qq', 'update'], { env });
+  updated(apt, env, say);
   run('apt-get', ['-qq', 'download', ...names], { env, cwd: join(apt, 'debs') });
   const packages = readdirSync(join(apt, 'debs')).map((file) => {
     const deb = join(apt, 'debs', file);
@@ -117,6 +115,21 @@ function fetchInto(work: string, debian: string, names: readonly string[]): Pack
   });
   writeFileSync(join(work, listFile), `${JSON.stringify(packages, null, 2)}\n`);
   return packages;
+}
+
+/** The lists of what there is; without the security updates where a mirror does not have them. */
+function updated(apt: string, env: NodeJS.ProcessEnv, say: (text: string) => void): void {
+  const signed = existsSync(keyring) ? ` [signed-by=${keyring}]` : '';
+  const update = (some: readonly (readonly [string, string])[]): void => {
+    writeFileSync(join(apt, 'sources.list'), some.map(([url, suite]) => `deb${signed} ${url} ${suite} main\n`).join(''));
+    run('apt-get', ['-qq', 'update'], { env });
+  };
+  try {
+    update(suites);
+  } catch (error) {
+    update(suites.slice(0, 1));
+    say(`without security updates: ${(error as Error).message}`);
+  }
 }
 
 /** A field of a package, as dpkg writes it in a format. */

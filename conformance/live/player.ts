@@ -11,6 +11,8 @@ import type { Files, Setup } from './setups.ts';
 
 const { increase_reservation, decrease_reservation, populate_physmap, exchange } = XENMEM['dma-buf'];
 
+/** Machines that may fall silent one after the other: a scenario is played twice. */
+const mostSilences = 2;
 /** Starts that may fail one after the other. */
 const mostFailedStarts = 3;
 
@@ -28,6 +30,7 @@ export interface LivePlayer extends Player {
  */
 export async function livePlayer(setup: Setup, files: Files, patience: Patience, live: readonly string[]): Promise<LivePlayer> {
   let starts = 0;
+  let silences = 0;
   let open: { readonly machine: Machine; readonly guest: Guest } | undefined;
   const opened = async (): Promise<NonNullable<typeof open>> => {
     for (let failed = 1; ; failed++) {
@@ -51,9 +54,13 @@ export async function livePlayer(setup: Setup, files: Files, patience: Patience,
   const answered = async (requests: readonly Request[], again = false): Promise<Reply[]> => {
     open ??= await opened();
     try {
-      return await open.guest.answer(requests);
+      const replies = await open.guest.answer(requests);
+      if (requests.some(({ op }) => op === 'call')) silences = 0;
+      return replies;
     } catch (error) {
       await end();
+      if (error instanceof CrashError && error.hung && ++silences >= mostSilences)
+        throw new UndrivenError(`the guest does not answer any more: ${error.message}`, error.evidence);
       if (!(error instanceof OddError)) throw error;
       if (again || requests[0]?.op !== 'reset') throw new CrashError(`during ${requests[0]?.op}: ${error.message}`);
       return answered(requests, true);

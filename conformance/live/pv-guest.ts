@@ -4,6 +4,7 @@ import type { XenGetDmaBuf, XenMemoryReservation } from '../../src/abi/values.ts
 import { codecFor, type StructCodec } from '../../src/codec/codec.ts';
 import { listBehind } from '../../src/guest/handle.ts';
 import type { Reply, Request } from '../protocol/implementation.ts';
+import { covered } from '../twin/twin.ts';
 import { isControl } from './draw.ts';
 import { type Asked, Guest, mostListed, OddError, ops, page, unsupported } from './guest.ts';
 
@@ -163,8 +164,8 @@ export class PvGuest extends Guest {
     const [was, is] = [before[side], after[side]];
     if (!was || !is || op === 'decrease_reservation') return new Map();
     const [given, wanted] = reservations;
-    const covered = given && wanted ? Number((N << BigInt(given.extent_order)) >> BigInt(wanted.extent_order)) : 0;
-    const [from, to] = isExchange ? [0, rc === 0 || N > 0n ? covered : 0] : [start, Math.max(start, rc)];
+    const all = given && wanted ? Number(covered(given, wanted, N)) : 0;
+    const [from, to] = isExchange ? [0, all] : [start, Math.max(start, rc)];
     const taken = new Map<bigint, bigint>();
     for (const [k, mfn] of is.entries.entries()) {
       const gfn = was.entries[k];

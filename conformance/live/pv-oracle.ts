@@ -5,7 +5,7 @@ import type { XenGetDmaBuf, XenMemoryReservation } from '../../src/abi/values.ts
 import { codecFor, type StructCodec } from '../../src/codec/codec.ts';
 import { hex64 } from '../../src/codec/hex.ts';
 import { entriesIn, type GuestList, listBehind } from '../../src/guest/handle.ts';
-import type { ByteRange } from '../../src/guest/memory.ts';
+import { type ByteRange, overlaps } from '../../src/guest/memory.ts';
 import { emptyFreeLists, releaseRun } from '../../src/model/allocator.ts';
 import type { MemoryOpOf } from '../../src/model/memory-op.ts';
 import { at, readBytes, writeBytes } from '../../src/model/p2m.ts';
@@ -14,7 +14,8 @@ import { xen417 } from '../../src/model/xen/xen-4.17.ts';
 import type { ObservedCall } from '../../src/trace/call.ts';
 import type { Event } from '../observe/observe.ts';
 import type { Scenario } from '../scenario/scenario.ts';
-import type { Oracle, Said } from '../twin/prediction.ts';
+import type { Deviation, Oracle, Said } from '../twin/prediction.ts';
+import { covered } from '../twin/twin.ts';
 import { type Cast, isControl } from './draw.ts';
 import { differentByte, nameOf, pagesOf } from './oracle.ts';
 
@@ -47,6 +48,8 @@ export class PvOracle implements Oracle {
   readonly #room: ByteRange;
   /** The real frames that the guest owns. */
   #owned: Set<number> | undefined;
+  /** Frames that the last call took away. */
+  #freed = 0;
   #lost = false;
 
   constructor({ world }: Scenario, cast: Cast, answer: MemoryOpOf = xen417('pv')) {
@@ -69,7 +72,9 @@ export class PvOracle implements Oracle {
     const wrong = this.#differs(call, this.#owned, asked, before);
     if (wrong !== undefined && asked && this.#takesWhatItGave(call, asked, before)) return this.#lose();
     this.#lost = wrong !== undefined;
-    return wrong === undefined ? { agrees: true } : { agrees: false, message: `${nameOf(call.cmd)}: ${wrong}` };
+    return wrong === undefined
+      ? { agrees: true, readings: deviationsOf(call, asked, this.#freed) }
+      : { agrees: false, message: `${nameOf(call.cmd)}: ${wrong}` };
   }
 
   #lose(message?: string): Said {
@@ -90,10 +95,11 @@ export class PvOracle implements Oracle {
     if (call.pagesBefore !== undefined && call.pagesAfter !== undefined && call.pagesAfter - call.pagesBefore !== gained)
       return `the domain gets ${gained} pages in the reference, and ${call.pagesAfter - call.pagesBefore} from the hypervisor`;
     const kept = new Set([...owned].filter((mfn) => domain.owned.has(mfn)));
+    this.#freed = owned.size - kept.size;
     const given = asked?.told ? this.#given(call, ended.state, asked.told, kept) : [];
     if (typeof given === 'string') return given;
     this.#owned = new Set([...kept, ...given]);
-    return this.#wrongPages(call, kept) ?? this.#wrongBytes(call, ended.state, asked, kept);
+    return this.#wrongPages(call, kept, asked) ?? this.#wrongBytes(call, ended.state, asked, kept);
   }
 
   /**
@@ -104,6 +110,7 @@ export class PvOracle implements Oracle {
     const [given] = reservations;
     if (op !== 'exchange' || !given || !told) return false;
     const inputs = listBehind(given.extent_start, given.nr_extents, this.#arch);
+    if (overlaps(inputs.range, told.list.range)) return true; // what it is given it takes for an input
     const domain = domainOf(before, this.#cast.domid);
     const [perIn, perOut] = [given.extent_order, told.of.extent_order].map((of, i, both) => 2 ** Math.max(0, (both[1 - i] ?? 0) - of));
     const gave = new Map<number, number>();
@@ -168,7 +175,7 @@ export class PvOracle implements Oracle {
     const bytes = call.after.read((call.arg ?? 0n) + BigInt(offset), size);
     const [given] = asked.reservations;
     const N = bytes ? (entriesIn(bytes, size)[0] ?? 0n) : 0n;
-    return run(Number((N << BigInt(given?.extent_order ?? 0)) >> BigInt(extent_order)));
+    return run(given ? Number(covered(given, asked.told.of, N)) : 0);
   }
 
   /** Takes the limit on addresses out of the struct, where it is one; puts it back afterwards. */
@@ -217,13 +224,17 @@ export class PvOracle implements Oracle {
     }
   }
 
-  /** Does the guest have the frames that it owns, and no others? */
-  #wrongPages({ p2mBefore, p2mAfter }: ObservedCall, kept: ReadonlySet<number>): string | undefined {
+  /** Does each page lead to the frame that it led to, unless it was given away or populated? */
+  #wrongPages(call: ObservedCall, kept: ReadonlySet<number>, asked: Asked | undefined): string | undefined {
+    const { p2mBefore, p2mAfter, before } = call;
+    const listed = asked?.told ? entriesOf(asked.told.list, (address, length) => before.read(address, length)) : [];
+    const populated = new Set(listed.flatMap((gfn) => framesOf(gfn, asked?.told?.of.extent_order ?? 0)));
     for (const [gfn, mfn] of p2mAfter) {
       const old = p2mBefore.get(gfn);
-      if (this.#isKept(gfn)) continue;
-      if (mfn !== null && !this.#owned?.has(Number(mfn))) return `page ${hex64(gfn)} leads to ${hex64(mfn)}, which is not the guest's own`;
-      if (mfn === null && typeof old === 'bigint' && kept.has(Number(old))) return `page ${hex64(gfn)} is gone, and so is its frame`;
+      const isOwn = (frame: bigint): boolean => this.#isKept(gfn) || this.#owned?.has(Number(frame)) === true;
+      if (typeof mfn === 'bigint' && !isOwn(mfn)) return `page ${hex64(gfn)} leads to ${hex64(mfn)}, which is not the guest's own`;
+      const stays = this.#isKept(gfn) || (typeof old === 'bigint' && kept.has(Number(old)));
+      if (stays && mfn !== old && !populated.has(Number(gfn))) return `page ${hex64(gfn)} leads elsewhere, and its frame was not taken`;
     }
     return undefined;
   }
@@ -252,6 +263,23 @@ export class PvOracle implements Oracle {
     }
     return undefined;
   }
+}
+
+/**
+ * What a call shows of the ways in which 4.17 leaves its own header (docs/xen-versions.md). The
+ * reference did the same.
+ */
+function deviationsOf({ rc, arg = 0n, after }: ObservedCall, asked: Asked | undefined, freed: number): Deviation[] {
+  if (asked?.op !== 'exchange') return [];
+  const [given] = asked.reservations;
+  const { offset, size } = fieldOf(asked.codec.layout, 'nr_exchanged');
+  const bytes = after.read(arg + BigInt(offset), size);
+  const N = bytes && entriesIn(bytes, size)[0];
+  if (!given || N === undefined) return [];
+  const isLate = rc === -errno.EFAULT && freed > Number(N) * 2 ** given.extent_order;
+  if (isLate) return [{ id: 'exchange-late-fault', reading: 'D1: a chunk that was exchanged is not counted' }];
+  const isIdle = rc === 0 && N > 0n && N === given.nr_extents && freed === 0;
+  return isIdle ? [{ id: 'exchange-all-done', reading: 'D5: 0 before domain and lists are looked at' }] : [];
 }
 
 /** The entries of a list, as far as they can be read, and not too many of them. */

@@ -1,5 +1,6 @@
 import type { Arch } from '../../src/abi/arch.ts';
 import type { Guests } from '../../src/model/xen/release.ts';
+import type { StartedDomain } from './device-tree.ts';
 import { doing, layout, lines } from './mailbox.ts';
 
 /** How a hypervisor and a guest of it are got and started, for one architecture. */
@@ -26,6 +27,8 @@ export interface Setup {
   readonly memory: number;
   /** The arguments that are about the machine; the memory and the console are added. */
   readonly machine: (files: Files) => readonly string[];
+  /** The domain that Xen starts by itself, told to it in a device tree; absent for a first domain. */
+  readonly domain?: Omit<StartedDomain, 'size'>;
   /** Requirements that this guest cannot show, and why. */
   readonly excused: { readonly [requirement: string]: string };
 }
@@ -34,6 +37,8 @@ export interface Setup {
 export interface Files {
   readonly hypervisor: string;
   readonly guest: string;
+  /** The device tree, where there is a domain to be told in it. */
+  readonly tree?: string;
 }
 
 const MiB = 1 << 20;
@@ -41,6 +46,9 @@ const common = 'loglvl=warning guest_loglvl=none';
 
 /** Where the mailbox and the guest's free memory lie, from the image on. */
 const armPlaces = { MAILBOX_OFFSET: 8 * MiB, ARENA_OFFSET: 16 * MiB, ARENA_BYTES: 8 * MiB };
+
+/** As a 32-bit kernel that may lie anywhere is put at the end of its memory, they lie before it. */
+const arm32Places = { MAILBOX_OFFSET: -8 * MiB, ARENA_OFFSET: -32 * MiB, ARENA_BYTES: 8 * MiB };
 
 /** The first domain may name others, and its pages lie where they lie. */
 const directMapped = {
@@ -54,7 +62,23 @@ function quoted(path: string): string {
   return path.replaceAll(',', ',,');
 }
 
-/** The set-ups by the name that `--arch` has for them. */
+const arm64Machine = ['-machine', 'virt,virtualization=on,gic-version=3,memory-backend=ram', '-cpu', 'cortex-a57'] as const;
+
+/** What the guests of a 64-bit Arm Xen have in common. */
+const arm64 = {
+  debian: 'arm64',
+  hypervisor: { package: 'xen-hypervisor-4.17-arm64', file: 'boot/xen-4.17-arm64' },
+  tools: 'aarch64-linux-gnu-',
+  sources: ['arm64.S', 'arm.c'],
+  flags: ['-mgeneral-regs-only', '-mstrict-align', ...defines(armPlaces)],
+  script: 'arm.lds',
+  flat: true,
+  qemu: 'qemu-system-aarch64',
+  qemuPackage: 'qemu-system-arm',
+  memory: 512 * MiB,
+} as const;
+
+/** The set-ups by name: the architecture, and the guest where it is no first domain. */
 export const setups = {
   arm64: {
     arch: 'arm64',
@@ -62,18 +86,46 @@ export const setups = {
     guests: 'direct-mapped',
     domid: 0,
     privileged: true,
-    debian: 'arm64',
-    hypervisor: { package: 'xen-hypervisor-4.17-arm64', file: 'boot/xen-4.17-arm64' },
-    tools: 'aarch64-linux-gnu-',
-    sources: ['arm64.S', 'arm.c'],
-    flags: ['-mgeneral-regs-only', '-mstrict-align', ...defines(armPlaces)],
+    ...arm64,
+    machine: ({ hypervisor, guest }) => [
+      ...arm64Machine,
+      ...['-kernel', hypervisor, '-append', `console=dtuart dom0_mem=128M ${common}`],
+      ...['-device', `guest-loader,addr=0x49000000,kernel=${quoted(guest)},bootargs=x`],
+    ],
+    excused: directMapped,
+  },
+  'arm64-domu': {
+    arch: 'arm64',
+    about: 'domU without a dom0, GICv3',
+    guests: 'translated',
+    domid: 1,
+    privileged: false,
+    ...arm64,
+    machine: ({ hypervisor, guest, tree = '' }) => [
+      ...arm64Machine,
+      ...['-kernel', hypervisor, '-dtb', tree, '-device', `loader,file=${quoted(guest)},addr=0x49000000,force-raw=on`],
+    ],
+    domain: { bootargs: 'console=dtuart loglvl=warning guest_loglvl=none/all', address: 0x4900_0000, memory: 128 * MiB },
+    excused: { 'reservation-effects': 'needs the capability translate' },
+  },
+  arm32: {
+    arch: 'arm32',
+    about: 'dom0, direct-mapped, GICv2',
+    guests: 'direct-mapped',
+    domid: 0,
+    privileged: true,
+    debian: 'armhf',
+    hypervisor: { package: 'xen-hypervisor-4.17-armhf', file: 'boot/xen-4.17-armhf' },
+    tools: 'arm-linux-gnueabihf-',
+    sources: ['arm32.S', 'arm.c'],
+    flags: ['-marm', '-march=armv7ve', '-mfloat-abi=soft', '-mno-unaligned-access', ...defines(arm32Places)],
     script: 'arm.lds',
     flat: true,
-    qemu: 'qemu-system-aarch64',
+    qemu: 'qemu-system-arm',
     qemuPackage: 'qemu-system-arm',
     memory: 512 * MiB,
     machine: ({ hypervisor, guest }) => [
-      ...['-machine', 'virt,virtualization=on,gic-version=3,memory-backend=ram', '-cpu', 'cortex-a57'],
+      ...['-machine', 'virt,virtualization=on,gic-version=2,highmem=off,memory-backend=ram', '-cpu', 'cortex-a15'],
       ...['-kernel', hypervisor, '-append', `console=dtuart dom0_mem=128M ${common}`],
       ...['-device', `guest-loader,addr=0x49000000,kernel=${quoted(guest)},bootargs=x`],
     ],
@@ -100,7 +152,16 @@ export const setups = {
       ...['-kernel', hypervisor, '-append', `xen console=com1 com1=115200,8n1 dom0_mem=128M ${common}`],
       ...['-initrd', `${quoted(guest)} x`],
     ],
-    excused: { 'reservation-refuses-foreign-domid': 'needs an unprivileged caller' },
+    excused: {
+      'reservation-refuses-foreign-domid': 'needs an unprivileged caller',
+      'get-refuses-foreign-domid': 'needs an unprivileged caller',
+      'get-new-pages': 'needs a guest whose p2m Xen keeps',
+      'get-inputs-released': 'needs a guest whose p2m Xen keeps',
+      'get-same-gfn': 'needs a guest whose p2m Xen keeps',
+      'reservation-effects': 'needs a guest whose p2m Xen keeps',
+      'reservation-contiguous': 'needs a guest whose p2m Xen keeps',
+      'get-ignores-in-address-bits': 'needs a world that can be built twice to the frame',
+    },
   },
 } as const satisfies { readonly [name: string]: Setup };
 

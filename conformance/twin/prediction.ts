@@ -15,7 +15,16 @@ type CallEvent = Event & { readonly kind: 'call' };
  * What the model says of a step: that it could have ended it so, or in one sentence why never.
  * Nothing, where it cannot tell.
  */
-export type Said = { readonly agrees: true } | { readonly agrees: false; readonly message: string } | undefined;
+export type Said =
+  | { readonly agrees: true; readonly readings?: readonly Deviation[] }
+  | { readonly agrees: false; readonly message: string }
+  | undefined;
+
+/** A way in which a release is known to leave its own header, as a reading of an open point. */
+export interface Deviation {
+  readonly id: string;
+  readonly reading: string;
+}
 
 /**
  * What is known of a caller, by the other oracle: did it break a duty that makes the call

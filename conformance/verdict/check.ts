@@ -7,7 +7,7 @@ import type { Hello, Implementation } from '../protocol/implementation.ts';
 import { CrashError, type Play, playHere } from '../protocol/play.ts';
 import { type Player, UndrivenError } from '../protocol/player.ts';
 import type { CallStep, Scenario } from '../scenario/scenario.ts';
-import { type Caller, type Oracle, Prediction } from '../twin/prediction.ts';
+import { type Caller, type Deviation, type Oracle, Prediction } from '../twin/prediction.ts';
 import { type Given, ScenarioJudge } from './judge.ts';
 import type { StartedFrom } from './result.ts';
 
@@ -47,12 +47,14 @@ export interface Checked {
   readonly disputes: Dispute[];
   /** The steps that the model could have ended in the same way. */
   readonly agreed: Set<number>;
+  /** Known deviations that the second oracle saw. */
+  readonly deviations: Deviation[];
   /** Set where the implementation broke, and the scenario ended there. */
   crash?: CrashError;
 }
 
 export function nothingSeen(): Checked {
-  return { given: [], calls: [], events: [], disputes: [], agreed: new Set() };
+  return { given: [], calls: [], events: [], disputes: [], agreed: new Set(), deviations: [] };
 }
 
 /**
@@ -76,7 +78,10 @@ export function* check(
     const taken = isJudged(event, hello) ? judge.take(event) : { given: [] };
     seen.given.push(...taken.given);
     const said = prediction?.take(event, taken.judgement && callerIn(taken.judgement));
-    if (said?.agrees === true) seen.agreed.add(event.step);
+    if (said?.agrees === true) {
+      seen.agreed.add(event.step);
+      seen.deviations.push(...(said.readings ?? []));
+    }
     if (said?.agrees === false) seen.disputes.push({ step: event.step, message: said.message });
     if (event.kind === 'call' && taken.judgement) {
       seen.calls.push({ step: event.step, event, judgement: taken.judgement });

@@ -128,6 +128,48 @@ describe('ops 0, 1 and 6', () => {
   ])('%s: %s', (id, _case, stage, expected) => {
     expect(said(id, stage)).toBe(expected);
   });
+
+  it.each<[string, Partial<Stage>, string]>([
+    [
+      'has a hole may be done up to there',
+      {
+        p2m: [
+          [
+            [0x40n, 0x90n],
+            [0x41n, null],
+          ],
+          [
+            [0x40n, null],
+            [0x41n, null],
+          ],
+        ],
+      },
+      'unknown: the extent that it stopped at has a hole, and may be done up to there',
+    ],
+    [
+      'is whole is done whole or not at all',
+      {
+        p2m: [
+          [
+            [0x40n, 0x90n],
+            [0x41n, 0x91n],
+          ],
+          [
+            [0x40n, null],
+            [0x41n, 0x91n],
+          ],
+        ],
+      },
+      'violated: it counts 0 extents of order 1, and guest frame 0x40 of extent 0 had frame 0x90 behind it and now has no frame',
+    ],
+    [
+      'is of any size is looked at as far as its pages are known',
+      { in: { list: [0x40n], order: 63 }, p2m: [[[0x40n, 0x90n]], [[0x40n, 0x90n]]] },
+      'unknown: not captured: the p2m after the call',
+    ],
+  ])('the extent at which a decrease stops and that %s', (_, stage, expected) => {
+    expect(said('reservation-effects', { ...decrease, in: { list: [0x40n], order: 1 }, rc: 0, ...stage })).toBe(expected);
+  });
 });
 
 describe('reservation-effects, of an order that no machine has', () => {

@@ -128,15 +128,18 @@ function checkEffects(facts: Facts): Answer {
   if (pagesBefore !== undefined && pagesAfter !== undefined && pages !== undefined && !isOver) {
     const sign = facts.op === 'decrease_reservation' ? -1n : 1n;
     const gained = BigInt(pagesAfter - pagesBefore);
+    // Of the extent at which a decrease stopped it may have freed some pages.
+    const isCut =
+      facts.op === 'decrease_reservation' && count < nr - facts.start && -gained > count * pages && -gained < (count + 1n) * pages;
     const keeps = privileged !== false && gained === 0n && facts.op !== 'increase_reservation';
     if (gained !== sign * count * pages) {
-      if (!keeps) return violated(`${said()}, and the domain owned ${pagesBefore} pages before and ${pagesAfter} after`);
-      kept = unknown('a direct-mapped domain keeps its pages');
+      if (!keeps && !isCut) return violated(`${said()}, and the domain owned ${pagesBefore} pages before and ${pagesAfter} after`);
+      kept = unknown(isCut ? cutShortOf : 'a direct-mapped domain keeps its pages');
     }
   }
   if (facts.op === 'increase_reservation') return pagesBefore === undefined || pagesAfter === undefined ? missing('pages') : holds;
   let unseen: 'p2m' | 'p2m after' | undefined;
-  const cut = cutShort(facts, isDone);
+  const cut = cutShort(facts, (page) => p2mBefore.get(page) === null || doneAt(page) !== undefined);
   for (const extent of facts.extents(facts.in)) {
     const { index } = extent;
     const own = isDone(extent);
@@ -153,7 +156,7 @@ function checkEffects(facts: Facts): Answer {
       // Two extents may share a page, and one of them is done.
       if (!own && isRemapped(before ?? null, after) && !doneAt(gfn)) {
         if (cut && gfn >= cut.base && gfn < cut.base + cut.pages) {
-          kept ??= unknown('the extent that it stopped at has a hole, and may be done up to there');
+          kept ??= unknown(cutShortOf);
           break;
         }
         return violated(`${said()}, and guest frame ${hex64(gfn)} of extent ${index} ${moved(before ?? null, after)}`);
@@ -163,20 +166,19 @@ function checkEffects(facts: Facts): Answer {
   return kept ?? holdsUnless(unseen ?? facts.unlisted(facts.in));
 }
 
+const cutShortOf = 'the extent that it stopped at has a hole, and may be done up to there';
+
 /**
  * The extent at which a decrease stopped, if there is a hole in it. Real Xen frees page by page: it
  * does not count an extent of which it freed a part.
  */
-function cutShort(facts: Facts, isDone: (extent: Extent) => boolean): Extent | undefined {
-  if (facts.op !== 'decrease_reservation') return undefined;
+function cutShort(facts: Facts, isHole: (gfn: bigint) => boolean): Extent | undefined {
   const stopped = BigInt(facts.call.rc ?? -1);
-  const extents = facts.extents(facts.in);
-  const extent = extents.find(({ index }) => index === stopped);
+  const extent = facts.op === 'decrease_reservation' ? facts.extents(facts.in).find(({ index }) => index === stopped) : undefined;
   if (!extent) return undefined;
-  const { base, pages } = extent;
-  const holes = [...facts.call.p2mBefore].some(([gfn, mfn]) => mfn === null && gfn >= base && gfn < base + pages);
-  const shares = (other: Extent): boolean => isDone(other) && other.base < base + pages && base < other.base + other.pages;
-  return holes || extents.some(shares) ? extent : undefined;
+  // By the pages that were looked at: an extent may be of any size.
+  const looked = [...facts.call.p2mBefore.keys()].filter((gfn) => gfn >= extent.base && gfn < extent.base + extent.pages);
+  return looked.some(isHole) ? extent : undefined;
 }
 
 /** A page that was populated, the frame behind it and behind the first page of its extent. */

@@ -150,6 +150,19 @@ describe('the captures of a real Xen', () => {
     }
   });
 
+  it.each([
+    ['arm32-dom0', 57, { arch: 'arm32', translated: true, privileged: true }],
+    ['arm64-dom0', 59, { arch: 'arm64', translated: true, privileged: true }],
+    ['arm64-domu', 37, { arch: 'arm64', translated: true, privileged: false }],
+    ['x86_64-pv-dom0', 120, { arch: 'x86_64', translated: false, privileged: true }],
+  ])('that live wrote: %s', async (name, calls, setting) => {
+    const input = readFileSync(new URL(`../../fixtures/captures/live/xen-4.17-${name}.ndjson`, import.meta.url));
+    const [format, ...rest] = await outcome(pieces(input));
+    expect(format).toMatchObject({ kind: 'format', format: 'ndjson' });
+    expect(rest).toHaveLength(calls);
+    for (const item of rest) expect(item).toMatchObject({ kind: 'call', call: { ...setting, profile: 'upstream', space: 'physical' } });
+  });
+
   it('reads an argument and its list', async () => {
     const input = readFileSync(new URL('../../fixtures/captures/xen-4.17-arm64-balloon.ndjson', import.meta.url));
     const first = (await outcome(pieces(input)))[1] as { call: { before: { address: bigint; bytes: Uint8Array }[] } };

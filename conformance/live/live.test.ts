@@ -1,0 +1,146 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, describe, expect, it } from 'vitest';
+import { createHypervisor } from '../../src/model/hypervisor.ts';
+import { xen417 } from '../../src/model/xen/xen-4.17.ts';
+import type { Reply, Request } from '../protocol/implementation.ts';
+import { type Play, playHere } from '../protocol/play.ts';
+import { UndrivenError } from '../protocol/player.ts';
+import { implementationOf } from '../protocol/reference.ts';
+import { Choices } from '../scenario/choices.ts';
+import { wholeNumbers } from '../scenario/numbers.ts';
+import { scenarioOf, tokenOf } from '../scenario/scenario.ts';
+import { type Checked, type Course, check, nothingSeen } from '../verdict/check.ts';
+import { withDomain } from './device-tree.ts';
+import { type Cast, drawn } from './draw.ts';
+import { lies } from './falsify.ts';
+import { ReleaseOracle } from './oracle.ts';
+import { cacheFolder, fetched, needs } from './packages.ts';
+
+// What can be tested without QEMU. The reference stands in for the real hypervisor, behind the
+// same requests: so the oracle has to agree with each call, and a lie has to show.
+
+const cast: Cast = { arch: 'arm64', domid: 1, privileged: false, translated: true, room: { first: 0x41000n, pages: 2048 } };
+const course: Course = {
+  draw: (numbers) => drawn(numbers, cast),
+  oracle: (scenario) => new ReleaseOracle(scenario, cast, 'translated'),
+  unjudged: { exchange: 11 },
+  packages: [],
+  excused: {},
+};
+const lists = fc.sample(wholeNumbers, { seed: 5, numRuns: 60 });
+
+function implementation() {
+  const commands = { increase_reservation: 0, decrease_reservation: 1, populate_physmap: 6 };
+  return implementationOf(createHypervisor(xen417()), { commands, capabilities: new Set(['pages', 'translate']), limits: { domains: 1 } });
+}
+
+function playedOn(numbers: readonly number[], bend: (replies: Reply[], requests: readonly Request[]) => void = () => {}): Checked {
+  const own = implementation();
+  const seen = nothingSeen();
+  const bent = {
+    hello: own.hello,
+    answer(requests: readonly Request[]): Reply[] {
+      const replies = own.answer(requests);
+      bend(replies, requests);
+      return replies;
+    },
+  };
+  return playHere(check(course.draw(numbers), own.hello, seen, course) as Play<Checked>, bent);
+}
+
+describe('scenarios', () => {
+  it('are the same for the same numbers, and can be written as a token', () => {
+    for (const numbers of lists) {
+      const scenario = drawn(numbers, cast);
+      expect(drawn(numbers, cast)).toEqual(scenario);
+      expect(scenarioOf(tokenOf(scenario))).toEqual(scenario);
+    }
+  });
+
+  it('ask for every op, with and without a start extent', () => {
+    const cmds = new Set(lists.flatMap((numbers) => drawn(numbers, cast).steps.map((step) => (step.do === 'call' ? step.cmd : -1))));
+    for (const op of [0, 1, 6, 11]) expect(cmds).toContain(op);
+    expect([...cmds].some((cmd) => cmd > 63)).toBe(true);
+  });
+});
+
+describe('the oracle of a release', () => {
+  it('agrees with every call of its own reference, op 11 among them, and no rule is broken', () => {
+    let exchanges = 0;
+    for (const numbers of lists) {
+      const { events, agreed, disputes, given } = playedOn(numbers);
+      const calls = events.filter((event) => event.kind === 'call');
+      exchanges += calls.filter(({ call }) => (call.cmd & 63) === 11).length;
+      expect([disputes, agreed.size]).toEqual([[], calls.length]);
+      expect(given.filter(({ answer }) => answer.answer === 'violated')).toEqual([]);
+    }
+    expect(exchanges).toBeGreaterThan(20);
+  });
+
+  it.each(Object.entries(lies).filter(([name]) => name !== 'two pages change places'))('finds that %s', (_, lie) => {
+    let [lied, found] = [0, 0];
+    for (const numbers of lists) {
+      let isDone = false;
+      const { disputes, given } = playedOn(numbers, (replies, requests) => {
+        const call = requests.findIndex(({ op }) => op === 'call');
+        if (call >= 0 && !isDone) isDone = lie(replies, { requests, call }, new Choices(numbers));
+      });
+      if (!isDone) continue;
+      lied++;
+      if (disputes.length > 0 || given.some(({ answer }) => answer.answer === 'violated')) found++;
+    }
+    expect(lied).toBeGreaterThan(3);
+    expect(found).toBe(lied);
+  });
+});
+
+describe('a device tree', () => {
+  /** The tokens of a tree with a root that holds /chosen, by hand. */
+  const words = (...values: number[]): Buffer => Buffer.concat(values.map((value) => Buffer.from(Uint32Array.of(value).buffer).swap32()));
+  const struct = Buffer.concat([words(1, 0, 1), Buffer.from('chosen\0\0'), words(2, 2, 9)]);
+  const head = words(0xd00dfeed, 40 + struct.length, 40, 40 + struct.length, 40, 17, 16, 0, 0, struct.length);
+  const tree = Buffer.concat([head, struct]);
+
+  it('gets a domain in /chosen', () => {
+    const made = withDomain(tree, { bootargs: 'a', address: 0x4900_0000, size: 0x6000, memory: 128 << 20 });
+    expect(made.readUInt32BE(4)).toBe(made.length);
+    const text = made.toString('latin1');
+    for (const word of ['xen,xen-bootargs', 'xen,domain', 'multiboot,kernel', 'module@49000000']) expect(text).toContain(word);
+    expect(made.includes(words(0, 0x4900_0000, 0, 0x6000))).toBe(true);
+    expect(made.includes(words(0, 0x20000))).toBe(true); // KiB
+  });
+
+  it('without a /chosen is no tree for it', () => {
+    const other = Buffer.from(tree);
+    other.write('frozen', 40 + 12, 'latin1');
+    expect(() => withDomain(other, { bootargs: '', address: 0, size: 0, memory: 0 })).toThrow(
+      new RangeError('the device tree has no /chosen'),
+    );
+  });
+});
+
+describe('what is missing', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'xenmem-live-'));
+  const { PATH, XDG_CACHE_HOME } = process.env;
+  afterAll(() => {
+    Object.assign(process.env, { PATH });
+    if (XDG_CACHE_HOME === undefined) delete process.env['XDG_CACHE_HOME'];
+    else process.env['XDG_CACHE_HOME'] = XDG_CACHE_HOME;
+    rmSync(folder, { recursive: true });
+  });
+
+  it('is named with the package that has it', () => {
+    expect(() => needs('no-such-program', 'Debian')).toThrow(new UndrivenError('there is no no-such-program here: it comes with Debian'));
+  });
+
+  it('is apt, where there is none: nothing is left behind', () => {
+    process.env['XDG_CACHE_HOME'] = folder;
+    process.env['PATH'] = folder;
+    expect(cacheFolder()).toBe(join(folder, 'xenmem'));
+    const told = 'there is no apt-get here: it comes with Debian or a system made from it';
+    expect(() => fetched('arm64', ['libxen-dev'], () => {})).toThrow(new UndrivenError(told));
+  });
+});
