@@ -10,7 +10,7 @@ import { plain } from '../../src/text/style.ts';
 import { addJudgement, newTally, tallyJson, tallyText } from '../../src/text/tally.ts';
 import type { BufferItem } from '../../src/trace/buffers.ts';
 import { type ObservedCall, opOf } from '../../src/trace/call.ts';
-import type { StructsItem } from '../../src/trace/pcap.ts';
+import type { StructsItem } from '../../src/trace/items.ts';
 import { arrayJudge, StructArray } from '../array.ts';
 import { inThreads, type ThreadWork } from '../array-threads.ts';
 import { callLines, linesLike } from '../call-lines.ts';

@@ -39,3 +39,14 @@ export interface HeaderItem {
 export interface TakenItem {
   readonly kind: 'taken';
 }
+
+/** Structs of one size and name in a row, from packets of their own, without what stands between. */
+export interface StructsItem {
+  readonly kind: 'structs';
+  readonly bytes: Uint8Array;
+  readonly size: number;
+  /** How many bytes of data came before them in the input. */
+  readonly offset: number;
+  /** The struct's name, where the packets say it. */
+  readonly struct: string | undefined;
+}

@@ -1,5 +1,6 @@
 import type { BufferItem } from './buffers.ts';
 import { InputError } from './input-error.ts';
+import type { StructsItem } from './items.ts';
 import { block, byteOrderMagic, packetFormat, pcapMagic, viewOf } from './packet-format.ts';
 import { quoted } from './quoted.ts';
 import type { Reader } from './reader.ts';
@@ -22,17 +23,6 @@ const others: { readonly [type: number]: string } = { 1: 'Ethernet', 101: 'raw I
 const anyStruct = 'xenmem';
 
 const mostBytes = 1 << 20;
-
-/** Structs of one size and name in a row, from packets of their own, without what stands between. */
-export interface StructsItem {
-  readonly kind: 'structs';
-  readonly bytes: Uint8Array;
-  readonly size: number;
-  /** How many bytes of data came before them in the input. */
-  readonly offset: number;
-  /** The struct's name, where the packets say it. */
-  readonly struct: string | undefined;
-}
 
 /** Bytes of structs that are given in a row at most. */
 const mostInRow = 1 << 18;

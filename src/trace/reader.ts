@@ -1,9 +1,8 @@
 import type { BufferItem } from './buffers.ts';
 import type { Setting } from './call.ts';
 import type { InputFormat } from './formats.ts';
-import type { CallItem, HeaderItem, NoteItem, TakenItem, UnreadableItem } from './items.ts';
+import type { CallItem, HeaderItem, NoteItem, StructsItem, TakenItem, UnreadableItem } from './items.ts';
 import type { Part } from './part.ts';
-import type { StructsItem } from './pcap.ts';
 import type { PlainTaker } from './plain-record.ts';
 
 /**
