@@ -42,9 +42,9 @@ describe('the package', () => {
     expect(paths.filter((path) => odd.test(path))).toEqual([]);
   });
 
-  it('is smaller than 1 MB, but for the fixtures', () => {
+  it('is smaller than 1.1 MB, but for the fixtures', () => {
     const size = files.filter(({ path }) => !path.startsWith('fixtures/')).reduce((sum, file) => sum + file.size, 0);
-    expect(size).toBeLessThan(1_000_000);
+    expect(size).toBeLessThan(1_100_000);
   });
 
   it('has every file that a file of it imports', () => {

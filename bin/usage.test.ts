@@ -106,6 +106,7 @@ describe('help and version', () => {
       'verbose',
       'quiet',
       'summary',
+      'timeline',
       'jobs',
       'json',
       'partial',

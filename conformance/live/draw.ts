@@ -153,7 +153,7 @@ class Drawing {
     const isWritten = draft.op === 'increase_reservation' || draft.op === 'populate_physmap' || side === 1;
     const loses = !this.#cast.translated && (name.startsWith('list') || name === 'count') && isWritten;
     if (loses && this.#choices.below(10) < 9) return;
-    twist(draft, this.#choices, this.#base, side);
+    twist(draft, this.#choices, this.#base, side, this.#cast.arch);
   }
 
   #finished(draft: Draft): CallStep {
@@ -178,7 +178,7 @@ class Drawing {
   }
 }
 
-type Twist = (draft: Draft, choices: Choices, base: bigint, side: 0 | 1) => void;
+type Twist = (draft: Draft, choices: Choices, base: bigint, side: 0 | 1, arch: Arch) => void;
 
 /** Behind the pages for structs and lists, where nothing is. */
 const far = (base: bigint): bigint => (base + BigInt(places.control)) * page;
@@ -244,9 +244,9 @@ function cutList(draft: Draft, choices: Choices, base: bigint, side: 0 | 1): voi
   list.length = fit;
 }
 
-function badEntry({ lists }: Draft, choices: Choices, base: bigint): void {
+function badEntry({ lists }: Draft, choices: Choices, base: bigint, _side: 0 | 1, arch: Arch): void {
   const list = lists[choices.below(2) as 0 | 1];
-  const bad = [base + BigInt(places.holes) + 3n, base + BigInt(places.ram) + 1n, ...strayFrames(base)];
+  const bad = [base + BigInt(places.holes) + 3n, base + BigInt(places.ram) + 1n, ...strayFrames(arch, base)];
   if (list.length > 0) list[choices.below(list.length)] = choices.pick(bad);
 }
 

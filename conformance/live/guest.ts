@@ -1,3 +1,4 @@
+import type { Arch } from '../../src/abi/arch.ts';
 import { DOMID, PAGE_SIZE } from '../../src/abi/constants.ts';
 import { XENMEM } from '../../src/abi/ops.ts';
 import { codecFor } from '../../src/codec/codec.ts';
@@ -15,9 +16,13 @@ export const mostListed = 320;
 /** Pages of the guest's free memory that worlds are made of, at most. */
 export const mostUsed = 1536;
 
-/** Guest frames beyond its memory that calls name, where that begins with this one. */
-export function strayFrames(first: bigint): readonly bigint[] {
-  return [0n, 2n ** 28n, 2n ** 32n + first + 4n, 2n ** 40n - 1n, 2n ** 52n + first + 4n, 2n ** 64n - 1n];
+/**
+ * Guest frames beyond its memory that calls name, where that begins with this one. On arm32 none of
+ * more than 32 bits: real Xen takes the lower half of an entry there.
+ */
+export function strayFrames(arch: Arch, first: bigint): readonly bigint[] {
+  const all = [0n, 2n ** 28n, 2n ** 32n + first + 4n, 2n ** 40n - 1n, 2n ** 52n + first + 4n, 2n ** 64n - 1n];
+  return arch === 'arm32' ? all.filter((gfn) => gfn < 2n ** 32n) : all;
 }
 
 /** The guest is not as it should be, and one of a machine that was just started may be. */
@@ -193,7 +198,7 @@ export class Guest {
     const isMapped = (gfn: bigint): boolean => probed?.bytes[Number(gfn - first)] === 1;
     const room = framesOf([{ gfn: first, pages }]).filter((gfn) => !this.#spare.has(gfn));
     if (this.setup.guests === 'translated')
-      for (const gfn of strayFrames(first)) await this.resize(ops.decrease_reservation, [gfn], { short: true });
+      for (const gfn of strayFrames(this.setup.arch, first)) await this.resize(ops.decrease_reservation, [gfn], { short: true });
     await this.resize(
       ops.decrease_reservation,
       room.filter((gfn) => holes.has(gfn) && isMapped(gfn)),
