@@ -88,27 +88,25 @@ const rares: readonly Rare[] = [
   { fits: (_, { limits }) => reaches(limits, 0x1fn) && (limits.max_extents ?? 3n) >= 3n, scenario: (arch) => lifeAt(arch, 0n) },
 ];
 
-/** One scenario in so many is one of these, or of the kinds that others' faults showed. */
-const oneIn = 16;
+/** One scenario in so many is one of these, and one is of the kinds that others' faults showed. */
+const oneIn = 32;
 
 /**
  * The one that a number stands for, if it stands for one, of those that this implementation has
  * room for.
  */
 export function rareFor(number: number, arch: Arch, hello: Hello): Scenario | undefined {
-  const { limits } = hello;
-  if (number % oneIn !== oneIn - 1 || hello.commands.get_dma_buf === undefined || hello.commands.put_dma_buf === undefined)
-    return undefined;
-  const usual = limits.max_gfn !== undefined && limits.max_gfn < 0x4_2000n ? 0x400n : 0x4_0000n;
-  const own = rares
-    .filter(({ fits }) => fits(arch, hello))
-    .map(
-      ({ scenario }) =>
-        () =>
-          scenario(arch),
-    );
-  const fitting = [...own, ...kindsFor(arch, hello).map((make) => () => make(usual))];
-  return fitting[Math.floor(number / oneIn) % fitting.length]?.();
+  const { commands, limits } = hello;
+  const turn = number % oneIn;
+  if (commands.get_dma_buf === undefined || commands.put_dma_buf === undefined) return undefined;
+  const at = Math.floor(number / oneIn);
+  if (turn === oneIn - 1) {
+    const fitting = rares.filter(({ fits }) => fits(arch, hello));
+    return fitting[at % fitting.length]?.scenario(arch);
+  }
+  if (turn !== oneIn / 2 - 1) return undefined;
+  const kinds = kindsFor(arch, hello);
+  return kinds[at % kinds.length]?.(limits.max_gfn !== undefined && limits.max_gfn < 0x4_2000n ? 0x400n : 0x4_0000n);
 }
 
 /** Pages got, by names that lie at the start of memory too, and put. */

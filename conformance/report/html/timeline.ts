@@ -33,7 +33,7 @@ export function timelinePage(digest: Digest, { sources, verdict }: TimelineHead)
 <header>
 <p class="kind">xenmem validate: timeline</p>
 <h1>${sources.join(', ')}</h1>
-<pre>${verdict.join('\n')}</pre>
+<pre>${verdict.map((line) => html`${line}${verbatim('\n')}`)}</pre>
 </header>
 <main>
 ${timeline.length === 0 ? html`<p>No call was read.</p>` : charts(timeline, stride)}
@@ -166,6 +166,7 @@ polyline.net { fill: none; stroke: var(--net); stroke-width: 1.5; vector-effect:
 .told:hover { fill: var(--ink); fill-opacity: 0.08; }
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 0.92rem; }
+th, td.mono { white-space: nowrap; }
 th, td { text-align: left; vertical-align: baseline; padding: 0.3rem 0.7rem 0.3rem 0; border-bottom: 1px solid var(--line); }
 th { font-weight: 400; color: var(--quiet); }
 @media print { body { max-width: none; padding: 0; } svg { break-inside: avoid; } }
