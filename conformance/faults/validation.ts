@@ -130,6 +130,7 @@ export const validation: readonly Fault[] = family('validation', [
     'populates nothing but what was RAM at first',
     ['get-works'],
     [[file, 'if (gfn >= mappableGfns(state.arch)) return', 'if (gfn >= mappableGfns(state.arch) || gfn >>> 0 >= 0x40020) return']],
+    ['get-same-gfn'],
   ],
   [
     'always refuses',
