@@ -1,7 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { root, scratch, xenmem } from './shell.ts';
+import { type Ran, root, scratch, xenmem } from './shell.ts';
 
 const get = Buffer.from(readFileSync(join(root, 'fixtures/structs/get-dma-buf.hex'), 'utf8').replace(/\s/g, ''), 'hex');
 const clean = Buffer.from(get);
@@ -24,6 +25,15 @@ const ways = [[], ['--quiet'], ['--verbose'], ['--summary'], ['--summary', '--js
 const validate = (...words: string[]) => xenmem(['validate', '--struct', 'get_dma_buf', ...words]);
 
 describe('an array of structs', () => {
+  it.each([[['--summary']], [['--quiet']]])('that was compressed is judged as what it holds, by one thread or two: %j', (words) => {
+    const path = join(scratch, 'many.bin.gz');
+    writeFileSync(path, gzipSync(readFileSync(many), { level: 1 }));
+    for (const jobs of ['1', '2']) {
+      const [packed, plain] = [path, many].map((one) => validate('--jobs', jobs, ...words, one)) as [Ran, Ran];
+      expect([packed.code, packed.stdout.replaceAll('many.bin.gz', 'many.bin')]).toEqual([plain.code, plain.stdout]);
+    }
+  });
+
   it('is judged as each of them is by itself', () => {
     const few = array(16);
     const path = join(scratch, 'few.bin');

@@ -119,6 +119,21 @@ describe('validate --partial, and merge', () => {
     expect([ran.code, ran.stderr]).toEqual([code, `xenmem: ${message}\n`]);
   });
 
+  it('comments may stand before the header of the whole', () => {
+    const path = file('comment.ndjson', `# captured by hand\n\n${trace}`);
+    const pieces = [1, 2, 3].map((k) => piece0(`${k}/3`, path)).join('');
+    expect(xenmem(['merge', '--json'], pieces).stdout).toBe(`${summary(path)}\n`);
+  });
+
+  it('an array that is no raw bytes is refused, not read as such', () => {
+    const path = file('puts.hex', `${'00000040000000000100000000000000000000000000000000f07f00000000000'.slice(0, 64)}\n`);
+    const message = 'read as plain hex, which cannot be judged in pieces (--input-format raw if it is an array)';
+    for (const args of [['--piece', '1/2', path], [path]]) {
+      const { code, stdout, stderr } = xenmem(['validate', '--partial', '--struct', 'put_dma_buf', ...args]);
+      expect([code, stdout, stderr.split('\n').at(-2)]).toEqual([3, '', `xenmem: puts.hex: ${message}`]);
+    }
+  });
+
   it('what is open is small where gets and puts match', () => {
     const path = join(captures, 'xen-4.17-arm64-dom0.ndjson');
     const { open } = JSON.parse(piece(path));

@@ -149,7 +149,9 @@ export async function run(given: Options): Promise<Iterable<number>> {
     };
     if (several && !options.json && !digest) await line(`${tally.calls > 0 ? '\n' : ''}${style.bold(input.name)}`);
     const chunks = counted(input.chunks, bar);
+    let isCovered = false;
     for await (const item of itemsOf({ ...input, chunks }, options, { blocks: true, plain: likes.take })) {
+      if (item.kind === 'format') isCovered = item.covers !== '';
       if (item.kind === 'unreadable') {
         tally.unreadable++;
         judge.missed();
@@ -159,7 +161,7 @@ export async function run(given: Options): Promise<Iterable<number>> {
         await buffer(item);
       } else if (item.kind === 'block' && array) {
         structs ??= arrayOf(array);
-        if (input.path === undefined) {
+        if (input.path === undefined || isCovered) {
           await structs.take(item.bytes);
           continue;
         }

@@ -3,7 +3,7 @@ import { PAGE_SHIFT } from '../abi/constants.ts';
 import { FrameList, sights } from '../guest/frames.ts';
 import type { ObservedCall, Setting } from '../trace/call.ts';
 import type { PlainRecord } from '../trace/plain-record.ts';
-import { mostPages } from './facts.ts';
+import { mostPages } from './extents.ts';
 import { type Judgement, judge } from './judge.ts';
 import { Placed } from './placed.ts';
 import { type Alike, alikeOf, type OwnFrames } from './reach.ts';

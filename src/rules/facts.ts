@@ -1,4 +1,4 @@
-import { DOMID, domidName, PAGE_SHIFT } from '../abi/constants.ts';
+import { DOMID, domidName } from '../abi/constants.ts';
 import { fieldOf, layoutOf, type StructLayout } from '../abi/layout.ts';
 import { argumentOf, type JudgedOp, startExtent } from '../abi/ops.ts';
 import type { StructName } from '../abi/structs.ts';
@@ -11,6 +11,7 @@ import type { ObservedCall } from '../trace/call.ts';
 import type { CapturePiece } from './answer.ts';
 import type { Known } from './duties/expression.ts';
 import { outputsCovered, pagesOf } from './exact.ts';
+import { addressesOf, byBase, type Extent } from './extents.ts';
 
 /** One `xen_memory_reservation` of the argument; a field that was not captured is `undefined`. */
 export interface Reservation {
@@ -41,13 +42,6 @@ export interface Asked {
 export interface Done extends Asked {
   readonly N: bigint;
   readonly K: bigint;
-}
-
-/** A run of guest pages. */
-export interface Extent {
-  readonly index: bigint;
-  readonly base: bigint;
-  readonly pages: bigint;
 }
 
 /**
@@ -339,11 +333,6 @@ export class Facts {
   }
 }
 
-/** The addresses of an extent's pages where addresses are physical: gfn = address >> 12. */
-export function addressesOf(extent: Extent): ByteRange {
-  return { address: extent.base << BigInt(PAGE_SHIFT), length: extent.pages << BigInt(PAGE_SHIFT) };
-}
-
 /** The place of a field in the struct: its path, and its bytes from the struct's start. */
 export function placeOf({ layout }: Facts, path: string): { where: string; bytes: [number, number] } {
   const { offset, size } = fieldOf(layout, path);
@@ -362,25 +351,6 @@ export function asksForAny({ reservations, exchanges, op, start }: Facts): boole
 /** A domain by its special name, else by its number. */
 export function nameDomid(domid: number): string {
   return domidName(domid) ?? String(domid);
-}
-
-function byBase(a: Extent, b: Extent): number {
-  return a.base < b.base ? -1 : 1;
-}
-
-/**
- * Upper bound on the pages of one call that are tracked individually. Larger calls are not tracked.
- */
-export const mostPages: bigint = 1n << 14n;
-
-/** The guest frames of extents, or `undefined` if they are too many to be followed one by one. */
-export function pagesOfExtents(extents: readonly Pick<Extent, 'base' | 'pages'>[]): bigint[] | undefined {
-  const first = extents[0];
-  if (first === undefined) return [];
-  if (first.pages * BigInt(extents.length) > mostPages) return undefined;
-  const gfns: bigint[] = [];
-  for (const { base, pages } of extents) for (let j = 0n; j < pages; j++) gfns.push(base + j);
-  return gfns;
 }
 
 function pathsOf(op: JudgedOp): readonly Reservation['path'][] {

@@ -6,7 +6,8 @@ import type { ByteRange } from '../guest/memory.ts';
 import { type Answer, holds, holdsUnless, missing, unknown, unless } from './answer.ts';
 import { duty, eachReservation, entryAt } from './duty.ts';
 import { inputsPerChunk, isMultiple, outputsPerChunk, pagesOf } from './exact.ts';
-import type { Asked, Extent, Facts } from './facts.ts';
+import type { Extent } from './extents.ts';
+import type { Asked, Facts } from './facts.ts';
 import { everyOp, exchanges, type Rule } from './rule.ts';
 
 /** The ops that read a list; op 0 only writes one. */

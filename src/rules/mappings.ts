@@ -2,7 +2,8 @@ import { hex64 } from '../codec/hex.ts';
 import { type Answer, type CapturePiece, holds, holdsUnless, missing, notExercised, unknown, violated } from './answer.ts';
 import { isRemapped, moved, pagesGained } from './changes.ts';
 import { inputsPerChunk, outputsPerChunk } from './exact.ts';
-import type { Asked, Done, Extent, Facts } from './facts.ts';
+import type { Extent } from './extents.ts';
+import type { Asked, Done, Facts } from './facts.ts';
 
 // The level 1 requirements of op 26: what the p2m must look like after the call. Each stops at the
 // first page whose mapping was not observed, so a hostile order costs nothing.

@@ -3,7 +3,8 @@ import type { JudgedOp } from '../abi/ops.ts';
 import { hex64 } from '../codec/hex.ts';
 import { type Answer, type CapturePiece, holds, holdsUnless, missing, notExercised, unless, violated } from './answer.ts';
 import { bytes, describe, isRemapped, moved, pagesGained, strayChange } from './changes.ts';
-import { addressesOf, type Facts, pagesOfExtents } from './facts.ts';
+import { addressesOf, pagesOfExtents } from './extents.ts';
+import type { Facts } from './facts.ts';
 import { type Check, rcIsKnown } from './row.ts';
 import type { Basis, JudgeName, Rule } from './rule.ts';
 

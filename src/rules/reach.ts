@@ -1,7 +1,8 @@
 import { DOMID } from '../abi/constants.ts';
 import type { FrameList } from '../guest/frames.ts';
 import type { PinsOfPages } from './domain-pins.ts';
-import { type Facts, pagesOfExtents } from './facts.ts';
+import { pagesOfExtents } from './extents.ts';
+import type { Facts } from './facts.ts';
 import type { Judgement } from './judge.ts';
 
 /** What a get has done to the pins of the pages that it names. */

@@ -1,8 +1,9 @@
 import { errnoName } from '../abi/constants.ts';
 import { type JudgedOp, xenName } from '../abi/ops.ts';
 import { type Frame, frameOf } from '../guest/frames.ts';
-import type { Extent, Facts, Reservation } from '../rules/facts.ts';
-import { pagesOfExtents } from '../rules/facts.ts';
+import type { Extent } from '../rules/extents.ts';
+import { pagesOfExtents } from '../rules/extents.ts';
+import type { Facts, Reservation } from '../rules/facts.ts';
 import type { Judgement } from '../rules/judge.ts';
 import { namedDomain, type OwnFrames } from '../rules/reach.ts';
 import type { ObservedCall } from '../trace/call.ts';

@@ -52,6 +52,7 @@ describe('a trace', () => {
       format: 'ndjson',
       detected: true,
       name: 'an NDJSON trace',
+      covers: '',
     });
   });
 
@@ -130,7 +131,7 @@ describe('a trace', () => {
 
   it('that only comments holds no call', async () => {
     expect(await outcome(pieces(bytesOf('# nothing yet\n')))).toEqual([
-      { kind: 'format', format: 'ndjson', detected: true, name: 'an NDJSON trace' },
+      { kind: 'format', format: 'ndjson', detected: true, name: 'an NDJSON trace', covers: '' },
     ]);
   });
 });
@@ -181,7 +182,7 @@ describe('raw bytes', () => {
 
   it('are one buffer', async () => {
     expect(await outcome(pieces(input))).toEqual([
-      { kind: 'format', format: 'raw', detected: true, name: 'raw bytes' },
+      { kind: 'format', format: 'raw', detected: true, name: 'raw bytes', covers: '' },
       { kind: 'buffer', bytes: input, offset: 0, whole: true },
     ]);
   });
@@ -197,7 +198,7 @@ describe('raw bytes', () => {
 
   it('may be blank where that is said', async () => {
     expect(await outcome(pieces(bytesOf('\n \n')), { format: 'raw' })).toEqual([
-      { kind: 'format', format: 'raw', detected: false, name: 'raw bytes' },
+      { kind: 'format', format: 'raw', detected: false, name: 'raw bytes', covers: '' },
       { kind: 'buffer', bytes: Uint8Array.of(10, 32, 10), offset: 0, whole: true },
     ]);
   });

@@ -21,6 +21,8 @@ export interface FormatItem {
   /** False where the caller said it. */
   readonly detected: boolean;
   readonly name: string;
+  /** What was opened to get at it, `gzip of `; empty where the bytes are those of the input. */
+  readonly covers: string;
 }
 
 /** Bytes of an array of structs, cut anywhere. */
@@ -59,7 +61,7 @@ async function* itemsOf(iterator: AsyncIterator<Uint8Array>, options: ReadOption
   const { reader, all, text } = given === undefined ? await readerFor(bytes, head) : { reader: readerCalled(given), all: bytes, text: '' };
   if (!reader.open || !reader.format) throw new InputError(`this is ${reader.name}: ${reader.refusal?.(text) ?? 'it is not read'}`);
   const opened = await reader.open(all, options);
-  yield { kind: 'format', format: reader.format, detected: given === undefined, name: covers + opened.name };
+  yield { kind: 'format', format: reader.format, detected: given === undefined, name: covers + opened.name, covers };
   if (opened.calls) yield* opened.calls;
   else {
     const parts = given === 'raw' ? opened.parts : withoutFiles(opened.parts);

@@ -1,7 +1,7 @@
 import { count } from '../../../src/text/style.ts';
 import { doubtsOf, missedCells, scopeLine, strengthLine, unexpectedOf, verdictLine } from '../../verdict/outcome.ts';
 import type { ConformanceResult, Incident } from '../../verdict/result.ts';
-import { type Content, html, type Markup, verbatim } from './markup.ts';
+import { type Content, html, type Markup, pageOf } from './markup.ts';
 import { requirementsSection } from './requirements.ts';
 import { pageScript, scriptHash } from './script.ts';
 import { evidenceBox, replayBox, storiesOf, storySection } from './story.ts';
@@ -10,27 +10,10 @@ import { pageStyle, styleHash } from './style.ts';
 /** Incidents that are spelled out. */
 const mostIncidents = 50;
 
-/**
- * The result as one page that asks nothing of a network: the policy in its head lets this style and
- * this script run and nothing else, so text from outside could not even if an escape were
- * forgotten.
- */
+/** The result as one page. */
 export function htmlForm(result: ConformanceResult): string {
   const { implementation, requirements } = result;
-  const policy = `default-src 'none'; style-src '${styleHash}'; script-src '${scriptHash}'; base-uri 'none'; form-action 'none'`;
-  const page = html`<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${verbatim(policy)}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<title>${`${implementation.name} ${implementation.version}: ${result.verdict}`}</title>
-<style>${verbatim(pageStyle)}</style>
-</head>
-<body>
-${arrowHeads}
+  const body = html`${arrowHeads}
 ${header(result)}
 <main>
 ${requirementsSection(requirements)}
@@ -40,12 +23,9 @@ ${cellsSection(result)}
 ${readingsSection(result)}
 ${strengthSection(result)}
 </main>
-<footer><p>xenmem conform. The same seed gives the same page.</p></footer>
-<script>${verbatim(pageScript)}</script>
-</body>
-</html>
-`;
-  return page.markup;
+<footer><p>xenmem conform. The same seed gives the same page.</p></footer>`;
+  const title = `${implementation.name} ${implementation.version}: ${result.verdict}`;
+  return pageOf({ title, style: pageStyle, styleHash, script: { text: pageScript, hash: scriptHash }, body });
 }
 
 /** One set of arrow heads for every picture. */

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type Digest, type DigestRow, pinnedPages, type Stretch, type Twice } from '../../../src/text/digest.ts';
 import { count } from '../../../src/text/style.ts';
-import { html, type Markup, verbatim } from './markup.ts';
+import { html, type Markup, pageOf, verbatim } from './markup.ts';
 
 /** What the page is of, beside the calls. */
 export interface TimelineHead {
@@ -12,25 +12,11 @@ export interface TimelineHead {
 
 /**
  * A trace as one page: pages given and taken, pins and orders over time, and what each op came to.
- * It asks nothing of a network, holds no script, and is dark where the reader wants it so.
+ * It holds no script, and is dark where the reader wants it so.
  */
 export function timelinePage(digest: Digest, { sources, verdict }: TimelineHead): string {
-  const hash = createHash('sha256').update(style).digest('base64');
-  const policy = `default-src 'none'; style-src 'sha256-${hash}'; base-uri 'none'; form-action 'none'`;
   const { timeline, stride } = digest;
-  return html`<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${verbatim(policy)}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<title>${`xenmem timeline: ${sources.join(', ')}`}</title>
-<style>${verbatim(style)}</style>
-</head>
-<body>
-<header>
+  const body = html`<header>
 <p class="kind">xenmem validate: timeline</p>
 <h1>${sources.join(', ')}</h1>
 <pre>${verdict.map((line) => html`${line}${verbatim('\n')}`)}</pre>
@@ -39,10 +25,9 @@ export function timelinePage(digest: Digest, { sources, verdict }: TimelineHead)
 ${timeline.length === 0 ? html`<p>No call was read.</p>` : charts(timeline, stride)}
 ${ops(digest)}
 ${openEnds(digest)}
-</main>
-</body>
-</html>
-`.markup;
+</main>`;
+  const styleHash = `sha256-${createHash('sha256').update(style).digest('base64')}`;
+  return pageOf({ title: `xenmem timeline: ${sources.join(', ')}`, style, styleHash, body });
 }
 
 const [width, height, middle] = [960, 150, 75];
@@ -75,14 +60,10 @@ function charts(timeline: readonly Stretch[], stride: number): Markup {
     ],
   );
   const mostPins = Math.max(1, ...timeline.map((stretch) => stretch.pins));
-  const pins = figure(
-    'Pinned pages',
-    html`${key('pins', `at most ${mostPins === 1 ? Math.max(...timeline.map((s) => s.pins)) : mostPins}`)}`,
-    [
-      ...timeline.map((stretch, i) => column(i, height * (1 - stretch.pins / mostPins), (height * stretch.pins) / mostPins, 'pins')),
-      ...timeline.map((stretch, i) => told(i, `${count(stretch.pins, 'page')} pinned at the end`)),
-    ],
-  );
+  const pins = figure('Pinned pages', html`${key('pins', `at most ${mostPins}`)}`, [
+    ...timeline.map((stretch, i) => column(i, height * (1 - stretch.pins / mostPins), (height * stretch.pins) / mostPins, 'pins')),
+    ...timeline.map((stretch, i) => told(i, `${count(stretch.pins, 'page')} pinned at the end`)),
+  ]);
   const orders = [...new Set(timeline.flatMap((stretch) => [...stretch.orders.keys()]))].sort((a, b) => a - b);
   const mostCalls = Math.max(1, ...timeline.map((stretch) => stretch.calls));
   const kind = (order: number): string => `order order-${Math.min(orders.indexOf(order), shades - 1)}`;
