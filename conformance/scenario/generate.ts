@@ -7,6 +7,7 @@ import { breakCall, type Draft, wildCall } from './break-call.ts';
 import { Choices } from './choices.ts';
 import { type Row, rowsFor } from './dimensions.ts';
 import { historyFrom } from './history.ts';
+import { kindsFor } from './kinds.ts';
 import { mostNumbers } from './numbers.ts';
 import { bystander, caller, controlPage, extentsOf, intend, type Plan, planWorld, wholeOf } from './plan.ts';
 import { plannedFrom } from './planned.ts';
@@ -22,6 +23,8 @@ const ops = XENMEM['dma-buf'];
 export function scenarioFrom(numbers: readonly number[], arch: Arch, hello: Hello): Scenario {
   const row = plannedRow(numbers, arch, hello);
   if (row) return plannedFrom(row, new Choices(numbers), arch, hello);
+  const kind = kindAt(numbers, arch, hello);
+  if (kind) return kind();
   const isHistory = numbers.length === mostNumbers && (numbers[mostNumbers - 2] as number) % historyEach === 0;
   const history = isHistory ? historyFrom(numbers, arch, hello) : undefined;
   if (history) return history;
@@ -47,6 +50,12 @@ const historyEach = 30;
 /** The row of the plan that numbers stand for, if they stand for one. */
 export function plannedRow(numbers: readonly number[], arch: Arch, hello: Hello): Row | undefined {
   return numbers.length > mostNumbers ? rowsFor(arch, hello)[numbers[mostNumbers] as number] : undefined;
+}
+
+/** The kind that comes in its turn behind all rows. */
+function kindAt(numbers: readonly number[], arch: Arch, hello: Hello): (() => Scenario) | undefined {
+  if (numbers.length <= mostNumbers) return undefined;
+  return kindsFor(arch, hello)[(numbers[mostNumbers] as number) - rowsFor(arch, hello).length];
 }
 
 function nextSteps(choices: Choices, plan: Plan, hello: Hello, first: boolean): Step[] {

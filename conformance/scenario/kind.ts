@@ -1,8 +1,8 @@
 import type { Arch } from '../../src/abi/arch.ts';
 import { DOMID, PAGE_SHIFT } from '../../src/abi/constants.ts';
 import { type JudgedOp, XENMEM } from '../../src/abi/ops.ts';
-import { type DomainPlan, type Hello, levelOf, type PageRun, type World } from '../protocol/implementation.ts';
-import type { CallStep, Step } from './scenario.ts';
+import { type Capability, type DomainPlan, type Hello, levelOf, type PageRun, type World } from '../protocol/implementation.ts';
+import type { CallStep, Scenario, Step } from './scenario.ts';
 
 const ops = XENMEM['dma-buf'];
 export const shift: bigint = BigInt(PAGE_SHIFT);
@@ -28,13 +28,12 @@ export interface Kind {
   readonly extents?: number;
   readonly highest?: bigint;
   readonly only?: Arch;
-  readonly needs?: 'fail-alloc' | 'preempt' | 'free';
+  readonly needs?: readonly Capability[];
   readonly make: (stage: Stage) => { readonly world?: WorldOf; readonly base?: bigint; readonly steps: readonly Step[] };
 }
 
 interface WorldOf {
   readonly privileged?: readonly number[];
-  readonly domids?: readonly number[];
   readonly ram?: readonly PageRun[];
   readonly holes?: readonly PageRun[];
   readonly free?: World['free'];
@@ -42,7 +41,8 @@ interface WorldOf {
 
 /** A list of a call: its entries, and what differs from the usual. */
 export interface Listed {
-  readonly of: readonly bigint[];
+  /** `undefined`: what lies there already. */
+  readonly of: readonly bigint[] | undefined;
   readonly at?: bigint;
   readonly count?: bigint;
   readonly order?: number;
@@ -69,7 +69,7 @@ export function call(
     arg: arg ?? base << shift,
     reservations: lists.map(({ of, at, count, order = 0, bits = 0 }, i) => ({
       extent_start: at ?? (base + 1n + 2n * BigInt(i)) << shift,
-      nr_extents: count ?? BigInt(of.length),
+      nr_extents: count ?? BigInt(of?.length ?? 0),
       extent_order: order,
       address_bits: bits,
       domid,
@@ -108,7 +108,26 @@ export function beyond({ hello }: Stage): number {
   return Math.min((hello.limits.max_order ?? 9) + 1, 12);
 }
 
-export function worldOf(arch: Arch, base: bigint, domains: number, { privileged = [], ram, holes, free }: WorldOf = {}): World {
+/** The scenarios of those kinds that such an implementation has room for. */
+export function fitting(kinds: readonly Kind[], arch: Arch, hello: Hello): readonly (() => Scenario)[] {
+  const { commands, limits, capabilities } = hello;
+  const base = limits.max_gfn !== undefined && limits.max_gfn < 0x4_2000n ? 0x400n : 0x4_0000n;
+  const fits = ({ ops: wanted, domains = 1, order = 0, pages = ramPages, extents = 8, highest = 0n, only, needs = [] }: Kind): boolean =>
+    wanted.every((op) => commands[op] !== undefined) &&
+    domains <= (limits.domains ?? domains) &&
+    order <= (limits.max_order ?? order) &&
+    pages <= (limits.ram_pages ?? pages) &&
+    BigInt(extents) <= (limits.max_extents ?? BigInt(extents)) &&
+    highest <= (limits.max_gfn ?? highest) &&
+    arch === (only ?? arch) &&
+    needs.every((capability) => capabilities.has(capability));
+  return kinds.filter(fits).map(({ make, domains = 1 }) => () => {
+    const made = make({ base, hello, arch });
+    return { world: worldOf(arch, made.base ?? base, domains, made.world), steps: made.steps };
+  });
+}
+
+function worldOf(arch: Arch, base: bigint, domains: number, { privileged = [], ram, holes, free }: WorldOf = {}): World {
   const plan = (domid: number): DomainPlan => ({
     domid,
     privileged: privileged.includes(domid),

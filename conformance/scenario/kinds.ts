@@ -1,6 +1,6 @@
 import type { Arch } from '../../src/abi/arch.ts';
 import type { Hello } from '../protocol/implementation.ts';
-import { beyond, buffers, call, churnsToMove, first, got, hole, type Kind, moved, put, ramPages, shift, worldOf } from './kind.ts';
+import { beyond, buffers, call, churnsToMove, first, fitting, got, hole, type Kind, moved, put, ramPages, shift } from './kind.ts';
 import { kindsOfDomains } from './kinds-of-domains.ts';
 import type { CallStep, Scenario } from './scenario.ts';
 
@@ -148,7 +148,7 @@ const kinds: readonly Kind[] = [
   {
     ops: ['populate_physmap', 'increase_reservation'],
     order: 1,
-    needs: 'fail-alloc',
+    needs: ['fail-alloc'],
     make: (s) => {
       const h = s.base + hole;
       const of = [h, h + 2n, h + 4n];
@@ -165,7 +165,7 @@ const kinds: readonly Kind[] = [
     [0, 1].map(
       (order): Kind => ({
         ops: [...buffers, ...balloon, 'increase_reservation'],
-        needs: 'preempt',
+        needs: ['preempt'],
         order,
         make: (s) => {
           const of = Array.from({ length: 4 }, (_, i) => BigInt(i * 2 ** order));
@@ -343,7 +343,7 @@ const kinds: readonly Kind[] = [
   {
     ops: ['get_dma_buf', 'populate_physmap'],
     order: 2,
-    needs: 'fail-alloc',
+    needs: ['fail-alloc'],
     make: (s) => {
       const [a, h] = [s.base + first, s.base + hole];
       const fails = call(
@@ -361,29 +361,7 @@ const kinds: readonly Kind[] = [
   },
 ];
 
-/** How many kinds there are for such an implementation. */
-export function kindsFor(arch: Arch, hello: Hello): readonly ((base: bigint) => Scenario)[] {
-  const { commands, limits, capabilities } = hello;
-  const named = {
-    get_dma_buf: 1,
-    put_dma_buf: 1,
-    exchange: 1,
-    increase_reservation: 1,
-    decrease_reservation: 1,
-    populate_physmap: 1,
-  } as const;
-  const has = (op: keyof typeof named): boolean => commands[op] !== undefined;
-  const fits = ({ ops: wanted, domains = 1, order = 0, pages = 24, extents = 8, highest = 0n, only, needs }: Kind): boolean =>
-    wanted.every(has) &&
-    domains <= (limits.domains ?? 4) &&
-    order <= (limits.max_order ?? 9) &&
-    pages <= (limits.ram_pages ?? pages) &&
-    BigInt(extents) <= (limits.max_extents ?? 1n << 26n) &&
-    (limits.max_gfn === undefined || limits.max_gfn >= highest) &&
-    (only === undefined || only === arch) &&
-    (needs === undefined || capabilities.has(needs));
-  return kinds.filter(fits).map((kind) => (base) => {
-    const made = kind.make({ base, hello, arch });
-    return { world: worldOf(arch, made.base ?? base, kind.domains ?? 1, made.world), steps: made.steps };
-  });
+/** The scenarios of all kinds that such an implementation has room for. */
+export function kindsFor(arch: Arch, hello: Hello): readonly (() => Scenario)[] {
+  return fitting(kinds, arch, hello);
 }

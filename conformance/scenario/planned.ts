@@ -4,7 +4,7 @@ import { type JudgedOp, XENMEM } from '../../src/abi/ops.ts';
 import type { XenMemoryReservation } from '../../src/abi/values.ts';
 import type { DomainPlan, Hello, PageRun, World } from '../protocol/implementation.ts';
 import type { Choices } from './choices.ts';
-import { type Row, rowsFor } from './dimensions.ts';
+import type { Row } from './dimensions.ts';
 import type { CallStep, ChurnStep, Scenario, Step } from './scenario.ts';
 
 const ops = XENMEM['dma-buf'];
@@ -28,11 +28,6 @@ const spare = 8;
 const movesToSee = 4;
 const caller = 1;
 const page = 4096n;
-
-/** How many rows there are for such an implementation. */
-export function plannedRows(arch: Arch, hello: Hello): number {
-  return rowsFor(arch, hello).length;
-}
 
 /**
  * The scenario of a row: one call that has all its values, with a history before it and what shows
