@@ -1,6 +1,6 @@
 import type { Arch } from '../../src/abi/arch.ts';
 import type { DomainPlan, Implementation } from '../protocol/implementation.ts';
-import { scenarioFrom } from '../scenario/generate.ts';
+import { brief, scenarioFrom } from '../scenario/generate.ts';
 import { samples } from '../scenario/numbers.ts';
 import { type Scenario, type Step, toJson } from '../scenario/scenario.ts';
 import { type Checked, checkHere } from '../verdict/check.ts';
@@ -30,7 +30,7 @@ export interface Candidate {
 /** Plays the first scenarios of a run. */
 export function draw(seed: number, scenarios: number, implementation: Implementation): PlayedScenario[] {
   return samples(seed, scenarios, false).map(({ numbers, arch }, index) => {
-    const scenario = scenarioFrom(numbers, arch, implementation.hello);
+    const scenario = scenarioFrom(brief(numbers), arch, implementation.hello);
     return { index, arch, scenario, checked: checkHere(scenario, implementation) };
   });
 }

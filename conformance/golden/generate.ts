@@ -5,7 +5,7 @@ import { type Create, load } from '../faults/load.ts';
 import { seenAt, violatedIn } from '../faults/play.ts';
 import type { Implementation } from '../protocol/implementation.ts';
 import { referenceImplementation } from '../protocol/reference.ts';
-import { scenarioFrom } from '../scenario/generate.ts';
+import { brief, scenarioFrom } from '../scenario/generate.ts';
 import { samples } from '../scenario/numbers.ts';
 import { type Scenario, scenarioIn, toJson } from '../scenario/scenario.ts';
 import { checkHere } from '../verdict/check.ts';
@@ -159,7 +159,7 @@ function negative(requirement: string, fault: Fault, known: Known, scenarios: nu
   for (const [index, { numbers, arch }] of samples(run.seed, scenarios, false).entries()) {
     if (but.some(({ origin }) => origin.kind === 'shrunk counterexample' && origin.index === index && origin.mutant === fault.name))
       continue;
-    const scenario = scenarioFrom(numbers, arch, hypervisor.hello);
+    const scenario = scenarioFrom(brief(numbers), arch, hypervisor.hello);
     const { given } = checkHere(scenario, hypervisor);
     const first = given.find((g) => g.id === requirement && g.answer.answer === 'violated');
     // What comes after a first violation is told of a world that should not be.
@@ -223,7 +223,7 @@ function forTheRest(cases: readonly CallCase[], onProgress: (done: string) => vo
 function counterexample(fault: Fault, known: Known): CallCase | undefined {
   const hypervisor = known.of(fault);
   for (const [index, { numbers, arch }] of samples(run.seed, run.untilKilled, false).entries()) {
-    const scenario = scenarioFrom(numbers, arch, hypervisor.hello);
+    const scenario = scenarioFrom(brief(numbers), arch, hypervisor.hello);
     const first = checkHere(scenario, hypervisor).given.find((g) => g.answer.answer === 'violated');
     if (!first) continue;
     const shows = (smaller: Scenario): boolean => {

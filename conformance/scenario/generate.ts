@@ -25,8 +25,7 @@ export function scenarioFrom(numbers: readonly number[], arch: Arch, hello: Hell
   if (row) return plannedFrom(row, new Choices(numbers), arch, hello);
   const kind = kindAt(numbers, arch, hello);
   if (kind) return kind();
-  const isHistory = numbers.length === mostNumbers && (numbers[mostNumbers - 2] as number) % historyEach === 0;
-  const history = isHistory ? historyFrom(numbers, arch, hello) : undefined;
+  const history = isHistory(numbers) ? historyFrom(numbers, arch, hello) : undefined;
   if (history) return history;
   const rare = numbers.length === mostNumbers ? rareFor(numbers[mostNumbers - 1] as number, arch, hello) : undefined;
   if (rare) return rare;
@@ -46,6 +45,17 @@ export function scenarioFrom(numbers: readonly number[], arch: Arch, hello: Hell
 
 /** One scenario in so many is a long history, where the implementation has room for one. */
 const historyEach = 30;
+/** Which of the numbers says so: one that no other scenario comes to. */
+const historyAt = mostNumbers - 2;
+
+function isHistory(numbers: readonly number[]): boolean {
+  return numbers.length === mostNumbers && (numbers[historyAt] as number) % historyEach === 0;
+}
+
+/** The same numbers, where they stand for a long history standing for something short instead. */
+export function brief(numbers: readonly number[]): readonly number[] {
+  return isHistory(numbers) ? numbers.with(historyAt, (numbers[historyAt] as number) + 1) : numbers;
+}
 
 /** The row of the plan that numbers stand for, if they stand for one. */
 export function plannedRow(numbers: readonly number[], arch: Arch, hello: Hello): Row | undefined {
