@@ -193,7 +193,8 @@ async function* dumpParts(source: AsyncIterable<Uint8Array>, kinds: Kinds, optio
       if (row.tail.includes(`${place.expectedText()}${row.mark || ' '}`))
         throw new InputError('rows stand in one line: the line ends were lost', line);
     }
-    if (before && before !== kind && !restart && !rest && !place.separated)
+    // One dump is not of words in its first rows and of bytes behind a line between
+    if (before && before !== kind && !restart && !rest && (!place.separated || before.little !== kind.little))
       throw new InputError(`not a line of ${before.name}: ${quoted(text.trim())}`, line);
     if (full > 0 && counted !== wasCounted) restart = true;
     wasCounted = counted;

@@ -109,6 +109,19 @@ describe('several dumps in one paste', () => {
 });
 
 describe('two readings', () => {
+  it('a row of words that a foreign line parts from rows of bytes is not read together with them', async () => {
+    const rows = [
+      '00000000  0000 0000 0000 0000 7f01 0000 0000 0000  ................',
+      '- offset -   0 1  2 3  4 5  6 7  8 9  A B  C D  E F  0123456789ABCDEF',
+      '0x00000010  0000 0000 0000 0000 f07f 0000 0000 0000  ................',
+      '0x00000020  0000 2bc8 0a00 0000 0100 0000 0000 0000  ..+.............',
+      '0x00000030  0000 0000 0000 0000 f07f 0000 0000 0000  ................',
+      '0x00000040  0000 0000 0000 0000                      ........',
+    ];
+    const quoted = '"0x00000010  0000 0000 0000 0000 f07f 000…"';
+    expect(await read(rows.join('\n'))).toEqual([`not a line of hexdump or od, little-endian words of 2 bytes: ${quoted}`]);
+  });
+
   it('of groups of digits are asked about where both make sense, or neither, and the answer is taken', async () => {
     const both =
       '00000000: 00800000 00000000 00000000 00000000  ................\n00000010: 00000000 00000000 00000000 00000000  ................\n';
