@@ -57,7 +57,7 @@ export const abi: readonly Fault[] = family('ABI', [
       [call, 'codecFor(state.arch).xen_get_dma_buf', "codecFor('x86_32').xen_get_dma_buf"],
       [call, listOf, listOf.replace('{ state }: Call', '_call: Call').replace('state.arch', "'x86_32'")],
     ],
-    ['get-refuses-foreign-domid', 'bad-address-fails'],
+    ['get-refuses-foreign-domid', 'bad-address-fails', 'frames-conserved'],
   ],
   [
     'has list entries of four bytes on arm32',
@@ -71,7 +71,7 @@ export const abi: readonly Fault[] = family('ABI', [
       'reservation-effects',
     ],
     [[call, listOf, listOf.replace('state.arch', "state.arch === 'arm32' ? 'x86_32' : state.arch")]],
-    ['get-address-limit', 'get-inputs-released', 'put-works'],
+    ['get-address-limit', 'get-inputs-released', 'put-works', 'frames-conserved'],
   ],
   [
     'has list entries of four bytes',
@@ -118,7 +118,7 @@ export const abi: readonly Fault[] = family('ABI', [
     'reads frame numbers with their halves swapped',
     ['get-partial-mfns', 'get-populates-gpfns', 'get-same-gfn', 'get-works', 'reservation-effects', 'reservation-limit'],
     [[call, clampsEntry, 'Math.min(Number(BigInt.asUintN(64, entry << 32n) | (entry >> 32n)), BEYOND_FRAMES)']],
-    ['reservation-contiguous'],
+    ['reservation-contiguous', 'frames-conserved'],
   ],
   [
     'swaps in and out',

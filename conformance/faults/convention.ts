@@ -100,11 +100,13 @@ export const convention: readonly Fault[] = family('convention and neighbours', 
     'counts one extent too many in ops 0, 1, 6',
     ['reservation-count', 'reservation-effects'],
     [[neighbours, 'return done;', 'return done < asked.nr_extents ? done : done + 1;']],
+    ['frames-conserved'],
   ],
   [
     'counts one extent too few in ops 0, 1, 6',
     ['reservation-count', 'reservation-effects'],
     [[neighbours, 'return done;', 'return Math.max(0, done - 1);']],
+    ['frames-conserved'],
   ],
   ['returns EINTR from ops 0, 1, 6', ['reservation-count'], [[door, reservation, `${reservation} || -errno.EINTR`]]],
   [

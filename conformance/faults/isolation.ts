@@ -20,7 +20,7 @@ export const isolation: readonly Fault[] = family('isolation', [
       ],
       ['get-dma-buf.ts', '{ out: { extent_order, address_bits }, outPages,', '{ named, out: { extent_order, address_bits }, outPages,'],
     ],
-    ['put-keeps-pages', 'put-unpins', 'no-stray-writes', 'bad-address-fails', 'get-refuses-foreign-domid'],
+    ['put-keeps-pages', 'put-unpins', 'reservation-effects', 'no-stray-writes', 'bad-address-fails', 'get-refuses-foreign-domid'],
   ],
   [
     'writes the lists into the other domains',

@@ -29,7 +29,8 @@ export const safetyRules: readonly Rule[] = [
     ops: exchangesAndPut,
     source: 'xen_get_dma_buf',
     quote: 'exchanges the pages passed in with a new set of pages',
-    reading: 'The domain owns as many pages as before, and the call makes no frame appear behind two guest frames or in two domains.',
+    reading:
+      'The domain owns as many pages as before, and the call makes no frame appear behind two guest frames or in two domains. In a run a populate of single pages finds just what calls have left.',
     needs: ['struct', 'in list', 'out list', 'p2m', 'p2m after', 'pages'],
     check: checkConserved,
   }),
