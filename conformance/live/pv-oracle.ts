@@ -17,14 +17,13 @@ import type { Deviation, Oracle, Said } from '../twin/prediction.ts';
 import { covered } from '../twin/twin.ts';
 import { argumentIn, mostLooked } from './argument.ts';
 import { type Cast, isControl } from './draw.ts';
-import { differentByte, nameOf, pagesOf } from './oracle.ts';
+import { behind, differentByte, nameOf, pagesOf } from './oracle.ts';
 
 /**
- * Frames in the reference's machine, beyond any that the real one has: those that are free, and
- * those behind the guest's pages. What the guest works with are the real ones.
+ * Frames that are free in the reference's machine: beyond any that the real one has, like those
+ * behind the guest's pages. What the guest works with are the real ones.
  */
 const free = { first: 0x100_0000, frames: 0x1_0000 } as const;
-const behind = 0x200_0000;
 /** The order of extents that are looked at. */
 const mostOrder = 9;
 
