@@ -72,7 +72,7 @@ describe('conform', () => {
       const of = (wanted: string) => requirements.filter((r: { verdict: string }) => r.verdict === wanted).map((r: { id: string }) => r.id);
       return { code, verdict, violated: of('violated'), holds: of('holds') };
     };
-    // A 32-bit Xen drops the upper half of a list entry, and so takes a page that was not named.
+    // The reference of a 32-bit Xen drops the upper half of a list entry, and so takes a page that was not named.
     expect(played('xen-4.17')).toMatchObject({ code: 1, verdict: 'nonconformant', violated: ['no-stray-writes', 'reservation-effects'] });
     expect(played('xen-4.17').holds).toEqual(expect.arrayContaining(['reservation-count', 'reservation-list', 'isolation', 'survives']));
   });

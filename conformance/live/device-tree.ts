@@ -58,6 +58,7 @@ function chosenIn(struct: Buffer): { readonly from: number; readonly to: number 
     at += 4;
     if (kind === token.begin) {
       const end = struct.indexOf(0, at);
+      if (end < 0) break;
       const name = struct.toString('latin1', at, end);
       at = padded(end + 1);
       if (++depth === 2 && name === 'chosen') from = at;
@@ -106,5 +107,5 @@ function aligned(bytes: Buffer): Buffer {
 }
 
 function padded(length: number): number {
-  return (length + 3) & ~3;
+  return 4 * Math.ceil(length / 4);
 }

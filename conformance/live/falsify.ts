@@ -1,3 +1,5 @@
+import { errno, PAGE_SIZE } from '../../src/abi/constants.ts';
+import { fieldOf, layoutOf } from '../../src/abi/layout.ts';
 import type { Reply, Request } from '../protocol/implementation.ts';
 import type { Play } from '../protocol/play.ts';
 import type { Player } from '../protocol/player.ts';
@@ -44,12 +46,16 @@ const struct =
 const page =
   (pick: (pages: readonly number[], choices: Choices) => number | undefined, change: (byte: number) => number): Lie =>
   (replies, { requests, call }, choices) => {
-    const pages = requests.flatMap((request, i) =>
-      i > call && request.op === 'read' && request.length === 4096 && replies[i]?.bytes ? [i] : [],
-    );
-    const index = pick(pages, choices);
-    return index !== undefined && flip(replies, index, choices.below(4096), change);
+    const index = pick(pagesRead(replies, { requests, call }), choices);
+    return index !== undefined && flip(replies, index, choices.below(PAGE_SIZE), change);
   };
+
+/** Which replies are whole pages that were read back. */
+function pagesRead(replies: readonly Reply[], { requests, call }: Around): number[] {
+  const isPage = (request: Request, i: number): boolean =>
+    i > call && request.op === 'read' && request.length === PAGE_SIZE && replies[i]?.bytes !== undefined;
+  return requests.flatMap((request, i) => (isPage(request, i) ? [i] : []));
+}
 
 function flip(replies: Reply[], index: number, offset: number, change: (byte: number) => number): boolean {
   const bytes = replies[index]?.bytes;
@@ -76,29 +82,33 @@ const frames =
 const other = (byte: number): number => byte ^ 0x5a;
 const any = (pages: readonly number[], choices: Choices): number | undefined => pages[choices.below(pages.length)];
 
+/** What the struct of each op begins with; the same on every machine that is started. */
+const layout = layoutOf('xen_memory_reservation', 'arm64');
+const offsetOf = (path: string): number => fieldOf(layout, path).offset;
+const { EFAULT, EINVAL, ENOMEM } = errno;
+
 /** The ways to lie, by name. Those of the list and of nr_exchanged lie in the pages that hold them. */
 export const lies: { readonly [name: string]: Lie } = {
   'rc one more': rc((was) => was + 1),
   'rc one less': rc((was) => was - 1),
   'rc 0 instead of an error': rc((was) => (was < 0 ? 0 : was)),
-  'rc an error instead of 0': rc((was) => (was === 0 ? -12 : was)),
-  'rc another error': rc((was) => (was < 0 ? (was === -22 ? -14 : -22) : was)),
+  'rc an error instead of 0': rc((was) => (was === 0 ? -ENOMEM : was)),
+  'rc another error': rc((was) => (was < 0 ? (was === -EINVAL ? -EFAULT : -EINVAL) : was)),
   'rc no errno': rc((was) => (was < 0 ? -4095 : was)),
   'rc a count instead of none': rc((was) => (was === 0 ? 1 : was)),
   'rc none instead of a count': rc((was) => (was > 0 ? 0 : was)),
-  'the handle is changed': struct(0, other),
-  'nr_extents is changed': struct(8, other),
-  'the order is changed': struct(16, (byte) => byte + 1),
-  'the flags are changed': struct(20, other),
-  'the domid is changed': struct(24, other),
-  'padding is changed': struct(26, other),
+  'the handle is changed': struct(offsetOf('extent_start'), other),
+  'nr_extents is changed': struct(offsetOf('nr_extents'), other),
+  'the order is changed': struct(offsetOf('extent_order'), (byte) => byte + 1),
+  'the flags are changed': struct(offsetOf('address_bits'), other),
+  'the domid is changed': struct(offsetOf('domid'), other),
+  'padding is changed': struct(layout.padding[0]?.offset ?? 'last', other),
   'the last byte of the struct is changed': struct('last', other),
   'a byte of any page is changed': page(any, other),
   'a byte of the page with the lists is changed': page((pages) => pages[2], other),
   'a byte of a page is zero': page(any, () => 0),
-  'a page is gone': (replies, { requests, call }, choices) => {
-    const pages = requests.flatMap((r, i) => (i > call && r.op === 'read' && r.length === 4096 && replies[i]?.bytes ? [i] : []));
-    const index = any(pages, choices);
+  'a page is gone': (replies, at, choices) => {
+    const index = any(pagesRead(replies, at), choices);
     if (index === undefined) return false;
     replies[index] = { fault: true };
     return true;

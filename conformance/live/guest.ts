@@ -18,7 +18,7 @@ export const mostUsed = 1536;
 
 /**
  * Guest frames beyond its memory that calls name, where that begins with this one. On arm32 none of
- * more than 32 bits: real Xen takes the lower half of an entry there.
+ * more than 32 bits: real Xen seems to take the lower half of an entry there.
  */
 export function strayFrames(arch: Arch, first: bigint): readonly bigint[] {
   const all = [0n, 2n ** 28n, 2n ** 32n + first + 4n, 2n ** 40n - 1n, 2n ** 52n + first + 4n, 2n ** 64n - 1n];

@@ -113,10 +113,15 @@ describe('a device tree', () => {
     expect(made.includes(words(0, 0x20000))).toBe(true); // KiB
   });
 
-  it('without a /chosen is no tree for it', () => {
-    const other = Buffer.from(tree);
-    other.write('frozen', 40 + 12, 'latin1');
-    expect(() => withDomain(other, { bootargs: '', address: 0, size: 0, memory: 0 })).toThrow(
+  it.each([
+    ['/chosen', Buffer.concat([words(1, 0, 1), Buffer.from('frozen\0\0'), words(2, 2, 9)])],
+    ['an end of a name', Buffer.concat([words(1, 0, 1), Buffer.from('chosen!!')])],
+    ['an end of a property of 2^32 bytes less 16', words(1, 0, 3, 0xffff_fff0, 0, 9)],
+  ])('without %s is no tree for it', (_, other) => {
+    const made = Buffer.concat([head, other]);
+    made.writeUInt32BE(40 + other.length, 12);
+    made.writeUInt32BE(other.length, 36);
+    expect(() => withDomain(made, { bootargs: '', address: 0, size: 0, memory: 0 })).toThrow(
       new RangeError('the device tree has no /chosen'),
     );
   });

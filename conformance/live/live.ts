@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { PAGE_SIZE } from '../../src/abi/constants.ts';
 import { XENMEM } from '../../src/abi/ops.ts';
 import type { MemoryOpOf } from '../../src/model/memory-op.ts';
 import { xen417 } from '../../src/model/xen/xen-4.17.ts';
@@ -16,7 +17,7 @@ import { ReleaseOracle } from './oracle.ts';
 import { cacheFolder, fetched, needs, run } from './packages.ts';
 import { type LivePlayer, livePlayer } from './player.ts';
 import { PvOracle } from './pv-oracle.ts';
-import { type Setup, type SetupName, setups } from './setups.ts';
+import { memoryOptions, type Setup, type SetupName, setups } from './setups.ts';
 
 /** What a live run is made of. */
 export interface LiveOptions {
@@ -109,9 +110,9 @@ function treeFile(setup: Setup, guest: string, domain: NonNullable<Setup['domain
   const work = mkdtempSync(join(cacheFolder(), 'guest', '.tree-'));
   try {
     const plain = join(work, 'plain');
-    const memory = ['-m', `${setup.memory >> 20}M`, '-object', `memory-backend-ram,id=ram,size=${setup.memory >> 20}M`];
+    const memory = memoryOptions('memory-backend-ram');
     run(setup.qemu, [`${option}`, `${machine},dumpdtb=${plain.replaceAll(',', ',,')}`, ...rest.slice(0, 2), ...memory, '-display', 'none']);
-    const size = (statSync(guest).size + 0xfff) & ~0xfff;
+    const size = PAGE_SIZE * Math.ceil(statSync(guest).size / PAGE_SIZE);
     writeFileSync(join(work, 'tree'), withDomain(readFileSync(plain), { ...domain, size }));
     renameSync(join(work, 'tree'), file);
     return file;

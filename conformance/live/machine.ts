@@ -6,7 +6,7 @@ import { CrashError } from '../protocol/play.ts';
 import { UndrivenError } from '../protocol/player.ts';
 import { StartError } from '../protocol/transport.ts';
 import { type Ask, lines, Mailbox, SilenceError, type Told } from './mailbox.ts';
-import type { Files, Setup } from './setups.ts';
+import { type Files, memory as memoryBytes, memoryOptions, type Setup } from './setups.ts';
 
 /** Milliseconds that things may take. */
 export interface Patience {
@@ -48,12 +48,12 @@ export class Machine {
    * there is nothing to start.
    */
   static async start(setup: Setup, files: Files, patience: Patience): Promise<Machine> {
-    const file = memoryFile(setup.memory);
+    const file = memoryFile(memoryBytes);
     let console: Console | undefined;
     try {
       console = await Console.open(setup, files, file);
       await console.until(lines.ready, patience.boot);
-      const mailbox = Mailbox.find(file, setup.memory);
+      const mailbox = Mailbox.find(file, memoryBytes);
       if (!mailbox) throw new CrashError('during start: the guest says that it is ready, and its mailbox is nowhere', console.told());
       return new Machine(mailbox, console, file, patience);
     } catch (error) {
@@ -129,10 +129,9 @@ class Console {
   }
 
   static async open(setup: Setup, files: Files, memory: number): Promise<Console> {
-    const size = `${setup.memory >> 20}M`;
     const args = [
       ...setup.machine(files),
-      ...['-m', size, '-object', `memory-backend-file,id=ram,size=${size},mem-path=/proc/self/fd/3,share=on`],
+      ...memoryOptions('memory-backend-file,mem-path=/proc/self/fd/3,share=on'),
       ...['-display', 'none', '-monitor', 'none', '-serial', 'stdio', '-no-reboot', '-nic', 'none', '-nodefaults'],
     ];
     const [program, ...words] = [...leash, String(process.pid), setup.qemu, ...args];

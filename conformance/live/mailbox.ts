@@ -52,8 +52,6 @@ export interface GuestHello {
   /** The mailbox as the guest addresses it. */
   readonly mailbox: bigint;
   readonly xen: string;
-  /** The features that XENVER_get_features answers, a bit each. */
-  readonly features: number;
   /** Pages that are nobody else's. */
   readonly first: bigint;
   readonly pages: number;
@@ -195,10 +193,9 @@ function helloIn(page: Buffer): GuestHello {
   return {
     mailbox: word(2),
     xen: `${version >> 16}.${version & 0xffff}${extra}`,
-    features: Number(word(4)),
-    first: word(5),
-    pages: Number(word(6)),
-    p2m: word(7),
+    first: word(4),
+    pages: Number(word(5)),
+    p2m: word(6),
   };
 }
 

@@ -21,6 +21,9 @@ const free = [
   [0x4_8000, 0x8000],
 ] as const;
 
+/** The frames behind the guest's pages in the reference's machine: beyond any that the real one has. */
+export const behind = 0x200_0000;
+
 /**
  * Follows a real hypervisor with the reference that is written after its source, call by call: rc
  * and every byte of the guest's memory are predicted, new frames are looked at for what they have to
@@ -44,7 +47,7 @@ export class ReleaseOracle implements Oracle {
     this.#room = { address: cast.room.first * BigInt(PAGE_SIZE), length: BigInt(cast.room.pages * PAGE_SIZE) };
     this.#domain = emptyDomain(cast.domid, cast.privileged, cast.room.pages);
     for (let gfn = first; gfn < first + cast.room.pages; gfn++) {
-      const mfn = guests === 'direct-mapped' ? gfn : gfn + 0x200_0000;
+      const mfn = guests === 'direct-mapped' ? gfn : behind + gfn;
       if (!isHole.has(gfn)) this.#domain.p2m.set(gfn, mfn);
       // What a direct-mapped domain gives up stays its own.
       if (!isHole.has(gfn) || guests === 'direct-mapped') this.#domain.owned.add(mfn);

@@ -1,10 +1,10 @@
 import { PAGE_SIZE } from '../../src/abi/constants.ts';
+import { layoutOf } from '../../src/abi/layout.ts';
 import { argumentOf, type JudgedOp, judgedOp, startExtent } from '../../src/abi/ops.ts';
-import type { XenGetDmaBuf, XenMemoryReservation } from '../../src/abi/values.ts';
-import { codecFor, type StructCodec } from '../../src/codec/codec.ts';
 import { listBehind } from '../../src/guest/handle.ts';
 import type { Reply, Request } from '../protocol/implementation.ts';
 import { covered } from '../twin/twin.ts';
+import { type Argument, argumentIn, mostLooked } from './argument.ts';
 import { isControl } from './draw.ts';
 import { type Asked, Guest, mostListed, OddError, ops, page, unsupported } from './guest.ts';
 
@@ -17,8 +17,8 @@ interface Listed {
   readonly entries: readonly bigint[];
 }
 
-/** Entries that are looked at, and the order of extents; what asks for more works on none of ours. */
-const most = { entries: 4096, order: 12 } as const;
+/** The order of extents that are looked at; what asks for more works on none of ours. */
+const mostOrder = 12;
 /** RAM is made of extents up to this order, each at a multiple of its size. */
 const ramOrder = 3;
 /**
@@ -103,24 +103,19 @@ export class PvGuest extends Guest {
     return reply;
   }
 
-  async #asked(
-    op: JudgedOp,
-    arg: bigint,
-  ): Promise<{ readonly reservations: readonly XenMemoryReservation[]; readonly N: bigint } | undefined> {
-    const codec = codecFor(this.setup.arch)[argumentOf[op]] as unknown as StructCodec<'xen_get_dma_buf'>;
-    const [told] = await this.machine.ask([{ what: 'read', address: arg, length: codec.size }]);
-    if (told?.value !== 0n) return undefined;
-    const value = codec.decode(told.bytes) as XenGetDmaBuf | XenMemoryReservation;
-    return 'in' in value ? { reservations: [value.in, value.out], N: value.nr_exchanged } : { reservations: [value], N: 0n };
+  async #asked(op: JudgedOp, arg: bigint): Promise<Argument | undefined> {
+    const { size } = layoutOf(argumentOf[op], this.setup.arch);
+    const [told] = await this.machine.ask([{ what: 'read', address: arg, length: size }]);
+    return told?.value === 0n ? argumentIn(op, this.setup.arch, told.bytes) : undefined;
   }
 
   /** The entries of each list, up to the first page that is not there. */
-  async #lists({ reservations }: { readonly reservations: readonly XenMemoryReservation[] }): Promise<Listed[]> {
+  async #lists({ reservations }: Argument): Promise<Listed[]> {
     const lists: Listed[] = [];
     for (const { extent_start, nr_extents, extent_order } of reservations) {
       const { range } = listBehind(extent_start, nr_extents, this.setup.arch);
-      const count = Number(nr_extents < BigInt(most.entries) ? nr_extents : BigInt(most.entries));
-      const entries = extent_order > most.order ? [] : await this.#entries(range.address, count);
+      const count = Number(nr_extents < mostLooked ? nr_extents : mostLooked);
+      const entries = extent_order > mostOrder ? [] : await this.#entries(range.address, count);
       lists.push({ address: range.address, order: extent_order, entries });
     }
     return lists;
@@ -154,7 +149,7 @@ export class PvGuest extends Guest {
   /** What the guest was given: the pages to map, with their frames. The others are loose now. */
   #take(
     op: JudgedOp,
-    { reservations }: { readonly reservations: readonly XenMemoryReservation[] },
+    { reservations }: Argument,
     before: readonly Listed[],
     after: readonly Listed[],
     { rc, start, N }: { readonly rc: number; readonly start: number; readonly N: bigint },

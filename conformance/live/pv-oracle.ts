@@ -1,8 +1,7 @@
 import { errno, PAGE_SHIFT, PAGE_SIZE, XENMEMF } from '../../src/abi/constants.ts';
-import { fieldOf } from '../../src/abi/layout.ts';
+import { fieldOf, layoutOf, type StructLayout } from '../../src/abi/layout.ts';
 import { argumentOf, type JudgedOp, judgedOp, startExtent } from '../../src/abi/ops.ts';
-import type { XenGetDmaBuf, XenMemoryReservation } from '../../src/abi/values.ts';
-import { codecFor, type StructCodec } from '../../src/codec/codec.ts';
+import type { XenMemoryReservation } from '../../src/abi/values.ts';
 import { hex64 } from '../../src/codec/hex.ts';
 import { entriesIn, type GuestList, listBehind } from '../../src/guest/handle.ts';
 import { type ByteRange, overlaps } from '../../src/guest/memory.ts';
@@ -16,23 +15,23 @@ import type { Event } from '../observe/observe.ts';
 import type { Scenario } from '../scenario/scenario.ts';
 import type { Deviation, Oracle, Said } from '../twin/prediction.ts';
 import { covered } from '../twin/twin.ts';
+import { argumentIn, mostLooked } from './argument.ts';
 import { type Cast, isControl } from './draw.ts';
-import { differentByte, nameOf, pagesOf } from './oracle.ts';
+import { behind, differentByte, nameOf, pagesOf } from './oracle.ts';
 
 /**
- * Frames in the reference's machine, beyond any that the real one has: those that are free, and
- * those behind the guest's pages. What the guest works with are the real ones.
+ * Frames that are free in the reference's machine: beyond any that the real one has, like those
+ * behind the guest's pages. What the guest works with are the real ones.
  */
 const free = { first: 0x100_0000, frames: 0x1_0000 } as const;
-const behind = 0x200_0000;
-/** Entries of a list that are looked at, and the order of their extents. */
-const [mostLooked, mostOrder] = [4096, 9] as const;
+/** The order of extents that are looked at. */
+const mostOrder = 9;
 
 /** A call as the reference reads it. */
 interface Asked {
   readonly op: JudgedOp;
   readonly reservations: readonly XenMemoryReservation[];
-  readonly codec: StructCodec<'xen_get_dma_buf'>;
+  readonly layout: StructLayout;
   /** The list that new frames are written to, if one is. */
   readonly told: { readonly list: GuestList; readonly of: XenMemoryReservation } | undefined;
 }
@@ -142,14 +141,13 @@ export class PvOracle implements Oracle {
   #asked({ cmd, arg = 0n }: ObservedCall, state: State): Asked | undefined {
     const op = judgedOp(cmd, 'upstream');
     if (!op) return undefined;
-    const codec = codecFor(this.#arch)[argumentOf[op]] as unknown as StructCodec<'xen_get_dma_buf'>;
-    const bytes = readBytes(state, domainOf(state, this.#cast.domid), at(arg), codec.size);
+    const layout = layoutOf(argumentOf[op], this.#arch);
+    const bytes = readBytes(state, domainOf(state, this.#cast.domid), at(arg), layout.size);
     if (!bytes) return undefined;
-    const value = codec.decode(bytes) as XenGetDmaBuf | XenMemoryReservation;
-    const reservations = 'in' in value ? [value.in, value.out] : [value];
+    const { reservations } = argumentIn(op, this.#arch, bytes);
     const of = reservations.at(-1) as XenMemoryReservation;
     const told = op === 'decrease_reservation' ? undefined : { list: listBehind(of.extent_start, of.nr_extents, this.#arch), of };
-    return { op, reservations, codec, told };
+    return { op, reservations, layout, told };
   }
 
   /**
@@ -171,7 +169,7 @@ export class PvOracle implements Oracle {
     if (extent_order === 0 && XENMEMF.address_bits(address_bits) === 0) return ended;
     if (asked.op !== 'exchange') return run(call.rc - startExtent(call.cmd));
     if (call.rc !== -errno.ENOMEM) return ended;
-    const { offset, size } = fieldOf(asked.codec.layout, 'nr_exchanged');
+    const { offset, size } = fieldOf(asked.layout, 'nr_exchanged');
     const bytes = call.after.read((call.arg ?? 0n) + BigInt(offset), size);
     const [given] = asked.reservations;
     const N = bytes ? (entriesIn(bytes, size)[0] ?? 0n) : 0n;
@@ -179,10 +177,10 @@ export class PvOracle implements Oracle {
   }
 
   /** Takes the limit on addresses out of the struct, where it is one; puts it back afterwards. */
-  #withoutLimit(state: State, arg: bigint, { codec, reservations, op }: Asked): () => void {
+  #withoutLimit(state: State, arg: bigint, { layout, reservations, op }: Asked): () => void {
     const bits = reservations.at(-1)?.address_bits ?? 0;
     if (XENMEMF.address_bits(bits) <= PAGE_SHIFT) return () => {};
-    const { offset } = fieldOf(codec.layout, (op === 'exchange' ? 'out.address_bits' : 'address_bits') as 'out.address_bits');
+    const { offset } = fieldOf(layout, op === 'exchange' ? 'out.address_bits' : 'address_bits');
     const put = (value: number): boolean => {
       return writeBytes(state, domainOf(state, this.#cast.domid), at(arg + BigInt(offset)), new Uint8Array([value]));
     };
@@ -272,7 +270,7 @@ export class PvOracle implements Oracle {
 function deviationsOf({ rc, arg = 0n, after }: ObservedCall, asked: Asked | undefined, freed: number): Deviation[] {
   if (asked?.op !== 'exchange') return [];
   const [given] = asked.reservations;
-  const { offset, size } = fieldOf(asked.codec.layout, 'nr_exchanged');
+  const { offset, size } = fieldOf(asked.layout, 'nr_exchanged');
   const bytes = after.read(arg + BigInt(offset), size);
   const N = bytes && entriesIn(bytes, size)[0];
   if (!given || N === undefined) return [];

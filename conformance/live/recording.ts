@@ -1,7 +1,6 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { argumentOf, judgedOp, opNumber } from '../../src/abi/ops.ts';
-import type { XenGetDmaBuf, XenMemoryReservation } from '../../src/abi/values.ts';
-import { codecFor, type StructCodec } from '../../src/codec/codec.ts';
+import { layoutOf } from '../../src/abi/layout.ts';
+import { argumentOf, judgedOp } from '../../src/abi/ops.ts';
 import { listBehind } from '../../src/guest/handle.ts';
 import { type ByteRange, type GuestMemory, sparseMemory } from '../../src/guest/memory.ts';
 import type { ObservedCall, Setting } from '../../src/trace/call.ts';
@@ -11,12 +10,11 @@ import type { Event } from '../observe/observe.ts';
 import type { Scenario } from '../scenario/scenario.ts';
 import type { Oracle } from '../twin/prediction.ts';
 import type { Course } from '../verdict/check.ts';
+import { argumentIn, mostLooked } from './argument.ts';
 import type { Live } from './live.ts';
 
 /** Bytes on either side of struct and lists that are written too, to show that they stay as they are. */
 const guard = 16n;
-/** Entries of a list that are written. */
-const mostEntries = 4096n;
 
 /**
  * Writes the calls of a run as a trace: struct and lists before and after, with what lies around
@@ -73,15 +71,14 @@ export class Recording {
 
 /** Where struct and lists lie, with a guard on either side. */
 function rangesOf({ cmd, arg = 0n, arch, before }: ObservedCall): ByteRange[] {
-  const op = judgedOp(opNumber(cmd), 'upstream');
+  const op = judgedOp(cmd, 'upstream');
   if (!op) return [];
-  const codec = codecFor(arch)[argumentOf[op]] as unknown as StructCodec<'xen_get_dma_buf'>;
-  const own = { address: arg, length: BigInt(codec.size) };
-  const bytes = before.read(arg, codec.size);
-  const value = bytes && (codec.decode(bytes) as XenGetDmaBuf | XenMemoryReservation);
-  const reservations = value === undefined ? [] : 'in' in value ? [value.in, value.out] : [value];
+  const { size } = layoutOf(argumentOf[op], arch);
+  const own = { address: arg, length: BigInt(size) };
+  const bytes = before.read(arg, size);
+  const { reservations } = bytes ? argumentIn(op, arch, bytes) : { reservations: [] };
   const lists = reservations.map(({ extent_start, nr_extents }) => {
-    return listBehind(extent_start, nr_extents < mostEntries ? nr_extents : mostEntries, arch).range;
+    return listBehind(extent_start, nr_extents < mostLooked ? nr_extents : BigInt(mostLooked), arch).range;
   });
   return [own, ...lists].map(({ address, length }) => {
     const from = address < guard ? 0n : address - guard;

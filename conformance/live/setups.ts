@@ -23,8 +23,6 @@ export interface Setup {
   readonly flat: boolean;
   readonly qemu: string;
   readonly qemuPackage: string;
-  /** Bytes of the machine's memory. */
-  readonly memory: number;
   /** The arguments that are about the machine; the memory and the console are added. */
   readonly machine: (files: Files) => readonly string[];
   /** The domain that Xen starts by itself, told to it in a device tree; absent for a first domain. */
@@ -42,6 +40,15 @@ export interface Files {
 }
 
 const MiB = 1 << 20;
+/** Bytes of each machine's memory. */
+export const memory: number = 512 * MiB;
+
+/** The options of QEMU for that memory, by what backs it. */
+export function memoryOptions(backend: string): string[] {
+  const size = `${memory / MiB}M`;
+  return ['-m', size, '-object', `${backend},id=ram,size=${size}`];
+}
+
 const common = 'loglvl=warning guest_loglvl=none';
 
 /** Where the mailbox and the guest's free memory lie, from the image on. */
@@ -62,20 +69,38 @@ function quoted(path: string): string {
   return path.replaceAll(',', ',,');
 }
 
+/** Debian's name of an architecture, and its Xen. */
+function debianXen(debian: string, ending = ''): Pick<Setup, 'debian' | 'hypervisor'> {
+  return { debian, hypervisor: { package: `xen-hypervisor-4.17-${debian}`, file: `boot/xen-4.17-${debian}${ending}` } };
+}
+
+/** Where QEMU puts the guest of an Arm Xen. */
+const armGuest = 0x4900_0000;
+
+/** What the guests of every Arm Xen have in common. */
+const arm = { script: 'arm.lds', flat: true, qemuPackage: 'qemu-system-arm' } as const;
+
+/** A first domain; on Arm it is direct-mapped. */
+const first = { domid: 0, privileged: true } as const;
+const firstOnArm = { ...first, guests: 'direct-mapped', excused: directMapped } as const;
+
+function startedFirst({ hypervisor, guest }: Files): string[] {
+  return [
+    ...['-kernel', hypervisor, '-append', `console=dtuart dom0_mem=128M ${common}`],
+    ...['-device', `guest-loader,addr=${armGuest},kernel=${quoted(guest)},bootargs=x`],
+  ];
+}
+
 const arm64Machine = ['-machine', 'virt,virtualization=on,gic-version=3,memory-backend=ram', '-cpu', 'cortex-a57'] as const;
 
 /** What the guests of a 64-bit Arm Xen have in common. */
 const arm64 = {
-  debian: 'arm64',
-  hypervisor: { package: 'xen-hypervisor-4.17-arm64', file: 'boot/xen-4.17-arm64' },
+  ...arm,
+  ...debianXen('arm64'),
   tools: 'aarch64-linux-gnu-',
   sources: ['arm64.S', 'arm.c'],
   flags: ['-mgeneral-regs-only', '-mstrict-align', ...defines(armPlaces)],
-  script: 'arm.lds',
-  flat: true,
   qemu: 'qemu-system-aarch64',
-  qemuPackage: 'qemu-system-arm',
-  memory: 512 * MiB,
 } as const;
 
 /** The set-ups by name: the architecture, and the guest where it is no first domain. */
@@ -83,16 +108,9 @@ export const setups = {
   arm64: {
     arch: 'arm64',
     about: 'dom0, direct-mapped, GICv3',
-    guests: 'direct-mapped',
-    domid: 0,
-    privileged: true,
+    ...firstOnArm,
     ...arm64,
-    machine: ({ hypervisor, guest }) => [
-      ...arm64Machine,
-      ...['-kernel', hypervisor, '-append', `console=dtuart dom0_mem=128M ${common}`],
-      ...['-device', `guest-loader,addr=0x49000000,kernel=${quoted(guest)},bootargs=x`],
-    ],
-    excused: directMapped,
+    machine: (files) => [...arm64Machine, ...startedFirst(files)],
   },
   'arm64-domu': {
     arch: 'arm64',
@@ -103,42 +121,32 @@ export const setups = {
     ...arm64,
     machine: ({ hypervisor, guest, tree = '' }) => [
       ...arm64Machine,
-      ...['-kernel', hypervisor, '-dtb', tree, '-device', `loader,file=${quoted(guest)},addr=0x49000000,force-raw=on`],
+      ...['-kernel', hypervisor, '-dtb', tree, '-device', `loader,file=${quoted(guest)},addr=${armGuest},force-raw=on`],
     ],
-    domain: { bootargs: 'console=dtuart loglvl=warning guest_loglvl=none/all', address: 0x4900_0000, memory: 128 * MiB },
+    domain: { bootargs: 'console=dtuart loglvl=warning guest_loglvl=none/all', address: armGuest, memory: 128 * MiB },
     excused: { 'reservation-effects': 'needs the capability translate' },
   },
   arm32: {
     arch: 'arm32',
     about: 'dom0, direct-mapped, GICv2',
-    guests: 'direct-mapped',
-    domid: 0,
-    privileged: true,
-    debian: 'armhf',
-    hypervisor: { package: 'xen-hypervisor-4.17-armhf', file: 'boot/xen-4.17-armhf' },
+    ...firstOnArm,
+    ...arm,
+    ...debianXen('armhf'),
     tools: 'arm-linux-gnueabihf-',
     sources: ['arm32.S', 'arm.c'],
     flags: ['-marm', '-march=armv7ve', '-mfloat-abi=soft', '-mno-unaligned-access', ...defines(arm32Places)],
-    script: 'arm.lds',
-    flat: true,
     qemu: 'qemu-system-arm',
-    qemuPackage: 'qemu-system-arm',
-    memory: 512 * MiB,
-    machine: ({ hypervisor, guest }) => [
+    machine: (files) => [
       ...['-machine', 'virt,virtualization=on,gic-version=2,highmem=off,memory-backend=ram', '-cpu', 'cortex-a15'],
-      ...['-kernel', hypervisor, '-append', `console=dtuart dom0_mem=128M ${common}`],
-      ...['-device', `guest-loader,addr=0x49000000,kernel=${quoted(guest)},bootargs=x`],
+      ...startedFirst(files),
     ],
-    excused: directMapped,
   },
   x86_64: {
     arch: 'x86_64',
     about: 'PV dom0',
     guests: 'pv',
-    domid: 0,
-    privileged: true,
-    debian: 'amd64',
-    hypervisor: { package: 'xen-hypervisor-4.17-amd64', file: 'boot/xen-4.17-amd64.gz' },
+    ...first,
+    ...debianXen('amd64', '.gz'),
     tools: 'x86_64-linux-gnu-',
     sources: ['x86_64.S', 'x86_64.c'],
     flags: ['-m64', '-mno-red-zone', '-mgeneral-regs-only', '-fcf-protection=none', ...defines({ ARENA_BYTES: 8 * MiB })],
@@ -146,7 +154,6 @@ export const setups = {
     flat: false,
     qemu: 'qemu-system-x86_64',
     qemuPackage: 'qemu-system-x86',
-    memory: 512 * MiB,
     machine: ({ hypervisor, guest }) => [
       ...['-machine', 'pc,accel=tcg,memory-backend=ram', '-cpu', 'max', '-vga', 'none'],
       ...['-kernel', hypervisor, '-append', `xen console=com1 com1=115200,8n1 dom0_mem=128M ${common}`],

@@ -1,8 +1,11 @@
 import { fileURLToPath } from 'node:url';
+import { MEMOP_EXTENT_SHIFT } from '../../src/abi/constants.ts';
+import { opNumber } from '../../src/abi/ops.ts';
 import type { MemoryOpOf } from '../../src/model/memory-op.ts';
 import { drawEach } from '../scenario/numbers.ts';
 import { type Checked, type Course, played } from '../verdict/check.ts';
 import { lies, lying } from './falsify.ts';
+import { ops } from './guest.ts';
 import { type Live, openLive } from './live.ts';
 import type { SetupName } from './setups.ts';
 
@@ -17,11 +20,11 @@ const most = 200;
 const errors: { readonly [name: string]: (right: MemoryOpOf) => MemoryOpOf } = {
   'it stops one extent too early': (right) => (state, call) => {
     const rc = right(state, call);
-    return (call.cmd & 63) === 1 && rc > 1 ? rc - 1 : rc;
+    return opNumber(call.cmd) === ops.decrease_reservation && rc > 1 ? rc - 1 : rc;
   },
-  'it takes a list of 2^26 extents': (right) => (state, call) => right(state, { ...call, cmd: call.cmd & 63 }),
+  'it takes a list of 2^26 extents': (right) => (state, call) => right(state, { ...call, cmd: opNumber(call.cmd) }),
   'it forgets what was asked for first': (right) => (state, call) =>
-    (call.cmd & 63) === 6 ? right(state, { ...call, cmd: call.cmd + 64 }) : right(state, call),
+    opNumber(call.cmd) === ops.populate_physmap ? right(state, { ...call, cmd: call.cmd + (1 << MEMOP_EXTENT_SHIFT) }) : right(state, call),
 };
 
 function found(checked: Checked): boolean {

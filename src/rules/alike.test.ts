@@ -5,7 +5,7 @@ import { readTrace } from '../trace/read.ts';
 import { recordOf, writeRecord } from '../trace/write.ts';
 import { traceLines } from './alike.stage.ts';
 import { type Stage, staged } from './call.stage.ts';
-import { type Judgement, judgeLike } from './judge.ts';
+import { type Judgement, judge, judgeLike } from './judge.ts';
 import { after } from './pins.stage.ts';
 import { type RecordJudge, recordJudge } from './record-judge.ts';
 
@@ -98,6 +98,20 @@ describe('records that are judged like others', () => {
       const { alike } = await compare(`{"xenmem":1,"from_start":${isKnown}}\n${records.join('')}`);
       expect(alike).toBeGreaterThan(0);
     }
+  });
+
+  it('are none of a guest that works with machine frames: what it is given stands in its list', async () => {
+    const given = [0x900n, 0x901n, 0x902n, 1n << 20n];
+    const records = given.map((mfn): Stage => ({ op: 'increase_reservation', in: { list: [0n], bits: 32 }, inAfter: [mfn], rc: 1 }));
+    const lines = records.map((stage) => writeRecord(recordOf(staged(stage))));
+    expect(await compare(`{"xenmem":1,"translated":false}\n${lines.join('')}`)).toEqual({ alike: 0, records: 4 });
+    const judgements = records.map((stage) => judge(staged({ ...stage, more: { translated: false } })));
+    expect(judgements.map((found) => found?.requirements.get('reservation-limit')?.answer)).toEqual([
+      'holds',
+      'holds',
+      'holds',
+      'violated',
+    ]);
   });
 
   it('are judged so too where there are more ways than are remembered', async () => {

@@ -41,8 +41,8 @@ interface Numbers {
   readonly limits: readonly number[];
 }
 
-const mostShapes = 1 << 11;
-const slots = 2 * mostShapes;
+const mostKept = 1 << 12;
+const slots = 2 * mostKept;
 const half = 2 ** 32;
 /** Extents of a higher order have more pages than are followed. */
 const mostOrder = 14;
@@ -62,7 +62,8 @@ export class AlikeJudge implements OwnFrames {
   readonly #asked = new FrameList();
   readonly #judge: typeof judge;
   readonly #slots: (Shape | undefined)[] = new Array(slots).fill(undefined);
-  #shapes = 0;
+  /** Shapes and verdicts that are remembered. */
+  #kept = 0;
   #setting: Setting | undefined;
   #placed: Placed | undefined;
 
@@ -80,6 +81,7 @@ export class AlikeJudge implements OwnFrames {
       this.#placed = new Placed(setting);
       this.#forget();
     }
+    if (this.#kept >= mostKept) this.#forget();
     const placed = this.#placed;
     // The lists of a guest that works with machine frames are another matter.
     if (!placed || !setting.translated || !placed.take(record)) return undefined;
@@ -98,6 +100,7 @@ export class AlikeJudge implements OwnFrames {
     if (verdict === undefined) {
       verdict = this.#verdictOf(call ?? exact());
       shape.verdicts.set(sight, verdict);
+      this.#kept++;
     }
     shape.last = sight;
     shape.lastVerdict = verdict === 'alone' ? undefined : verdict;
@@ -106,7 +109,7 @@ export class AlikeJudge implements OwnFrames {
 
   #forget(): void {
     this.#slots.fill(undefined);
-    this.#shapes = 0;
+    this.#kept = 0;
   }
 
   /** The shape with the key of a record, once that was seen before. */
@@ -118,17 +121,13 @@ export class AlikeJudge implements OwnFrames {
       if (isKey(shape.key, key, keyLength)) return shape;
       slot = (slot + 1) & (slots - 1);
     }
-    if (this.#shapes === mostShapes) {
-      this.#forget();
-      return undefined;
-    }
-    this.#shapes++;
+    this.#kept++;
     this.#slots[slot] = { key: key.slice(0, keyLength), numbers: undefined, verdicts: new Map(), last: -1, lastVerdict: undefined };
     return undefined;
   }
 
   #numbersOf(call: ObservedCall | undefined, setting: Setting): Numbers | 'alone' {
-    const judgement = call?.profile === setting.profile ? this.#judged(call) : undefined;
+    const judgement = call && this.#judged(call);
     if (!judgement) return 'alone';
     const { facts } = judgement;
     const sides = facts.reservations.map(({ list, extent_order: order, nr_extents: count, address_bits: bits }) => {

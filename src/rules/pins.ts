@@ -85,7 +85,8 @@ export class PinWatch {
 
   /**
    * Takes in a call that is judged like another one, and of which no p2m was captured; `false`, with
-   * nothing taken in, if it must be judged by itself for what it says of pins.
+   * nothing taken in, if it must be judged by itself for what it says of pins. Such are calls of a
+   * trace, which has no churns: whether a put came since a pin, only those ask.
    */
   takes({ judgement: { op, facts, callerErred }, domid, isFollowed, isDoubtful }: Alike, frames: OwnFrames): boolean {
     const { entries, returned, listed, wanted, committed } = frames;
@@ -100,7 +101,6 @@ export class PinWatch {
       return true;
     }
     const pins = this.#domain(domid);
-    if (isPut) pins.puts++;
     for (let i = 0; i < listed.length; i++) this.#page(pins, op, listed.values[i] as number, isDoubtful);
     for (let i = 0; i < wanted.length; i++) this.#page(pins, op, wanted.values[i] as number, isDoubtful);
     if (op !== 'get_dma_buf') return true;

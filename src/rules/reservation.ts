@@ -141,11 +141,14 @@ function checkEffects(facts: Facts): Answer {
   if (facts.op === 'increase_reservation') return pagesBefore === undefined || pagesAfter === undefined ? missing('pages') : holds;
   let unseen: 'p2m' | 'p2m after' | undefined;
   const cut = cutShort(facts, (page) => p2mBefore.get(page) === null || doneAt(page) !== undefined);
-  for (const extent of facts.extents(facts.in)) {
-    const { index } = extent;
+  // Extents may lie on each other: from where on no page was looked at, of done ones and of others.
+  const next = new Map<boolean, bigint>();
+  for (const extent of facts.sorted(facts.in)) {
+    const { index, base } = extent;
     const own = isDone(extent);
-    for (let j = 0n; j < extent.pages; j++) {
-      const gfn = extent.base + j;
+    const from = next.get(own) ?? 0n;
+    let gfn = base > from ? base : from;
+    for (; gfn < base + extent.pages; gfn++) {
       const [before, after] = [p2mBefore.get(gfn), p2mAfter.get(gfn)];
       if (after === undefined || (!own && before === undefined)) {
         unseen ??= after === undefined ? 'p2m after' : 'p2m';
@@ -163,6 +166,7 @@ function checkEffects(facts: Facts): Answer {
         return violated(`${said()}, and guest frame ${hex64(gfn)} of extent ${index} ${moved(before ?? null, after)}`);
       }
     }
+    next.set(own, gfn);
   }
   return kept ?? holdsUnless(unseen ?? facts.unlisted(facts.in));
 }

@@ -7,7 +7,7 @@ import { type Answer, holds, holdsUnless, missing, notExercised, unknown, unless
 import { anyChange, bytes, describe, entriesRange, firstRemapped, pagesGained, strayChange } from './changes.ts';
 import { addressesOf } from './extents.ts';
 import { asksForAny, type Facts, nameDomid } from './facts.ts';
-import { restUnmoved } from './mappings.ts';
+import { finder, restUnmoved } from './mappings.ts';
 import { writableEntries } from './reservation.ts';
 import { refused } from './row.ts';
 import { type Basis, everyOp, exchanges, type Rule } from './rule.ts';
@@ -102,10 +102,8 @@ function unnamedLost(facts: Facts): string | undefined {
   const { p2mBefore, p2mAfter } = facts.call;
   // Of a guest that works with machine frames it is the guest that leads its pages elsewhere.
   if (p2mBefore === p2mAfter || !facts.call.translated || facts.unlistedAtAll !== undefined) return undefined;
-  const named = facts.reservations.flatMap((r) => facts.extents(r));
-  return firstRemapped(p2mBefore, p2mAfter, ', which the call does not name,', (gfn) =>
-    named.some(({ base, pages }) => gfn >= base && gfn < base + pages),
-  );
+  const named = facts.reservations.map((r) => finder(facts.sorted(r)));
+  return firstRemapped(p2mBefore, p2mAfter, ', which the call does not name,', (gfn) => named.some((at) => at(gfn) !== undefined));
 }
 
 /** The ranges a call may write. */

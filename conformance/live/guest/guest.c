@@ -86,19 +86,15 @@ static unsigned long one(const struct request *r, const uint8_t *payload, uint64
 
 static void hello(const struct machine *m)
 {
-    struct xen_feature_info features = { .submap_idx = 0 };
-
-    hypercall(__HYPERVISOR_xen_version, XENVER_get_features, (unsigned long)&features, 0);
     for (unsigned long i = 0; i < MAILBOX_PAGES; i++) {
         uint64_t *page = (uint64_t *)(m->mailbox + i * PAGE);
 
         page[1] = i;
         page[2] = (unsigned long)m->mailbox;
         page[3] = hypercall(__HYPERVISOR_xen_version, XENVER_version, 0, 0);
-        page[4] = features.submap;
-        page[5] = m->first_gfn;
-        page[6] = m->pages;
-        page[7] = m->p2m;
+        page[4] = m->first_gfn;
+        page[5] = m->pages;
+        page[6] = m->p2m;
         hypercall(__HYPERVISOR_xen_version, XENVER_extraversion, (unsigned long)(page + 8), 0);
         page[0] = MAILBOX_MAGIC;
     }

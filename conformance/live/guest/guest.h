@@ -5,7 +5,6 @@
  */
 #include <stdint.h>
 #include <xen/xen.h>
-#include <xen/features.h>
 #include <xen/memory.h>
 #include <xen/sched.h>
 #include <xen/version.h>

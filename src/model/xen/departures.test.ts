@@ -232,7 +232,7 @@ describe('ops 0, 1 and 6', () => {
     ]);
   });
 
-  it('a 32-bit Xen drops the upper half of a list entry', () => {
+  it('a 32-bit Xen is taken to drop the upper half of a list entry', () => {
     const dropped = (arch: Arch) => on(xen417(), arch).put([2 ** 32 + data], 0, { cmd: 1 });
     expect([dropped('arm32'), dropped('arm64')]).toEqual([1, 0]);
   });

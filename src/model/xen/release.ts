@@ -91,7 +91,7 @@ export function lacksNode({ caller }: Call, flags: number): boolean {
   return caller.privileged && isDemanded && (XENMEMF.node(flags) ?? 0) > 0;
 }
 
-/** The entry of a list: a 32-bit Xen drops its upper half. */
+/** The entry of a list: a 32-bit Xen seems to drop its upper half. */
 export function entry(call: Call, asked: XenMemoryReservation, index: number): number | undefined {
   const [frame] = readEntries(call, listOf(call, asked), index, 1) ?? [];
   return call.state.arch === 'arm32' && frame !== undefined ? frame % 2 ** 32 : frame;
