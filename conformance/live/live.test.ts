@@ -37,7 +37,9 @@ function implementation() {
   return implementationOf(createHypervisor(xen417()), { commands, capabilities: new Set(['pages', 'translate']), limits: { domains: 1 } });
 }
 
-function playedOn(numbers: readonly number[], bend: (replies: Reply[], requests: readonly Request[]) => void = () => {}): Checked {
+type Bend = (replies: Reply[], requests: readonly Request[]) => void;
+
+function playedOn(numbers: readonly number[], bend: Bend = () => {}, held = course): Checked {
   const own = implementation();
   const seen = nothingSeen();
   const bent = {
@@ -48,7 +50,7 @@ function playedOn(numbers: readonly number[], bend: (replies: Reply[], requests:
       return replies;
     },
   };
-  return playHere(check(course.draw(numbers), own.hello, seen, course) as Play<Checked>, bent);
+  return playHere(check(held.draw(numbers), own.hello, seen, held) as Play<Checked>, bent);
 }
 
 describe('scenarios', () => {
@@ -94,6 +96,23 @@ describe('the oracle of a release', () => {
     }
     expect(lied).toBeGreaterThan(3);
     expect(found).toBe(lied);
+  });
+});
+
+describe('a known deviation', () => {
+  it('is told as a reading, and what it does not break stays a violation', () => {
+    const violatedBy = (numbers: readonly number[], breaks: readonly string[]): string[] => {
+      const oracle = { take: () => ({ agrees: true, readings: [{ id: 'late', reading: 'D1', breaks }] }) as const };
+      const bend: Bend = (replies, requests) => {
+        for (const [i, { op }] of requests.entries()) if (op === 'call') replies[i] = { rc: 2 ** 40 };
+      };
+      const { given } = playedOn(numbers, bend, { ...course, oracle: () => oracle });
+      return [...new Set(given.flatMap(({ id, answer }) => (answer.answer === 'violated' ? [id] : [])))];
+    };
+    const [numbers = []] = lists;
+    const all = violatedBy(numbers, []);
+    expect(all.length).toBeGreaterThan(1);
+    for (const id of all) expect(violatedBy(numbers, [id])).toEqual(all.filter((other) => other !== id));
   });
 });
 

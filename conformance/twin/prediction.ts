@@ -24,6 +24,8 @@ export type Said =
 export interface Deviation {
   readonly id: string;
   readonly reading: string;
+  /** Requirements that a call breaks which ends so: of them it says nothing then. */
+  readonly breaks?: readonly string[];
 }
 
 /**

@@ -1,5 +1,5 @@
 import { judgedOp } from '../../src/abi/ops.ts';
-import { violated } from '../../src/rules/answer.ts';
+import { unknown, violated } from '../../src/rules/answer.ts';
 import type { Judgement } from '../../src/rules/judge.ts';
 import { type CallEnd, judgePair, pairRequirement } from '../../src/rules/works.ts';
 import { type Event, observe, SetupError } from '../observe/observe.ts';
@@ -76,12 +76,11 @@ export function* check(
   yield* observe(scenario, { ...hello, commands }, (event) => {
     seen.events.push(event);
     const taken = isJudged(event, hello) ? judge.take(event) : { given: [] };
-    seen.given.push(...taken.given);
     const said = prediction?.take(event, taken.judgement && callerIn(taken.judgement));
-    if (said?.agrees === true) {
-      seen.agreed.add(event.step);
-      seen.deviations.push(...(said.readings ?? []));
-    }
+    const deviations = said?.agrees === true ? (said.readings ?? []) : [];
+    seen.given.push(...taken.given.map((given) => asRead(given, deviations)));
+    seen.deviations.push(...deviations);
+    if (said?.agrees === true) seen.agreed.add(event.step);
     if (said?.agrees === false) seen.disputes.push({ step: event.step, message: said.message });
     if (event.kind === 'call' && taken.judgement) {
       seen.calls.push({ step: event.step, event, judgement: taken.judgement });
@@ -93,6 +92,12 @@ export function* check(
   const ends = first && (yield* pairEnds(scenario, hello));
   if (first && ends) seen.given.push(...givenByPair(scenario, first, ends));
   return seen;
+}
+
+/** What a known deviation breaks is told as that reading, and not as a violation. */
+function asRead(given: Given, deviations: readonly Deviation[]): Given {
+  const reading = given.answer.answer === 'violated' ? deviations.find(({ breaks }) => breaks?.includes(given.id)) : undefined;
+  return reading ? { ...given, answer: unknown(reading.reading) } : given;
 }
 
 /** Does the implementation declare the op of a call? Another one is played for the oracle alone. */
