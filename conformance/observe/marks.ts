@@ -1,5 +1,5 @@
 import type { Arch } from '../../src/abi/arch.ts';
-import { DOMID, PAGE_SHIFT, PAGE_SIZE } from '../../src/abi/constants.ts';
+import { PAGE_SHIFT, PAGE_SIZE } from '../../src/abi/constants.ts';
 import type { JudgedOp } from '../../src/abi/ops.ts';
 import type { StructCodec } from '../../src/codec/codec.ts';
 import { pointerOf } from '../../src/codec/handle.ts';
@@ -33,15 +33,48 @@ const mostWritten = 16 * PAGE_SIZE;
  */
 const noise = noiseOf(32 * PAGE_SIZE);
 
+/** Pages of one domain that are filled at most: that calls name, and that none does. */
+const mostFilled = { named: 24, others: 8 };
+
+/**
+ * The RAM that is filled of what a scenario plays in: all of it, or where an implementation says
+ * itself what changes, the ends of extents that are named, and some other pages, with each scenario
+ * other ones. Over a pipe it is the filling that costs.
+ */
+export function ramToFill(scenario: Scenario, plan: DomainPlan, all: boolean): PageRun[] {
+  const ram = plan.ram.map(({ gfn, pages }, i) => {
+    const skipped = i === 0 ? Math.min(unfilled, pages) : 0;
+    return { gfn: gfn + BigInt(skipped), pages: pages - skipped };
+  });
+  if (all) return ram;
+  const isRam = (page: bigint): boolean => ram.some(({ gfn, pages }) => page >= gfn && page < gfn + BigInt(pages));
+  const named = new Set(endsNamed(scenario, plan.domid).filter(isRam));
+  const others = framesOfRuns(ram).filter((page) => !named.has(page));
+  const turn = [...named].reduce((sum, page) => (sum * 31 + Number(page & 0xffffn)) % 0x1_0000, scenario.steps.length);
+  const wanted = [...spreadOut([...named], turn, mostFilled.named), ...spreadOut(others, turn, mostFilled.others)];
+  return runsOf(wanted.sort((a, b) => Number(a - b)));
+}
+
+/** The first and the last page of each extent that calls on a domain's pages name, and of each churn. */
+function endsNamed({ steps, world }: Scenario, domid: number): bigint[] {
+  return steps.flatMap((step) => {
+    if (step.do === 'churn') return step.domid === domid ? [step.gfn, step.gfn + BigInt(step.pages - 1)] : [];
+    if (ownerOf(step, world) !== domid) return [];
+    return step.lists.flatMap((list, i) => {
+      const last = (1n << BigInt(Math.min(step.reservations[i]?.extent_order ?? 0, 12))) - 1n;
+      return (list ?? []).flatMap((base) => [base, base + last]);
+    });
+  });
+}
+
 /**
  * RAM filled, so that a byte shows that is lost, also where it becomes zero, or goes to another
  * page.
  */
 export function fillOf(domid: number, ram: readonly PageRun[]): Piece[] {
-  return ram.flatMap(({ gfn, pages }, run) => {
-    const skipped = run === 0 ? unfilled : 0;
+  return ram.flatMap(({ gfn, pages }) => {
     const found: Piece[] = [];
-    for (let at = skipped; at < pages; at += mostWritten / PAGE_SIZE) {
+    for (let at = 0; at < pages; at += mostWritten / PAGE_SIZE) {
       const count = Math.min(mostWritten / PAGE_SIZE, pages - at);
       const bytes = new Uint8Array(count * PAGE_SIZE);
       const view = new DataView(bytes.buffer);
@@ -86,16 +119,33 @@ const beyondFrames = 1n << 52n;
 export function namedElsewhere({ steps, world }: Scenario, { domid, ram, holes }: DomainPlan): bigint[] {
   const runs = [...ram, ...holes];
   const isIn = (page: bigint): boolean => runs.some(({ gfn, pages }) => page >= gfn && page < gfn + BigInt(pages));
-  const known = world.domains.map((one) => one.domid);
   const found = new Set<bigint>();
   for (const step of steps) {
-    if (step.do !== 'call') continue;
-    const named = step.reservations[0]?.domid ?? DOMID.SELF;
-    const owner = known.includes(named) ? named : step.domid;
-    if (owner !== domid) continue;
+    if (step.do !== 'call' || ownerOf(step, world) !== domid) continue;
     for (const list of step.lists) for (const gfn of list ?? []) if (gfn < beyondFrames && !isIn(gfn)) found.add(gfn);
   }
   return [...found].slice(0, mostElsewhere);
+}
+
+/** The domain whose pages a call names. */
+function ownerOf({ domid, reservations }: CallStep, { domains }: Scenario['world']): number {
+  const named = reservations[0]?.domid;
+  return domains.find((one) => one.domid === named)?.domid ?? domid;
+}
+
+function framesOfRuns(runs: readonly PageRun[]): bigint[] {
+  return runs.flatMap(({ gfn, pages }) => Array.from({ length: pages }, (_, i) => gfn + BigInt(i)));
+}
+
+/** Pages in order as runs. */
+function runsOf(gfns: readonly bigint[]): PageRun[] {
+  const runs: { gfn: bigint; pages: number }[] = [];
+  for (const gfn of gfns) {
+    const last = runs.at(-1);
+    if (last && last.gfn + BigInt(last.pages) === gfn) last.pages++;
+    else runs.push({ gfn, pages: 1 });
+  }
+  return runs;
 }
 
 function noiseOf(length: number): Uint8Array {

@@ -11,7 +11,7 @@ import { DomainView } from './domain-view.ts';
 import { believe, countIn, spill, touchedBy } from './effects.ts';
 import { type InUse, inUseOf } from './in-use.ts';
 import { Learnt, sameBytes } from './learnt.ts';
-import { fillOf, inFrames, listsOf, looksInto, mostMarks, namedElsewhere, newMarks, spreadOut, structOf } from './marks.ts';
+import { fillOf, inFrames, listsOf, looksInto, mostMarks, namedElsewhere, newMarks, ramToFill, spreadOut, structOf } from './marks.ts';
 
 /** What was seen of one step. */
 export type Event =
@@ -93,7 +93,8 @@ class PlayedWorld {
    */
   *open(): Play<string | undefined> {
     const marks = this.#views.flatMap((view, i) => {
-      const { ram } = this.#scenario.world.domains[i] ?? { ram: [] };
+      const plan = this.#scenario.world.domains[i];
+      const ram = plan ? ramToFill(this.#scenario, plan, !this.#hello.capabilities.has('changes')) : [];
       return fillOf(view.domid, ram).map((piece) => ({ view, piece }));
     });
     const [built, ...told] = yield* this.#ask([

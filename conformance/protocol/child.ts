@@ -88,7 +88,7 @@ export class Child implements Transport {
   }
 
   send(line: string): void {
-    if (this.#process.stdin?.writable) this.#process.stdin.write(line);
+    if (this.#process.stdin?.writable) this.#process.stdin.write(line, 'latin1');
   }
 
   async receive(milliseconds: number): Promise<string> {
