@@ -10,7 +10,10 @@ const long = [
   'conformance/{search,faults,golden,twin}/*.test.ts',
   'conformance/protocol/mutated.test.ts',
   'src/export/built/**/*.test.ts',
-  'src/rules/alike.test.ts',
+  'src/codec/memory-codec.test.ts',
+  'src/rules/{alike,boundaries,bulk}.test.ts',
+  'src/rules/duties/scan.test.ts',
+  'src/text/block-counts.test.ts',
   'src/trace/printed.test.ts',
   'src/trace/calls/calls.test.ts',
 ];
@@ -32,7 +35,7 @@ export default defineConfig({
       { extends: true, test: { name: 'suite', include: ['conformance/**/*.test.ts'], exclude: [...tools, ...mutation], ...built } },
       { extends: true, test: { name: 'command', include: ['bin/**/*.test.ts'], ...built } },
       { extends: true, test: { name: 'tools', include: tools, ...built } },
-      { extends: true, test: { name: 'long', include: long, env: { XENMEM_LONG: '1' } } },
+      { extends: true, test: { name: 'long', include: long, env: { XENMEM_LONG: '1' }, testTimeout: 600_000 } },
     ],
   },
 });

@@ -95,7 +95,7 @@ describe('the golden cases', () => {
   });
 
   // npm run test:long
-  it.runIf(long)('come out the same when all of them are made again', { timeout: 300_000 }, async () => {
+  it.runIf(long)('come out the same when all of them are made again', { timeout: 900_000 }, async () => {
     const made = await generateCases({ fixtures: 'fixtures', promoted: promotedIn(folder) });
     expect(made.map(pathOf).sort()).toEqual(stored.map(({ file }) => file).sort());
     for (const golden of made) expect(readFileSync(join(folder, pathOf(golden)), 'utf8')).toBe(fileText(golden));
