@@ -24,6 +24,8 @@ export interface RunScenario {
   readonly scenario: Scenario;
   /** What it was made from, and smaller ones can be; absent where it was given as it is. */
   readonly made?: Made;
+  /** It is none of those that were drawn, but one of them in another world. */
+  readonly isExtra?: true;
 }
 
 /** A scenario that broke a requirement, as it was first seen. */
@@ -103,7 +105,11 @@ export class Counterexamples {
       return checked && { checked, given: checked.given.find((g) => g.id === id && g.answer.answer === 'violated') };
     };
     const few = await this.#least(drawn, budget, async (scenario) => (await show(scenario))?.given?.step);
-    const least = await simplest(few, drawn.made ? budget / 2 : 0, async (scenario) => (await show(scenario))?.given !== undefined);
+    const least = await simplest(
+      few,
+      drawn.made || drawn.isExtra ? budget / 2 : 0,
+      async (scenario) => (await show(scenario))?.given !== undefined,
+    );
     let scenario = trim(least);
     let seen = await show(scenario);
     // It need not show each time it is played: as it was drawn, it may.
