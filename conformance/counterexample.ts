@@ -123,19 +123,33 @@ export class Counterexamples {
     const cut = upTo(scenario, step);
     const shown = given && (await show(cut))?.given ? cut : scenario;
     const evidence = (seen?.checked.crash ?? crash)?.evidence;
+    const isAlone = crash !== undefined || (given !== undefined && (await this.#showsAlone(async () => (await show(shown))?.given)));
+    const how = given ? 'not when it is played alone' : 'not each time it is played';
+    const violation = given?.answer.answer === 'violated' ? (given.answer.violations[0]?.message ?? '') : message;
     return {
       replay: tokenOf(shown),
       ...namedBy(this.#player),
       scenario: toJson(shown),
       step,
-      message:
-        given?.answer.answer === 'violated' ? (given.answer.violations[0]?.message ?? '') : `${message} (not each time it is played)`,
+      message: given && isAlone ? violation : `${violation} (${how})`,
       found: index,
       // A broken implementation that cannot be started again cannot show anything again.
-      ...(!given && !crash && !this.#lost.isLost && { flaky: true }),
+      ...(!isAlone && !this.#lost.isLost && { flaky: true }),
       story: storyOf(shown, seen?.checked ?? nothingSeen()),
       ...(evidence?.length && { evidence }),
     };
+  }
+
+  /**
+   * Does it show in an implementation that was just started, as whoever plays the token has it?
+   * What was played before may have left something behind. A machine that boots for minutes is not
+   * started again for it.
+   */
+  async #showsAlone(shows: () => Promise<unknown>): Promise<boolean> {
+    if (this.#course) return true;
+    await this.#player.renew();
+    for (let tries = 0; tries < mostTries && !this.#lost.isLost; tries++) if ((await shows()) !== undefined) return true;
+    return false;
   }
 
   /** The scenario once more, if it can be played. */
