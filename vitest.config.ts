@@ -6,7 +6,7 @@ const tools = ['conformance/examples/**/*.test.ts', 'conformance/tools/exports/*
 const mutation = ['conformance/{loads,mutation}.test.ts'];
 // What has a longer form.
 const long = [
-  'conformance/suite.test.ts',
+  'conformance/{suite,worlds}.test.ts',
   'conformance/{search,faults,golden,twin}/*.test.ts',
   'conformance/protocol/mutated.test.ts',
   'src/export/built/**/*.test.ts',

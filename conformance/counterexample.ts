@@ -24,6 +24,8 @@ export interface RunScenario {
   readonly scenario: Scenario;
   /** What it was made from, and smaller ones can be; absent where it was given as it is. */
   readonly made?: Made;
+  /** It is none of those that were drawn, but one of them in another world. */
+  readonly isExtra?: true;
 }
 
 /** A scenario that broke a requirement, as it was first seen. */
@@ -103,7 +105,11 @@ export class Counterexamples {
       return checked && { checked, given: checked.given.find((g) => g.id === id && g.answer.answer === 'violated') };
     };
     const few = await this.#least(drawn, budget, async (scenario) => (await show(scenario))?.given?.step);
-    const least = await simplest(few, drawn.made ? budget / 2 : 0, async (scenario) => (await show(scenario))?.given !== undefined);
+    const least = await simplest(
+      few,
+      drawn.made || drawn.isExtra ? budget / 2 : 0,
+      async (scenario) => (await show(scenario))?.given !== undefined,
+    );
     let scenario = trim(least);
     let seen = await show(scenario);
     // It need not show each time it is played: as it was drawn, it may.
@@ -117,19 +123,33 @@ export class Counterexamples {
     const cut = upTo(scenario, step);
     const shown = given && (await show(cut))?.given ? cut : scenario;
     const evidence = (seen?.checked.crash ?? crash)?.evidence;
+    const isAlone = crash !== undefined || (given !== undefined && (await this.#showsAlone(async () => (await show(shown))?.given)));
+    const how = given ? 'not when it is played alone' : 'not each time it is played';
+    const violation = given?.answer.answer === 'violated' ? (given.answer.violations[0]?.message ?? '') : message;
     return {
       replay: tokenOf(shown),
       ...namedBy(this.#player),
       scenario: toJson(shown),
       step,
-      message:
-        given?.answer.answer === 'violated' ? (given.answer.violations[0]?.message ?? '') : `${message} (not each time it is played)`,
+      message: given && isAlone ? violation : `${violation} (${how})`,
       found: index,
       // A broken implementation that cannot be started again cannot show anything again.
-      ...(!given && !crash && !this.#lost.isLost && { flaky: true }),
+      ...(!isAlone && !this.#lost.isLost && { flaky: true }),
       story: storyOf(shown, seen?.checked ?? nothingSeen()),
       ...(evidence?.length && { evidence }),
     };
+  }
+
+  /**
+   * Does it show in an implementation that was just started, as whoever plays the token has it?
+   * What was played before may have left something behind. A machine that boots for minutes is not
+   * started again for it.
+   */
+  async #showsAlone(shows: () => Promise<unknown>): Promise<boolean> {
+    if (this.#course) return true;
+    await this.#player.renew();
+    for (let tries = 0; tries < mostTries && !this.#lost.isLost; tries++) if ((await shows()) !== undefined) return true;
+    return false;
   }
 
   /** The scenario once more, if it can be played. */

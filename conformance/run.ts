@@ -17,6 +17,7 @@ import { Pairs } from './verdict/pairs.ts';
 import { readers } from './verdict/readings.ts';
 import type { ConformanceResult, Counterexample, ImplementationInfo, Incident, Shard, Strength } from './verdict/result.ts';
 import { type Counts, mostDisputed, requirementIds, summarise } from './verdict/summary.ts';
+import { OtherWorlds } from './worlds.ts';
 
 /**
  * Scenarios that may break the implementation before the run ends, one that hangs it counting
@@ -147,9 +148,11 @@ class Suite implements Lost {
   readonly #player: Player;
   readonly #again: Counterexamples;
   readonly #course: Course | undefined;
+  readonly #worlds: OtherWorlds;
 
   constructor(player: Player, arch: readonly Arch[], course?: Course) {
     this.#player = player;
+    this.#worlds = new OtherWorlds(player);
     this.#course = course;
     this.pairs = new Pairs(arch, player.hello);
     this.#again = new Counterexamples(player, this, course);
@@ -168,26 +171,50 @@ class Suite implements Lost {
         this.#broken += crash.hung ? 2 : 1;
       }
     } catch (error) {
-      if (error instanceof SetupError) {
-        this.#incident('setup', error, drawn);
-        this.#setupFaults++;
-        return this.#setupFaults < mostSetupFaults ? undefined : `ended after ${this.#setupFaults} faults of the surroundings in a row`;
-      }
-      if (error instanceof InternalError) {
-        this.#incident('internal', error, drawn);
-        await this.#player.renew();
-        return ++this.#failed < mostFailed ? undefined : `ended after ${this.#failed} scenarios that xenmem failed to judge`;
-      }
-      if (!(error instanceof UndrivenError)) throw error;
-      this.lose(error, drawn);
-      return `ended after ${this.played} scenarios: the implementation cannot be started any more`;
+      return this.#unplayable(error, drawn);
     }
     this.#setupFaults = 0;
-    this.played++;
+    if (!drawn.isExtra) this.played++;
     this.#count(checked, drawn);
+    const ended = drawn.made && !this.#course ? await this.#elsewhere(drawn, checked) : undefined;
+    if (ended !== undefined) return ended;
     return this.#broken < mostBroken
       ? undefined
       : `ended after ${this.played} scenarios, because they broke the implementation again and again`;
+  }
+
+  /** Why the run should end after a scenario that could not be played or judged, if it should. */
+  async #unplayable(error: unknown, drawn: RunScenario): Promise<string | undefined> {
+    if (error instanceof SetupError) {
+      this.#incident('setup', error, drawn);
+      this.#setupFaults++;
+      return this.#setupFaults < mostSetupFaults ? undefined : `ended after ${this.#setupFaults} faults of the surroundings in a row`;
+    }
+    if (error instanceof InternalError) {
+      this.#incident('internal', error, drawn);
+      await this.#player.renew();
+      return ++this.#failed < mostFailed ? undefined : `ended after ${this.#failed} scenarios that xenmem failed to judge`;
+    }
+    if (!(error instanceof UndrivenError)) throw error;
+    this.lose(error, drawn);
+    return `ended after ${this.played} scenarios: the implementation cannot be started any more`;
+  }
+
+  /** Plays a scenario of the run in other worlds too, where it is its turn. */
+  async #elsewhere(drawn: RunScenario, checked: Checked): Promise<string | undefined> {
+    const { index } = drawn;
+    let ended: string | undefined;
+    try {
+      const found = await this.#worlds.unlike(drawn, checked, async (scenario, seen) => {
+        const extra = { index, scenario, isExtra: true } as const;
+        if (!seen.crash) this.#count(seen, extra);
+        else ended ??= await this.take(extra);
+      });
+      if (found) this.#incident('unlike', found, { index, scenario: found.scenario });
+    } catch (error) {
+      return this.#unplayable(error, drawn);
+    }
+    return ended;
   }
 
   #count(checked: Checked, drawn: RunScenario): void {
@@ -241,10 +268,10 @@ class Suite implements Lost {
 
   #incident(
     kind: Incident['kind'],
-    about: Pick<Incident, 'message' | 'requirement' | 'evidence'>,
+    about: Pick<Incident, 'message' | 'requirement' | 'other' | 'evidence'>,
     { index, scenario }: RunScenario,
   ): Incident {
-    const { message, evidence, requirement } = about;
+    const { message, evidence, requirement, other } = about;
     const incident: Incident = {
       kind,
       found: index,
@@ -252,6 +279,7 @@ class Suite implements Lost {
       ...namedBy(this.#player),
       message,
       ...(requirement !== undefined && { requirement }),
+      ...(other !== undefined && { other }),
       ...(evidence?.length && { evidence }),
     };
     this.incidents.push(incident);

@@ -64,7 +64,8 @@ describe('the suite on the reference model', () => {
     const failed = incidents.filter(({ kind }) => kind === 'internal');
     expect(failed.map(({ found, message }) => [found, message])).toEqual([
       [39, 'a rule has a bug'],
-      [79, 'a rule has a bug'],
+      // In another world a scenario is played once more.
+      [78, 'a rule has a bug'],
     ]);
     expect(played).toBe(98);
     expect([verdict, reasons[0]]).toEqual(['inconclusive', "2 scenarios could not be judged: a bug of xenmem's own (a rule has a bug)"]);

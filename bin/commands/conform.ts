@@ -106,10 +106,10 @@ export async function run(options: Options): Promise<Iterable<number>> {
   }
   bar.end();
   await deliver(result);
-  if (isModel(options) && result.verdict === 'nonconformant') {
-    // Here the implementation is the model itself, so its two oracles disagree: that is a bug of
-    // ours.
-    note('the reference model breaks a rule: the two oracles disagree');
+  const isUnlike = result.incidents.some(({ kind }) => kind === 'unlike');
+  if (isModel(options) && (result.verdict === 'nonconformant' || isUnlike)) {
+    // Here the implementation is the model itself, so its oracles disagree: that is a bug of ours.
+    note(`the reference model ${isUnlike ? 'is unlike itself' : 'breaks a rule'}: two oracles disagree`);
     outcome.codes.add(exit.internal);
   }
   return outcome.codes;

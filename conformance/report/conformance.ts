@@ -1,7 +1,7 @@
 import { sayingOf } from '../../src/rules/table.ts';
 import { clipped, count, plain, printable, type Style } from '../../src/text/style.ts';
 import { wrapped } from '../../src/text/wrap.ts';
-import { doubtsOf, missedCells, outcomeOf, replayLine, strengthLine, unexpectedOf } from '../verdict/outcome.ts';
+import { doubtsOf, missedCells, otherLine, outcomeOf, replayLine, strengthLine, unexpectedOf } from '../verdict/outcome.ts';
 import { pairsText } from '../verdict/pairs.ts';
 import { type ConformanceResult, type Incident, type RequirementResult, schema } from '../verdict/result.ts';
 
@@ -104,6 +104,7 @@ function incidentsText(incidents: readonly Incident[], style: Style): string[] {
     const { kind, found, message, evidence } = incident;
     lines.push(...wrapped(`  ${style.warn(kind.padEnd(8))}  `, `scenario ${found}: ${foreign(message)}`, 12));
     lines.push(...evidenceText(evidence), `  again     ${printable(replayLine(incident))}`);
+    lines.push(...otherLine(incident).map((line) => `  against   ${printable(line)}`));
   }
   return incidents.length > most.incidents ? [...lines, `  and ${incidents.length - most.incidents} more`] : lines;
 }

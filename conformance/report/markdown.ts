@@ -1,6 +1,16 @@
 import { sayingOf } from '../../src/rules/table.ts';
 import { clipped, count, printable } from '../../src/text/style.ts';
-import { doubtsOf, missedCells, outcomeOf, replayLine, scopeLine, strengthLine, verdictLine, whyUnknown } from '../verdict/outcome.ts';
+import {
+  doubtsOf,
+  missedCells,
+  otherLine,
+  outcomeOf,
+  replayLine,
+  scopeLine,
+  strengthLine,
+  verdictLine,
+  whyUnknown,
+} from '../verdict/outcome.ts';
 import type { ConformanceResult, Counterexample, RequirementResult } from '../verdict/result.ts';
 import { storyText } from './story-text.ts';
 
@@ -27,7 +37,10 @@ export function markdownForm(result: ConformanceResult): string {
     violated.length > most.stories ? `…and ${violated.length - most.stories} more counterexamples.` : '',
     listPart(
       'Scenarios without a verdict',
-      result.incidents.map((incident) => `scenario ${incident.found}, ${incident.kind}: ${incident.message} (${replayLine(incident)})`),
+      result.incidents.map(
+        (incident) =>
+          `scenario ${incident.found}, ${incident.kind}: ${incident.message} (${[replayLine(incident), ...otherLine(incident)].join(', against: ')})`,
+      ),
     ),
     listPart(
       'Cells of the coverage table reached too rarely',

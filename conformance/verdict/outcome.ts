@@ -33,6 +33,7 @@ const incidentKinds: { readonly [kind in Incident['kind']]: string } = {
   undriven: 'could not be played: the implementation does not start any more',
   internal: "could not be judged: a bug of xenmem's own",
   disputed: 'disputed between the rules and the reference model: one of them is wrong',
+  unlike: 'ended otherwise than one that differs only in what must not matter',
 };
 
 /** Most incidents of one kind that a report spells out. */
@@ -69,6 +70,11 @@ export function replayLine({ replay, iut, reference = [], live }: Pick<Counterex
   if (live) return `xenmem live ${live.map(quoted).join(' ')} --replay ${replay}`;
   const on = iut === undefined ? '' : ` --iut ${quoted(iut)}`;
   return `xenmem conform${on}${reference.map((word) => ` --reference ${quoted(word)}`).join('')} --replay ${replay}`;
+}
+
+/** The line that plays the scenario that one should have ended like, if there is one. */
+export function otherLine(incident: Incident): string[] {
+  return incident.other === undefined ? [] : [replayLine({ ...incident, replay: incident.other })];
 }
 
 /** A word for a shell. A result that was read may hold any. */
@@ -177,6 +183,7 @@ function runCases(result: ConformanceResult): Case[] {
       .flatMap((incident) => [
         `scenario ${incident.found}: ${incident.message}`,
         `again: ${replayLine(incident)}`,
+        ...otherLine(incident).map((line) => `against: ${line}`),
         ...(incident.evidence ?? []),
       ]);
     if (own.length > mostIncidents) details.push(`and ${own.length - mostIncidents} more`);

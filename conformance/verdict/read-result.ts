@@ -165,14 +165,14 @@ function p2mEntryOf(value: unknown, where: string): P2mEntry {
 }
 
 function incidentOf(value: unknown, where: string): Incident {
-  const { kind, found, replay, iut, reference, live, message, requirement, evidence } = object(value, where);
+  const { kind, found, replay, other, iut, reference, live, message, requirement, evidence } = object(value, where);
   return {
-    kind: oneOf(kind, `${where}.kind`, ['flaky', 'setup', 'undriven', 'disputed', 'internal']),
+    kind: oneOf(kind, `${where}.kind`, ['flaky', 'setup', 'undriven', 'disputed', 'unlike', 'internal']),
     found: count(found, `${where}.found`, most, '2^53 - 1'),
     replay: text(replay, `${where}.replay`),
+    ...(other !== undefined && { other: text(other, `${where}.other`) }),
     ...(iut !== undefined && { iut: text(iut, `${where}.iut`) }),
     ...(reference !== undefined && { reference: list(reference, `${where}.reference`, text) }),
-    ...(live !== undefined && { live: list(live, `${where}.live`, text) }),
     ...(live !== undefined && { live: list(live, `${where}.live`, text) }),
     message: text(message, `${where}.message`),
     ...(requirement !== undefined && { requirement: oneOf(requirement, `${where}.requirement`, requirementIds) }),

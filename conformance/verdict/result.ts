@@ -136,14 +136,17 @@ export interface Incident {
   /**
    * `flaky`: it broke, or broke a requirement, once, and not when the scenario was played again
    * alone. `setup`: it reports a fault of its surroundings. `undriven`: it does not start any more.
-   * `disputed`: the rules and the model disagree about what it did. `internal`: judging it failed,
-   * which is a bug of xenmem's.
+   * `disputed`: the rules and the model disagree about what it did. `unlike`: it ended otherwise in
+   * a world that differs only in what must not matter, or all was undone and the world is not as
+   * rich as it was. `internal`: judging it failed, which is a bug of xenmem's.
    */
-  readonly kind: 'flaky' | 'setup' | 'undriven' | 'disputed' | 'internal';
+  readonly kind: 'flaky' | 'setup' | 'undriven' | 'disputed' | 'unlike' | 'internal';
   /** Of a dispute: what the rules say is violated, although the model would have done the same. */
   readonly requirement?: string;
   readonly found: number;
   readonly replay: string;
+  /** The token of the scenario that should have ended like it, where it is `unlike` another. */
+  readonly other?: string;
   readonly iut?: string;
   readonly reference?: readonly string[];
   /** The words behind `xenmem live` that start it, if it is a real hypervisor. */

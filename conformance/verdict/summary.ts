@@ -79,7 +79,7 @@ export function summarise(collected: Collected): ConformanceResult {
   const reasons = [
     ...broken.map((r) => `${r.id} is violated`),
     ...(demanded !== undefined && demanded > level ? [`level ${demanded} is demanded, ${level} can be seen`] : []),
-    ...(['internal', 'disputed', 'flaky', 'setup', 'undriven'] as const).flatMap((kind) => incidentReason(kind, incidents)),
+    ...(['internal', 'disputed', 'unlike', 'flaky', 'setup', 'undriven'] as const).flatMap((kind) => incidentReason(kind, incidents)),
     ...(ended === undefined ? [] : [ended]),
     ...vacuous.map((r) => (fixtures ? `no fixture exercised ${r.id}` : `${r.id} was exercised ${r.exercised} times, fewer than ${floor}`)),
     ...table.flatMap(([cell, c]) => (c.count < c.floor ? [`cell "${cell}" was reached ${c.count} times, fewer than ${c.floor}`] : [])),
@@ -138,6 +138,7 @@ function incidentReason(kind: Incident['kind'], incidents: readonly Incident[]):
     setup: 'could not be judged: the implementation reports a fault of its surroundings',
     undriven: 'could not be played: the implementation does not start any more',
     internal: "could not be judged: a bug of xenmem's own",
+    unlike: 'ended otherwise than one that differs only in what must not matter, though no requirement speaks of it',
     disputed: 'led to a dispute between the rules and the reference model: one of them is wrong',
   }[kind];
   return [`${more.length + 1} ${more.length > 0 ? 'scenarios' : 'scenario'} ${what} (${first.message})`];

@@ -78,9 +78,9 @@ function incidentsSection(incidents: readonly Incident[]): Content {
   const left = incidents.length - mostIncidents;
   return html`<section aria-labelledby="incidents-title"><h2 id="incidents-title">Scenarios without a verdict</h2>
 ${incidents.slice(0, mostIncidents).map(
-  ({ kind, found, message, evidence, ...again }) => html`<details class="story incident">
+  ({ kind, found, message, evidence, other, ...again }) => html`<details class="story incident">
 <summary><span class="id">${kind}, scenario ${found}</span><span class="said">${message}</span></summary>
-<div class="body">${replayBox(again)}${evidence ? evidenceBox(evidence) : html`<p class="quiet">It left no words behind.</p>`}</div></details>`,
+<div class="body">${replayBox(again)}${other === undefined ? undefined : html`<p>against</p>${replayBox({ ...again, replay: other })}`}${evidence ? evidenceBox(evidence) : html`<p class="quiet">It left no words behind.</p>`}</div></details>`,
 )}${left > 0 ? html`<p class="quiet">and ${left} more</p>` : undefined}</section>`;
 }
 

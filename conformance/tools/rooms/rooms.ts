@@ -112,7 +112,7 @@ export const rooms: { readonly [room: string]: Room } = {
     ],
   },
   conformance: {
-    says: '`run.ts` draws, plays and counts, `counterexample.ts` makes smaller, `jobs.ts` does so in several processes, and `index.ts` is what a module author imports.',
+    says: '`run.ts` draws, plays and counts, `worlds.ts` plays in other worlds too, `counterexample.ts` makes smaller, `jobs.ts` does so in several processes, and `index.ts` is what a module author imports.',
     imports: [
       'src/abi',
       'src/codec',
