@@ -1,6 +1,6 @@
 import type { Arch } from '../src/abi/arch.ts';
+import { layoutOf, type MemoryLayout } from '../src/abi/layout.ts';
 import { isMemoryStruct, type MemoryStructName, memoryArguments } from '../src/abi/memory-h.ts';
-import { type MemoryLayout, memoryLayoutOf } from '../src/abi/memory-layout.ts';
 import { judgedOp, opNamed, xenName } from '../src/abi/ops.ts';
 import { memoryJson } from '../src/codec/memory-json.ts';
 import { memoryStructText } from '../src/text/memory-text.ts';
@@ -34,7 +34,7 @@ export async function decodeMemoryStructs(
 ): Promise<Iterable<number>> {
   const { struct: _struct, cmd: _cmd, ...reading } = options;
   const arch: Arch = options.arch ?? 'arm64';
-  const layout = memoryLayoutOf(struct, arch);
+  const layout = layoutOf(struct, arch);
   let shown = 0;
   await eachInput(options.input, async (input) => {
     for await (const item of itemsOf(input, reading)) {

@@ -1,4 +1,4 @@
-import type { MemoryLayout } from '../abi/memory-layout.ts';
+import type { MemoryLayout } from '../abi/layout.ts';
 import { AbiError } from './errors.ts';
 import { fromHex, hex64, toHex } from './hex.ts';
 import { encodeMemory, type MemoryScalar, type MemoryValue, memoryValues } from './memory-codec.ts';

@@ -1,12 +1,12 @@
-import { layoutOf } from '../abi/layout.ts';
+import { layoutOf, type MemoryLayout } from '../abi/layout.ts';
 import { isMemoryStruct, memoryArguments } from '../abi/memory-h.ts';
-import { type MemoryLayout, memoryLayoutOf } from '../abi/memory-layout.ts';
 import { xenName } from '../abi/ops.ts';
 import { toHex } from '../codec/hex.ts';
 import { memoryValues } from '../codec/memory-codec.ts';
 import { memoryValueText } from '../codec/memory-json.ts';
 import { readPrefix } from '../guest/memory.ts';
 import type { ObservedCall } from '../trace/call.ts';
+import { typeText } from './layout-text.ts';
 import { plain, type Style } from './style.ts';
 
 /**
@@ -32,9 +32,9 @@ export function memoryStructText(layout: MemoryLayout, bytes: Uint8Array, style:
  * their offset.
  */
 export function memoryLayoutText({ struct, arch, size, align, fields }: MemoryLayout): string[] {
-  const width = Math.max(...fields.map(({ type }) => type.length));
+  const width = Math.max(...fields.map((field) => typeText(field).length));
   const rows = fields.map((field) => {
-    const text = `    ${field.type.padEnd(width)} ${field.path};`;
+    const text = `    ${typeText(field).padEnd(width)} ${field.path};`;
     return `${text.padEnd(62)}/* ${String(field.offset).padStart(6)} ${String(field.size * field.count).padStart(5)} */`;
   });
   return [
@@ -55,7 +55,7 @@ export function memoryCallText(call: ObservedCall): string | undefined {
   if (takes === undefined) return undefined;
   if (takes === 'nothing') return 'takes no argument';
   if (!isMemoryStruct(takes)) return undefined;
-  const layout = memoryLayoutOf(takes, call.arch);
+  const layout = layoutOf(takes, call.arch);
   const captured = capturedAt(call);
   if (captured.length === 0) return undefined;
   const { size } = layoutOf('xen_memory_reservation', call.arch);
