@@ -12,8 +12,7 @@ import { jsonLinesOf } from '../../src/trace/json-lines.ts';
 import { closest } from '../closest.ts';
 import { exit, UnreadableError, UsageError } from '../exit.ts';
 import { bytes, eachInput, type Input, note, outcome, reason } from '../io.ts';
-import { memoryStructAsked, memoryStructNamed } from '../memory-structs.ts';
-import { asked, type StructOptions, structOptions } from '../options.ts';
+import { asked, memoryStructAsked, memoryStructNamed, type StructOptions, structOptions } from '../options.ts';
 
 interface Options extends StructOptions {
   readonly input?: readonly string[];

@@ -13,8 +13,7 @@ import { memoryLayoutText } from '../../src/text/memory-text.ts';
 import { closest } from '../closest.ts';
 import { exit, UsageError } from '../exit.ts';
 import { bytes, line, outcome } from '../io.ts';
-import { memoryStructNamed } from '../memory-structs.ts';
-import { structNamed } from '../options.ts';
+import { memoryStructNamed, structNamed } from '../options.ts';
 import type { CheckOptions } from './layout-check.ts';
 
 interface Options extends CheckOptions {

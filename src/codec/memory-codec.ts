@@ -1,4 +1,4 @@
-import type { Field, MemoryLayout } from '../abi/layout.ts';
+import type { Field, Layout } from '../abi/layout.ts';
 import { AbiError } from './errors.ts';
 import { readField } from './field.ts';
 
@@ -20,7 +20,7 @@ export interface MemoryValue {
  * Every field of a struct with what it holds, members of unions that are not meant included; of
  * bytes that end early, those that are there.
  */
-export function memoryValues(layout: MemoryLayout, bytes: Uint8Array): MemoryValue[] {
+export function memoryValues(layout: Layout, bytes: Uint8Array): MemoryValue[] {
   const held = layout.fields.filter(({ offset, size, count }) => offset + size * count <= bytes.length);
   const numbers = new Map(held.map((field) => [field.path, valuesOf(field, bytes)]));
   return held.map((field) => ({ field, values: numbers.get(field.path) ?? [], meant: isMeant(field, numbers) }));
@@ -31,7 +31,7 @@ export function memoryValues(layout: MemoryLayout, bytes: Uint8Array): MemoryVal
  * value does not fit, a path is none of the struct's, or two members of a union say different
  * things of one byte.
  */
-export function encodeMemory(layout: MemoryLayout, values: ReadonlyMap<string, readonly MemoryScalar[]>): Uint8Array {
+export function encodeMemory(layout: Layout, values: ReadonlyMap<string, readonly MemoryScalar[]>): Uint8Array {
   const { struct } = layout;
   const bytes = new Uint8Array(layout.size);
   const written = new Uint8Array(layout.size);
