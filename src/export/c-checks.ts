@@ -174,6 +174,7 @@ static inline uint32_t xenmem_broken_${name}_${layout.arch}(const void *argument
 {
 ${reads.join('')}    uint32_t broken = 0;
 
+    (void)argument;
     (void)address;
     (void)cmd;
 ${checks.join('')}    return broken;
