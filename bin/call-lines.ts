@@ -1,4 +1,5 @@
 import { type Finding, type Judgement, judgeLike } from '../src/rules/judge.ts';
+import { shownFindings } from '../src/rules/shown.ts';
 import { callJson } from '../src/text/call-json.ts';
 import { callText, placeWidth } from '../src/text/call-text.ts';
 import type { Style } from '../src/text/style.ts';
@@ -62,7 +63,7 @@ export function callLines(options: Telling, input: string | undefined, style: St
         const json = callJson(call, judgement, notes);
         return [JSON.stringify({ ...json, ...(input !== undefined && { input }) })];
       }
-      if (options.quiet && !judgement?.findings.some((f) => f.severity !== 'note')) return [];
+      if (options.quiet && !(judgement?.findings ?? shownFindings(call)).some((f) => f.severity !== 'note')) return [];
       const said = notes.map((text) => `       note ${text}`);
       return [...callText(call, judgement, place, isShown, style), ...said];
     },

@@ -9,7 +9,7 @@ import { InputError, type ReadOptions, readTrace, type TraceItem } from '../src/
 import { usualCut } from '../src/trace/sane.ts';
 import { UnreadableError } from './exit.ts';
 import { type Input, note } from './io.ts';
-import { asked, type CaptureOptions, opFor } from './options.ts';
+import { asked, type CaptureOptions, memoryStructAsked, opFor } from './options.ts';
 
 /** One struct of a raw or hex input, with the call it may have been the argument of. */
 export interface CapturedStruct {
@@ -41,7 +41,7 @@ export async function* itemsOf(
   options: CaptureOptions,
   { blocks = false, headers = false, plain }: Pick<ReadOptions, 'blocks' | 'headers' | 'plain'> = {},
 ): AsyncGenerator<TraceItem> {
-  const { struct } = asked(options);
+  const struct = memoryStructAsked(options) ?? asked(options).struct;
   const structSize = struct === undefined ? undefined : layoutOf(struct, options.arch ?? 'arm64').size;
   try {
     const { inputFormat: format, wordOrder, offsetRadix } = options;

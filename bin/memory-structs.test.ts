@@ -49,9 +49,6 @@ xen_add_to_physmap  24 bytes  arm64  not judged
       size: 2,
       fields: [{ path: 'domid', size: 2 }],
     });
-    expect(xenmem(['layout', '--emit', 'c', 'memory_domain']).stderr).toBe(
-      'xenmem: xen_memory_domain is not judged: its layout is shown, and asserted with --emit c --assert\n',
-    );
   });
 
   it('validate shows their fields, or says why it does not', () => {
@@ -63,5 +60,87 @@ xen_add_to_physmap  24 bytes  arm64  not judged
     expect(lines[1]).toBe('xen_add_to_physmap: domid 0x7ff0, size 0, space 1, idx 0x0, gpfn 0x1234');
     expect(lines[3]).toBe('32 bytes were captured, the shape of a reservation; xen_remove_from_physmap has 16');
     expect(lines[5]).toBe('takes no argument');
+  });
+
+  /** `add_to_physmap_batch` on arm32: a dirty handle, a null list, a list that is not aligned. */
+  const batch = `f07f040003000000 0010000001000000 0000000000000000 0230000000000000`.replaceAll(' ', '');
+  const record = JSON.stringify({ cmd: 23, arch: 'arm32', profile: 'upstream', arg: '0x1000', before: [['0x1000', batch]], rc: 0 });
+  const findings = [
+    ['caller-handle-high-zero', 'error', 'idxs', [8, 16], "the handle's high half is 0x1, not zero"],
+    ['caller-list-aligned', 'warning', 'errs', [24, 32], 'the list at 0x3002 is not 4-aligned'],
+    ['caller-list-null', 'warning', 'gpfns', [16, 24], '3 entries are asked for, and the handle is null'],
+  ].map(([id, severity, where, bytes, message]) => ({ id, blame: 'caller', severity, message, where, bytes }));
+
+  it('validate says what the struct alone shows, in text and as JSON, 64-bit words whole', () => {
+    const name = file('batch.ndjson', `${record}\n`);
+    const { code, stdout } = xenmem(['validate', name]);
+    expect(code).toBe(1);
+    expect(stdout).toContain("       error caller-handle-high-zero: idxs @8: the handle's high half is 0x1, not zero\n");
+    expect(stdout).toContain('\nfindings: caller-handle-high-zero 1, caller-list-aligned 1, caller-list-null 1\n');
+    const [call, summary] = xenmem(['validate', '--json', name])
+      .stdout.trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(call).toEqual({
+      op: 'add_to_physmap_batch',
+      argument: {
+        struct: 'xen_add_to_physmap_batch',
+        size: 32,
+        value: { domid: 32752, space: 4, size: 3, u: { foreign_domid: 0 }, idxs: '0x100001000', gpfns: '0x0', errs: '0x3002' },
+      },
+      findings,
+      requirements: {},
+    });
+    expect(summary.summary).toMatchObject({ not_judged: 1, findings: { 'caller-handle-high-zero': 1 } });
+    expect(xenmem(['validate', '--blame', 'hypervisor', name]).code).toBe(0);
+  });
+
+  it('a piece of the trace counts the same', () => {
+    const name = file('batch.ndjson', `${record}\n`);
+    const { code, stdout } = xenmem(['validate', '--partial', name]);
+    expect([code, JSON.parse(stdout).counts.findings]).toEqual([
+      1,
+      { 'caller-handle-high-zero': 1, 'caller-list-aligned': 1, 'caller-list-null': 1 },
+    ]);
+  });
+
+  it('bytes of another length are not read as the struct', () => {
+    const short = record.replace(batch, batch.slice(0, 40));
+    const [call] = xenmem(['validate', '--json', file('short.ndjson', `${short}\n`)]).stdout.split('\n');
+    expect(JSON.parse(call ?? '')).toMatchObject({
+      argument: { struct: 'xen_add_to_physmap_batch', size: 32, captured: 20 },
+      findings: [],
+    });
+  });
+
+  it('a union is read by its discriminant, and padding is judged only in the member that is meant', () => {
+    // XENMEM_sharing_op_share (2) ends with six bytes of padding, where range (8) has fields.
+    const sharing = (op: string): string => `${op}00f07f00000000${'00'.repeat(34)}010203040506`;
+    const told = (op: string): object[] =>
+      JSON.parse(xenmem(['decode', '--json', '--struct', 'mem_sharing_op', file(`share${op}.hex`, `${sharing(op)}\n`)]).stdout).findings;
+    expect(told('02')).toEqual([
+      {
+        id: 'caller-padding-zero',
+        blame: 'caller',
+        severity: 'note',
+        message: 'padding is 01 02 03 04 05 06, not zero',
+        where: 'u.share.padding',
+        bytes: [42, 48],
+      },
+    ]);
+    expect(told('08')).toEqual([]);
+  });
+
+  it('an array of them is read as it comes, and an op that is not said is asked for', () => {
+    const name = file('domains.bin', Buffer.alloc(24 * 50_000));
+    const raw = ['--input-format', 'raw'];
+    const { stdout } = xenmem(['validate', '--struct', 'add_to_physmap', '--summary', ...raw, name]);
+    expect(stdout).toContain('50000 calls: 0 judged, 50000 of ops that xenmem does not judge\n');
+    expect(xenmem(['validate', '--struct', 'memory_domain', ...raw, name]).stderr).toBe(
+      'xenmem: xen_memory_domain is what current_reservation, maximum_reservation, maximum_gpfn take: say which with --cmd\n',
+    );
+    expect(xenmem(['validate', '--struct', 'vmemrange', ...raw, name]).stderr).toBe(
+      'xenmem: xen_vmemrange is no argument of an op, but the entry of a list: decode shows it\n',
+    );
   });
 });

@@ -1,50 +1,36 @@
-import type { Arch } from '../src/abi/arch.ts';
-import { isMemoryStruct, type MemoryStructName, memoryArguments } from '../src/abi/memory-h.ts';
-import { type MemoryLayout, memoryLayoutOf } from '../src/abi/memory-layout.ts';
-import { judgedOp, opNamed, xenName } from '../src/abi/ops.ts';
+import { layoutOf, type MemoryLayout } from '../src/abi/layout.ts';
+import { type MemoryStructName, memoryArguments } from '../src/abi/memory-h.ts';
+import { opNamed } from '../src/abi/ops.ts';
 import { memoryJson } from '../src/codec/memory-json.ts';
+import type { Finding } from '../src/rules/judge.ts';
+import { findingsIn } from '../src/rules/shown.ts';
+import { findingJson } from '../src/text/call-json.ts';
+import { findingsText } from '../src/text/call-text.ts';
 import { memoryStructText } from '../src/text/memory-text.ts';
 import type { Style } from '../src/text/style.ts';
-import { itemsOf } from './captured.ts';
-import { exit, UnreadableError } from './exit.ts';
+import { type ObservedCall, observedCall } from '../src/trace/call.ts';
+import { flagsOf, itemsOf } from './captured.ts';
+import { exit, UnreadableError, UsageError } from './exit.ts';
 import { eachInput, line, note, outcome } from './io.ts';
-import { type CaptureOptions, cmdNamed, type StructOptions } from './options.ts';
-
-/** The struct that the words name, where it is one that xenmem shows and does not judge. */
-export function memoryStructNamed(name: string): MemoryStructName | undefined {
-  const full = name.startsWith('xen_') ? name : `xen_${name}`;
-  return isMemoryStruct(full) ? full : undefined;
-}
-
-/** The struct that is not judged that `--struct` or `--cmd` asks for. */
-export function memoryStructAsked({ struct, cmd, profile = 'dma-buf' }: StructOptions): MemoryStructName | undefined {
-  if (struct !== undefined) return memoryStructNamed(struct);
-  if (cmd === undefined) return undefined;
-  const nr = opNamed(cmd, 'upstream') ?? cmdNamed(cmd);
-  if (judgedOp(nr, profile) !== undefined) return undefined;
-  const takes = memoryArguments[xenName(nr, profile)];
-  return takes !== undefined && isMemoryStruct(takes) ? takes : undefined;
-}
+import { type CaptureOptions, cmdNamed, fails, type GateOptions } from './options.ts';
 
 /** Decodes structs that are not judged: each as many bytes as the struct has, one after another. */
 export async function decodeMemoryStructs(
   struct: MemoryStructName,
-  options: CaptureOptions & { readonly input?: readonly string[]; readonly json?: boolean },
+  options: CaptureOptions & GateOptions & { readonly input?: readonly string[]; readonly json?: boolean },
   style: Style,
 ): Promise<Iterable<number>> {
-  const { struct: _struct, cmd: _cmd, ...reading } = options;
-  const arch: Arch = options.arch ?? 'arm64';
-  const layout = memoryLayoutOf(struct, arch);
+  const layout = layoutOf(struct, options.arch ?? 'arm64');
   let shown = 0;
   await eachInput(options.input, async (input) => {
-    for await (const item of itemsOf(input, reading)) {
+    for await (const item of itemsOf(input, options)) {
       if (item.kind === 'unreadable') {
         note(`${input.name}:${item.line}: ${item.message}`);
         outcome.codes.add(exit.unreadable);
       } else if (item.kind === 'buffer') {
-        for (let at = 0; at < item.bytes.length; at += layout.size) {
-          await show(layout, item.bytes.subarray(at, at + layout.size), shown++, options.json ?? false, style, input.name);
-        }
+        const findings = findingsIn({ layout, bytes: item.bytes });
+        if (findings.some((f) => fails(f, options))) outcome.codes.add(exit.failed);
+        await show(layout, item.bytes, findings, shown++, options.json ?? false, style, input.name);
       } else if (item.kind === 'call') throw new UnreadableError(`${input.name}: is a trace: validate shows the calls that are not judged`);
     }
   });
@@ -55,7 +41,15 @@ export async function decodeMemoryStructs(
   return outcome.codes;
 }
 
-async function show(layout: MemoryLayout, bytes: Uint8Array, number: number, json: boolean, style: Style, name: string): Promise<void> {
+async function show(
+  layout: MemoryLayout,
+  bytes: Uint8Array,
+  findings: readonly Finding[],
+  number: number,
+  json: boolean,
+  style: Style,
+  name: string,
+): Promise<void> {
   if (bytes.length < layout.size) {
     note(`note: ${name}: ${layout.struct} is cut: ${bytes.length} of ${layout.size} bytes`);
     outcome.codes.add(exit.unreadable);
@@ -64,9 +58,25 @@ async function show(layout: MemoryLayout, bytes: Uint8Array, number: number, jso
     const { value, rest } = memoryJson(layout, bytes);
     const more = Object.keys(rest).length > 0 ? { rest } : {};
     const cut = bytes.length < layout.size ? { cut: bytes.length } : {};
-    await line(JSON.stringify({ struct: layout.struct, arch: layout.arch, size: layout.size, ...cut, value, ...more }));
+    const { struct, arch, size } = layout;
+    await line(JSON.stringify({ struct, arch, size, ...cut, value, ...more, findings: findings.map(findingJson) }));
     return;
   }
   const head = `${style.bold(layout.struct)}  ${layout.size} bytes  ${layout.arch}  not judged`;
-  for (const text of [...(number > 0 ? [''] : []), head, ...memoryStructText(layout, bytes, style)]) await line(text);
+  const rows = [...memoryStructText(layout, bytes, style), ...findingsText(findings, style)];
+  for (const text of [...(number > 0 ? [''] : []), head, ...rows]) await line(text);
+}
+
+/**
+ * Makes the call of which a struct that is not judged may have been the argument; where several ops
+ * take it, `--cmd` must say which.
+ */
+export function memoryCalls(struct: MemoryStructName, options: CaptureOptions): (argument: Uint8Array) => ObservedCall {
+  const ops = Object.keys(memoryArguments).filter((op) => memoryArguments[op] === struct);
+  const [only] = ops;
+  if (only === undefined) throw new UsageError(`${struct} is no argument of an op, but the entry of a list: decode shows it`);
+  if (ops.length > 1 && options.cmd === undefined) throw new UsageError(`${struct} is what ${ops.join(', ')} take: say which with --cmd`);
+  const cmd = opNamed(options.cmd ?? only, 'upstream') ?? cmdNamed(options.cmd ?? only);
+  const setting = { ...flagsOf(options), arch: options.arch ?? 'arm64', profile: 'upstream' } as const;
+  return (argument) => observedCall(cmd, { ...setting, argument });
 }

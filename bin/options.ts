@@ -2,7 +2,8 @@ import type { Argv } from 'yargs';
 import type { Implementation } from '../conformance/protocol/implementation.ts';
 import { referenceFor, UnknownReferenceError, WrongReferenceError } from '../conformance/protocol/reference.ts';
 import { type Arch, archNames } from '../src/abi/arch.ts';
-import { argumentOf, type JudgedOp, judgedOp, opName, opNumber, type Profile, profileNames } from '../src/abi/ops.ts';
+import { isMemoryStruct, type MemoryStructName, memoryArguments } from '../src/abi/memory-h.ts';
+import { argumentOf, type JudgedOp, judgedOp, opName, opNamed, opNumber, type Profile, profileNames, xenName } from '../src/abi/ops.ts';
 import { isStructName, type StructName, structNames } from '../src/abi/structs.ts';
 import type { Severity } from '../src/rules/answer.ts';
 import type { Finding } from '../src/rules/judge.ts';
@@ -115,6 +116,22 @@ export function asked({ struct, cmd, profile = 'dma-buf' }: StructOptions): { st
     throw new UsageError(`--cmd ${cmd} is ${op}, whose argument is ${argumentOf[op]}, not ${named}`);
   }
   return { struct: named ?? argumentOf[op as JudgedOp], cmd: nr };
+}
+
+/** The struct that the words name, where it is one that xenmem shows and does not judge. */
+export function memoryStructNamed(name: string): MemoryStructName | undefined {
+  const full = name.startsWith('xen_') ? name : `xen_${name}`;
+  return isMemoryStruct(full) ? full : undefined;
+}
+
+/** The struct that is not judged that `--struct` or `--cmd` asks for. */
+export function memoryStructAsked({ struct, cmd, profile = 'dma-buf' }: StructOptions): MemoryStructName | undefined {
+  if (struct !== undefined) return memoryStructNamed(struct);
+  if (cmd === undefined) return undefined;
+  const nr = opNamed(cmd, 'upstream') ?? cmdNamed(cmd);
+  if (judgedOp(nr, profile) !== undefined) return undefined;
+  const takes = memoryArguments[xenName(nr, profile)];
+  return takes !== undefined && isMemoryStruct(takes) ? takes : undefined;
 }
 
 /** An op that takes this struct, for judging a struct whose op is not known. */

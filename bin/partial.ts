@@ -1,8 +1,10 @@
 import type { Finding, Judgement } from '../src/rules/judge.ts';
 import { PieceJudge } from '../src/rules/piece.ts';
+import { shownFindings } from '../src/rules/shown.ts';
 import { traceJudge } from '../src/rules/trace.ts';
 import { type Partial, partialJson } from '../src/text/partial.ts';
-import { addJudgement, newTally } from '../src/text/tally.ts';
+import { addJudgement, addShown, newTally } from '../src/text/tally.ts';
+import type { ObservedCall } from '../src/trace/call.ts';
 import { arrayJudge, StructArray } from './array.ts';
 import { itemsOf, structIn } from './captured.ts';
 import { type Cut, cutOf, type PieceOptions } from './cut.ts';
@@ -39,12 +41,14 @@ export async function runPartial(options: PartialOptions): Promise<Iterable<numb
     seen(findings) {
       if (findings.some((f) => fails(f, options))) outcome.codes.add(exit.failed);
     },
-    count(judge, place) {
+    count(judge, place, call) {
       try {
         const judgement = judge();
         if (judgement === 'open') return;
         addJudgement(tally, judgement);
-        counting.seen(judgement?.findings ?? []);
+        const findings = judgement?.findings ?? (call === undefined ? [] : shownFindings(call));
+        if (!judgement) addShown(tally, findings);
+        counting.seen(findings);
       } catch (error) {
         tally.calls++;
         tally.failed++;
@@ -61,7 +65,7 @@ export async function runPartial(options: PartialOptions): Promise<Iterable<numb
 interface Counting extends Pick<Partial, 'tally'> {
   seen(findings: readonly Finding[]): void;
   /** Counts a call, unless it stays open. */
-  count(judge: () => Judgement | undefined | 'open', place: string): void;
+  count(judge: () => Judgement | undefined | 'open', place: string, call?: ObservedCall): void;
 }
 
 /** Structs in raw bytes; what else the input may be cannot be cut. */
@@ -132,7 +136,7 @@ async function judgeTrace(cut: Cut, input: Input, options: PartialOptions, { tal
       outcome.codes.add(exit.unreadable);
     } else if (item.kind === 'call') {
       fromStart ??= item.call.fromStart && tally.unreadable === 0;
-      count(() => piece.judge(item.call), place);
+      count(() => piece.judge(item.call), place, item.call);
     }
   }
   return { to: cut.to ?? cut.from + taken.bytes - repeated, fromStart, steps: piece.steps };

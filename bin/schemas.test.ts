@@ -33,6 +33,16 @@ describe('the schema of validate --json', () => {
     const all = [...lines(files), ...lines([], '{"cmd":63}\n{"cmd":26,"arg":"0x10","before":[["0x10","00"]],"rc":-1}\nhello\n')];
     expect(all.length).toBe(9 + 61 + 1 + 2 + 1);
     for (const value of all) expect(errors(line, value)).toEqual([]);
+    // Ops that are not judged: a struct in full, one that nothing tells the member of, and a cut one.
+    const other = (cmd: number, bytes: string): string =>
+      JSON.stringify({ cmd, profile: 'upstream', arg: '0x10', before: [['0x10', bytes]], rc: 0 });
+    const shown = lines([], [other(22, 'ff'.repeat(48)), other(22, `08${'ff'.repeat(47)}`), other(26, 'ff'.repeat(24))].join('\n'));
+    expect(shown.map((value) => [Object.hasOwn(value as object, 'argument'), ...errors(line, value)])).toEqual([
+      [true],
+      [true],
+      [true],
+      [false],
+    ]);
   });
 
   it('does not take what is nearly such a line', () => {
@@ -43,6 +53,8 @@ describe('the schema of validate --json', () => {
       { ...call, op: undefined },
       { ...call, findings: [{ id: 'x', blame: 'nobody', severity: 'error', message: 'y' }] },
       { summary: { calls: -1 } },
+      { ...call, argument: { struct: 'xen_memory_domain', size: 2, value: { domid: '32752' } } },
+      { ...call, argument: { struct: 'xen_memory_domain', size: 2 } },
     ]) {
       expect(line(JSON.parse(JSON.stringify(wrong)))).toBe(false);
     }

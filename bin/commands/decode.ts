@@ -16,8 +16,17 @@ import { argumentBytes, itemsOf, structIn } from '../captured.ts';
 import type { CoreList } from '../core.ts';
 import { exit, UnreadableError, UsageError } from '../exit.ts';
 import { eachInput, line, note, outcome, bytes as put, styleFor } from '../io.ts';
-import { decodeMemoryStructs, memoryStructAsked } from '../memory-structs.ts';
-import { type CaptureOptions, captureOptions, fails, type GateOptions, gateOptions, opFor, structOptions } from '../options.ts';
+import { decodeMemoryStructs } from '../memory-structs.ts';
+import {
+  type CaptureOptions,
+  captureOptions,
+  fails,
+  type GateOptions,
+  gateOptions,
+  memoryStructAsked,
+  opFor,
+  structOptions,
+} from '../options.ts';
 
 interface Options extends CaptureOptions, GateOptions {
   readonly input?: readonly string[];

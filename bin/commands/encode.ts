@@ -1,7 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Argv } from 'yargs';
 import { type Arch, archNames, isArch } from '../../src/abi/arch.ts';
-import { memoryLayoutOf } from '../../src/abi/memory-layout.ts';
+import { layoutOf } from '../../src/abi/layout.ts';
 import { isStructName, type StructName, structNames } from '../../src/abi/structs.ts';
 import { codecFor } from '../../src/codec/codec.ts';
 import { AbiError } from '../../src/codec/errors.ts';
@@ -12,8 +12,7 @@ import { jsonLinesOf } from '../../src/trace/json-lines.ts';
 import { closest } from '../closest.ts';
 import { exit, UnreadableError, UsageError } from '../exit.ts';
 import { bytes, eachInput, type Input, note, outcome, reason } from '../io.ts';
-import { memoryStructAsked, memoryStructNamed } from '../memory-structs.ts';
-import { asked, type StructOptions, structOptions } from '../options.ts';
+import { asked, memoryStructAsked, memoryStructNamed, type StructOptions, structOptions } from '../options.ts';
 
 interface Options extends StructOptions {
   readonly input?: readonly string[];
@@ -90,7 +89,7 @@ function encodeOne(json: unknown, options: Options): Uint8Array {
   const whole = typeof value === 'object' && value !== null;
   const other = memoryStructAsked(options) ?? (whole && typeof struct === 'string' ? memoryStructNamed(struct) : undefined);
   if (other !== undefined) {
-    const layout = memoryLayoutOf(other, options.arch ?? (whole && typeof arch === 'string' ? knownArch(arch) : 'arm64'));
+    const layout = layoutOf(other, options.arch ?? (whole && typeof arch === 'string' ? knownArch(arch) : 'arm64'));
     return memoryFromJson(layout, whole ? value : json, whole ? rest : undefined);
   }
   const name = asked(options).struct ?? (whole && typeof struct === 'string' ? knownStruct(struct) : undefined);

@@ -1,8 +1,7 @@
 import type { Argv } from 'yargs';
 import { type Arch, arches, archNames, isArch } from '../../src/abi/arch.ts';
-import { compareLayouts, layoutOf } from '../../src/abi/layout.ts';
-import type { MemoryStructName } from '../../src/abi/memory-h.ts';
-import { memoryLayoutOf } from '../../src/abi/memory-layout.ts';
+import { type AnyStruct, compareLayouts, type Layout, layoutOf } from '../../src/abi/layout.ts';
+import { isMemoryStruct } from '../../src/abi/memory-h.ts';
 import { structNames } from '../../src/abi/structs.ts';
 import type { Asserted } from '../../src/export/assertions.ts';
 import { emitCAssertions } from '../../src/export/c-assert.ts';
@@ -14,8 +13,7 @@ import { memoryLayoutText } from '../../src/text/memory-text.ts';
 import { closest } from '../closest.ts';
 import { exit, UsageError } from '../exit.ts';
 import { bytes, line, outcome } from '../io.ts';
-import { memoryStructNamed } from '../memory-structs.ts';
-import { structNamed } from '../options.ts';
+import { memoryStructNamed, structNamed } from '../options.ts';
 import type { CheckOptions } from './layout-check.ts';
 
 interface Options extends CheckOptions {
@@ -66,9 +64,7 @@ async function show(options: Options): Promise<Iterable<number>> {
   const { struct = [], arch = 'arm64', emit, json, compare, checks, as = [], base } = options;
   if (compare && compare.length !== 2) throw new UsageError('--compare is given twice');
   if (options.assert) return assertions(options);
-  const others = struct.flatMap((name) => memoryStructNamed(name) ?? []);
-  if (others.length > 0) return showOthers(options, others);
-  const wanted = struct.length > 0 ? struct.map(structNamed) : structNames;
+  const wanted = struct.length > 0 ? struct.map(anyStructNamed) : structNames;
   if (emit && (json || compare)) throw new UsageError(`--emit goes without --${json ? 'json' : 'compare'}`);
   if (checks && emit !== 'c') throw new UsageError('--checks goes with --emit c');
   if (as.length > 0) throw new UsageError('--as goes with check or --assert');
@@ -76,43 +72,30 @@ async function show(options: Options): Promise<Iterable<number>> {
   if (base !== undefined) throw new UsageError('--base goes with check');
   if (compare) return compareArches(wanted, compare, json ?? false);
   if (emit) {
-    const layouts = wanted.map((name) => layoutOf(name, arch));
+    const layouts = wanted.map((name): Layout => layoutOf(name, arch));
     await bytes(checks ? emitCChecks(layouts) : emitters[emit](layouts));
     return [];
   }
   for (const [i, name] of wanted.entries()) {
-    const layout = layoutOf(name, arch);
-    if (json) await line(JSON.stringify(layoutJson(layout)));
-    else for (const text of [...(i > 0 ? [''] : []), ...layoutText(layout)]) await line(text);
+    const text = isMemoryStruct(name) ? memoryLayoutText(layoutOf(name, arch)) : layoutText(layoutOf(name, arch));
+    if (json) await line(JSON.stringify(layoutJson(layoutOf(name, arch))));
+    else for (const row of [...(i > 0 ? [''] : []), ...text]) await line(row);
   }
   return [];
 }
 
-/** The layout of structs of ops that are named and not judged. */
-async function showOthers({ struct = [], arch = 'arm64', json, ...more }: Options, others: readonly MemoryStructName[]): Promise<number[]> {
-  if (others.length < struct.length) throw new UsageError('structs that are judged and structs that are not go in two commands');
-  if (more.emit || more.compare || more.checks) {
-    throw new UsageError(`${others[0]} is not judged: its layout is shown, and asserted with --emit c --assert`);
-  }
-  for (const [i, name] of others.entries()) {
-    const layout = memoryLayoutOf(name, arch);
-    if (json) {
-      const fields = layout.fields.map(({ path, type, offset, size, count }) => ({ path, type, offset, size: size * count }));
-      await line(JSON.stringify({ struct: name, arch, size: layout.size, align: layout.align, fields }));
-    } else for (const text of [...(i > 0 ? [''] : []), ...memoryLayoutText(layout)]) await line(text);
-  }
-  return [];
+/** A struct of either table by its name, with or without `xen_`. */
+function anyStructNamed(name: string): AnyStruct {
+  return memoryStructNamed(name) ?? structNamed(name);
 }
 
 async function assertions({ struct = [], arch, emit, checks, as = [] }: Options): Promise<Iterable<number>> {
   if (emit !== 'c' && emit !== 'rust') throw new UsageError('--assert goes with --emit c or --emit rust');
   if (checks) throw new UsageError('--assert goes without --checks');
-  const others = struct.filter((name) => memoryStructNamed(name) !== undefined);
-  if (emit === 'rust' && others.length > 0) throw new UsageError(`--emit rust --assert is for structs that are judged, not ${others[0]}`);
   const { aliasesOf } = await import('./layout-check.ts');
   const { structs, fields } = aliasesOf(as);
   const asked: Asserted = {
-    ...(struct.length > 0 && { structs: struct.map((name) => memoryStructNamed(name) ?? structNamed(name)) }),
+    ...(struct.length > 0 && { structs: struct.map(anyStructNamed) }),
     ...(arch && { arch }),
     names: new Map([...structs].map(([name, of]) => [of, name])),
     fields: new Map([...fields].map(([name, of]) => [of, name])),
@@ -121,11 +104,7 @@ async function assertions({ struct = [], arch, emit, checks, as = [] }: Options)
   return [];
 }
 
-async function compareArches(
-  wanted: readonly (typeof structNames)[number][],
-  pair: readonly string[],
-  json: boolean,
-): Promise<Iterable<number>> {
+async function compareArches(wanted: readonly AnyStruct[], pair: readonly string[], json: boolean): Promise<Iterable<number>> {
   const [a, b] = pair.map((name) => {
     if (isArch(name)) return name;
     throw new UsageError(`unknown arch ${JSON.stringify(name)}${closest(name, archNames)} (known: ${archNames.join(', ')})`);

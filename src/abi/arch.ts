@@ -1,5 +1,5 @@
 import { PAGE_SHIFT } from './constants.ts';
-import type { CType } from './structs.ts';
+import type { Word } from './structs.ts';
 
 /**
  * The architectures. arm32 means EABI (AAPCS): `xen_ulong_t`, `xen_pfn_t` and a guest handle in a
@@ -26,28 +26,46 @@ export function isArch(name: string): name is Arch {
   return Object.hasOwn(arches, name);
 }
 
-/**
- * Bytes of a C scalar in a struct; on each of these architectures its alignment is the same number.
- */
-export function sizeOfType(type: CType, arch: Arch): number {
+/** Bytes of a C scalar in a struct. */
+export function sizeOfType(type: Word, arch: Arch): number {
+  if (type.startsWith('XEN_GUEST_HANDLE_64(')) return 8;
+  if (type.startsWith('XEN_GUEST_HANDLE(')) return arches[arch].word;
   switch (type) {
-    case 'XEN_GUEST_HANDLE(xen_pfn_t)':
     case 'xen_ulong_t':
     case 'xen_pfn_t':
       return arches[arch].word;
-    case 'unsigned int':
-      return 4;
+    case 'uint64_t':
+    case 'uint64_aligned_t':
+      return 8;
+    case 'uint16_t':
     case 'domid_t':
       return 2;
+    case 'uint8_t':
+      return 1;
+    default:
+      return 4;
   }
+}
+
+/**
+ * What the offset of a C scalar in a struct is a multiple of: its size, but that on i386 a 64-bit
+ * word is 4-aligned, unless its type asks for more.
+ */
+export function alignOfType(type: Word, arch: Arch): number {
+  return type === 'uint64_t' && arch === 'x86_32' ? 4 : sizeOfType(type, arch);
+}
+
+/** True for the type of a guest handle. */
+export function isHandle(type: string): boolean {
+  return type.startsWith('XEN_GUEST_HANDLE');
 }
 
 /**
  * True for the words that may hold 64 bits and are therefore a `bigint` in every value, on every
  * architecture.
  */
-export function isWord(type: CType): boolean {
-  return type !== 'unsigned int' && type !== 'domid_t';
+export function isWord(type: string): boolean {
+  return isHandle(type) || type.startsWith('xen_') || type.startsWith('uint64_');
 }
 
 /**

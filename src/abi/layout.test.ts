@@ -93,8 +93,8 @@ it('arm32 and arm64 are byte-identical, x86_32 is not', () => {
 
 it('padding lies where SPEC says', () => {
   expect(layoutOf('xen_get_dma_buf', 'arm32').padding).toEqual([
-    { path: 'in.padding', owner: 'in', offset: 26, size: 6 },
-    { path: 'out.padding', owner: 'out', offset: 58, size: 6 },
+    { path: 'in.padding', owner: 'in', offset: 26, size: 6, within: [] },
+    { path: 'out.padding', owner: 'out', offset: 58, size: 6, within: [] },
   ]);
   expect(layoutOf('xen_memory_reservation', 'x86_32').padding).toEqual([{ path: 'padding', owner: '', offset: 18, size: 2 }]);
 });

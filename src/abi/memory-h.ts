@@ -1,9 +1,13 @@
+import type { Members } from './structs.ts';
+
 /**
  * The other structs of `xen/include/public/memory.h`: arguments of ops that xenmem names and shows,
  * and does not judge. C tags, C order, C type words, as in `structs.ts`, with three words more:
  * `type[n]` is an array, `union` and `struct` hold members that share their bytes or follow one
  * another. Where a field says which member of a union is meant, `by` names it, and `of` the member
- * for each of its values.
+ * for each of its values. The table stands apart from that of `structs.ts` since each of those has
+ * value types in the library and requirements in the document, and these have neither; layout,
+ * codec, exports and gates read both as one.
  */
 export const memoryStructs = {
   xen_machphys_mfn_list: {
@@ -130,33 +134,44 @@ export const memoryStructs = {
   },
 } as const satisfies { readonly [tag: string]: Members };
 
-/** Members by name, in C's order. */
-export interface Members {
-  readonly [name: string]: MemberType;
-}
-
-/**
- * A C type in a word, a struct without a tag, or a union; with what tells which member of it is
- * meant.
- */
-export type MemberType = string | { readonly struct: Members } | UnionType;
-
-/**
- * A union: `by` is the field of the outermost struct that tells its member, `else` the member for
- * every other value.
- */
-export interface UnionType {
-  readonly union: Members;
-  readonly by?: string;
-  readonly of?: { readonly [value: number]: string };
-  readonly else?: string;
-}
-
 /** The C tag of one of these structs. */
 export type MemoryStructName = keyof typeof memoryStructs;
 
 /** Their tags, in the header's order. */
 export const memoryStructNames: readonly MemoryStructName[] = Object.keys(memoryStructs) as MemoryStructName[];
+
+/**
+ * The lists of these structs: for a guest handle, by its path, the field that counts its entries,
+ * and the value of another field with which alone it is a list. Absent are those that the header
+ * lets be null: the buffer of `xen_memory_map`, which then asks for the count.
+ */
+export const memoryLists: { readonly [tag in MemoryStructName]?: readonly ListOf[] } = {
+  xen_machphys_mfn_list: [{ handle: 'extent_start', count: 'max_extents' }],
+  xen_add_to_physmap_batch: [
+    { handle: 'idxs', count: 'size' },
+    { handle: 'gpfns', count: 'size' },
+    { handle: 'errs', count: 'size' },
+  ],
+  xen_foreign_memory_map: [{ handle: 'map.buffer', count: 'map.nr_entries' }],
+  xen_mem_access_op: [
+    { handle: 'pfn_list', count: 'nr', where: ['op', 4] }, // XENMEM_access_op_set_access_multi
+    { handle: 'access_list', count: 'nr', where: ['op', 4] },
+  ],
+  xen_reserved_device_memory_map: [{ handle: 'buffer', count: 'nr_entries' }],
+  xen_mem_acquire_resource: [{ handle: 'frame_list', count: 'nr_frames' }],
+  xen_vnuma_topology_info: [
+    { handle: 'vdistance.h', count: 'nr_vnodes' },
+    { handle: 'vcpu_to_vnode.h', count: 'nr_vcpus' },
+    { handle: 'vmemrange.h', count: 'nr_vmemranges' },
+  ],
+};
+
+/** A list of a struct, by paths of its fields. */
+export interface ListOf {
+  readonly handle: string;
+  readonly count: string;
+  readonly where?: readonly [field: string, value: number];
+}
 
 /** True for the tag of one of these structs. */
 export function isMemoryStruct(name: string): name is MemoryStructName {

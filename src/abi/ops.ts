@@ -1,6 +1,6 @@
 import type { Arch } from './arch.ts';
 import { MEMOP_CMD_MASK, MEMOP_EXTENT_SHIFT } from './constants.ts';
-import { layoutOf } from './layout.ts';
+import { type AnyStruct, layoutOf } from './layout.ts';
 import type { StructName } from './structs.ts';
 
 const shared = {
@@ -66,8 +66,8 @@ export const argumentOf = {
 
 export type JudgedOp = keyof typeof argumentOf;
 
-/** The ops that take a struct. */
-export function opsTaking(struct: StructName): JudgedOp[] {
+/** The judged ops that take a struct. */
+export function opsTaking(struct: AnyStruct): JudgedOp[] {
   return (Object.keys(argumentOf) as JudgedOp[]).filter((op) => argumentOf[op] === struct);
 }
 

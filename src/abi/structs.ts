@@ -28,7 +28,7 @@ export const structs = {
   },
 } as const;
 
-structs satisfies { readonly [tag: string]: { readonly [field: string]: FieldType } };
+structs satisfies { readonly [tag: string]: Members };
 
 /** The C tag of a struct in the table. */
 export type StructName = keyof typeof structs;
@@ -39,8 +39,29 @@ export type StructName = keyof typeof structs;
  */
 export type CType = 'XEN_GUEST_HANDLE(xen_pfn_t)' | 'xen_ulong_t' | 'xen_pfn_t' | 'unsigned int' | 'domid_t';
 
-/** A scalar, or a nested struct by its C tag. */
-export type FieldType = CType | 'struct xen_memory_reservation';
+/** Every C type word, those of `memory-h.ts` included. */
+export type Word = CType | `XEN_GUEST_HANDLE${'' | '_64'}(${string})` | `uint${8 | 16 | 32 | 64}_t` | 'uint64_aligned_t';
+
+/** Members by name, in C's order. */
+export interface Members {
+  readonly [name: string]: FieldType;
+}
+
+/**
+ * A word, or an array of it; a struct of the table by its C tag, or one without a tag; a union.
+ */
+export type FieldType = Word | `${Word}[${number}]` | 'struct xen_memory_reservation' | { readonly struct: Members } | UnionType;
+
+/**
+ * A union: `by` is the field of the outermost struct that tells its member, `of` the member for
+ * each of its values, `else` that for every other value.
+ */
+export interface UnionType {
+  readonly union: Members;
+  readonly by?: string;
+  readonly of?: { readonly [value: number]: string };
+  readonly else?: string;
+}
 
 /** Every struct name, in the table's order. */
 export const structNames: readonly StructName[] = Object.keys(structs) as StructName[];

@@ -1,5 +1,5 @@
 import { type Arch, isWord } from '../abi/arch.ts';
-import { type Field, layoutOf, type Member, type StructLayout } from '../abi/layout.ts';
+import { layoutOf, type StructLayout } from '../abi/layout.ts';
 import { type StructName, structNames } from '../abi/structs.ts';
 import type { ValueOf } from '../abi/values.ts';
 import { AbiStruct } from './engine.ts';
@@ -102,7 +102,7 @@ function cut(layout: StructLayout, view: DataView, base: number): object {
   for (const member of layout.members) {
     const offset = base + member.offset;
     if (member.nested) value[member.name] = cut(member.nested, view, offset);
-    else value[member.name] = offset + member.size <= view.byteLength ? readField(view, { ...member, offset } as Member as Field) : null;
+    else value[member.name] = offset + member.size <= view.byteLength ? readField(view, { ...member, offset }) : null;
   }
   return value;
 }
@@ -126,7 +126,7 @@ function explainMisfit(outer: StructLayout, layout: StructLayout, value: unknown
     const field = record[name];
     if (nested) {
       explainMisfit(outer, nested, field, at, base + offset);
-    } else if (isWord(type as Field['type'])) {
+    } else if (isWord(type)) {
       if (typeof field !== 'bigint') fail(at, base + offset, 'type', `expected a bigint, got ${show(field)}`);
       const most = size === 8 ? 0xffff_ffff_ffff_ffffn : 0xffff_ffffn;
       if ((field as bigint) < 0n || (field as bigint) > most) fail(at, base + offset, 'range', `expected 0..${most}, got ${field}`);

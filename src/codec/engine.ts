@@ -1,7 +1,6 @@
 import { DecodeStream, EncodeStream, Struct, type Type } from 'restructure';
 import { isWord } from '../abi/arch.ts';
 import type { Member, StructLayout } from '../abi/layout.ts';
-import type { CType } from '../abi/structs.ts';
 
 type Read = (bytes: Uint8Array, at: number) => object;
 type Write = (view: DataView, at: number, value: unknown) => boolean;
@@ -90,7 +89,7 @@ function readerOf(layout: StructLayout): Read {
     const parts = struct.members.map((m) => {
       const at = base + m.offset;
       if (m.nested) return `${m.name}: ${literalOf(m.nested, at)}`;
-      if (!isWord(m.type as CType)) return `${m.name}: ${m.size === 2 ? half(at) : `(${word(at)}) >>> 0`}`;
+      if (!isWord(m.type)) return `${m.name}: ${m.size === 2 ? half(at) : `(${word(at)}) >>> 0`}`;
       const slot = wide++;
       halves.push(`words[${2 * slot + lowWord}] = ${word(at)};`);
       if (m.size === 8) halves.push(`words[${2 * slot + 1 - lowWord}] = ${word(at + 4)};`);
@@ -118,7 +117,7 @@ function writerOf(layout: StructLayout): string {
         visit(m.nested, at, name);
         continue;
       }
-      const fits = isWord(m.type as CType)
+      const fits = isWord(m.type)
         ? `typeof ${name} === 'bigint' && BigInt.asUintN(${8 * m.size}, ${name}) === ${name}`
         : `typeof ${name} === 'number' && ${m.size === 2 ? `(${name} & 0xffff)` : `${name} >>> 0`} === ${name}`;
       checks.push(`if (!(${fits})) return false;`);
@@ -131,7 +130,7 @@ function writerOf(layout: StructLayout): string {
 
 /** A word that is 64-bit elsewhere, and so a `bigint` in every value, stored in four bytes. */
 function isNarrowWord(member: Member): boolean {
-  return !member.nested && member.size === 4 && isWord(member.type as CType);
+  return !member.nested && member.size === 4 && isWord(member.type);
 }
 
 function fieldsOf(layout: StructLayout): Record<string, Type> {

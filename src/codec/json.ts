@@ -1,6 +1,5 @@
 import { isWord } from '../abi/arch.ts';
 import type { Member, StructLayout } from '../abi/layout.ts';
-import type { CType } from '../abi/structs.ts';
 import type { PaddingBytes } from './codec.ts';
 import { AbiError } from './errors.ts';
 import { fromHex, hex64 } from './hex.ts';
@@ -89,5 +88,5 @@ function scalar(outer: StructLayout, member: Member, json: unknown, path: string
   } else {
     return json;
   }
-  return isWord(member.type as CType) ? exact : Number(exact);
+  return isWord(member.type) ? exact : Number(exact);
 }

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { archNames } from '../abi/arch.ts';
+import { layoutOf } from '../abi/layout.ts';
 import { memoryArguments, memoryStructNames } from '../abi/memory-h.ts';
-import { memoryLayoutOf } from '../abi/memory-layout.ts';
 import { XENMEM } from '../abi/ops.ts';
 import { AbiError } from './errors.ts';
 import { fromHex, toHex } from './hex.ts';
@@ -26,7 +26,7 @@ describe("the other structs of Xen's memory.h", () => {
     ['xen_vnuma_topology_info', [40, 40, 40, 40]],
     ['xen_reserved_device_memory_map', [24, 24, 24, 16]],
   ] as const)('%s has the size that gcc gives it', (struct, sizes) => {
-    expect(archNames.map((arch) => memoryLayoutOf(struct, arch).size)).toEqual(sizes);
+    expect(archNames.map((arch) => layoutOf(struct, arch).size)).toEqual(sizes);
   });
 
   it('decode and encode are inverse, padding and what is not meant included', () => {
@@ -36,7 +36,7 @@ describe("the other structs of Xen's memory.h", () => {
         fc.constantFrom(...archNames),
         fc.infiniteStream(fc.nat(255)),
         (struct, arch, stream) => {
-          const layout = memoryLayoutOf(struct, arch);
+          const layout = layoutOf(struct, arch);
           const bytes = Uint8Array.from({ length: layout.size }, () => Number(stream.next().value));
           const { value, rest } = JSON.parse(JSON.stringify(memoryJson(layout, bytes)));
           expect(toHex(memoryFromJson(layout, value, rest))).toBe(toHex(bytes));
@@ -47,7 +47,7 @@ describe("the other structs of Xen's memory.h", () => {
   });
 
   it('a union shows the member that the struct says is meant', () => {
-    const layout = memoryLayoutOf('xen_mem_sharing_op', 'x86_64');
+    const layout = layoutOf('xen_mem_sharing_op', 'x86_64');
     const of = (op: number): object =>
       memoryJson(layout, fromHex(`0${op.toString(16)}000100${'0'.repeat(8)}${'1100000000000000'.repeat(5)}`) as Uint8Array).value;
     expect(of(1)).toEqual({ op: 1, domain: 1, u: { nominate: { u: { grant_ref: 0x11 }, handle: '0x11' } } });
@@ -64,13 +64,13 @@ describe("the other structs of Xen's memory.h", () => {
     [{ idx: [1, 2] }, 'xen_add_to_physmap.idx @8: size: 2 values, not 1'],
     ['x', 'xen_add_to_physmap: type: expected an object'],
   ])('%j is refused: %s', (json, message) => {
-    const encode = (): Uint8Array => memoryFromJson(memoryLayoutOf('xen_add_to_physmap', 'arm64'), json);
+    const encode = (): Uint8Array => memoryFromJson(layoutOf('xen_add_to_physmap', 'arm64'), json);
     expect(encode).toThrow(AbiError);
     expect(encode).toThrow(message);
   });
 
   it('members of a union that contradict each other are refused', () => {
-    const layout = memoryLayoutOf('xen_vnuma_topology_info', 'arm64');
+    const layout = layoutOf('xen_vnuma_topology_info', 'arm64');
     expect(() => memoryFromJson(layout, { vdistance: { h: '0x1', pad: '0x2' } })).toThrow('another member of the union says otherwise');
   });
 });

@@ -1,12 +1,13 @@
-import type { MemoryField, MemoryLayout } from '../abi/memory-layout.ts';
+import type { Field, Layout } from '../abi/layout.ts';
 import { AbiError } from './errors.ts';
+import { readField } from './field.ts';
 
 /** A scalar: a `bigint` where the field may hold 64 bits on some architecture, else a number. */
 export type MemoryScalar = number | bigint;
 
 /** A field with what it holds; several of an array. */
 export interface MemoryValue {
-  readonly field: MemoryField;
+  readonly field: Field;
   readonly values: readonly MemoryScalar[];
   /**
    * Is it the member of its unions that the struct itself says is meant? `undefined` where nothing
@@ -19,7 +20,7 @@ export interface MemoryValue {
  * Every field of a struct with what it holds, members of unions that are not meant included; of
  * bytes that end early, those that are there.
  */
-export function memoryValues(layout: MemoryLayout, bytes: Uint8Array): MemoryValue[] {
+export function memoryValues(layout: Layout, bytes: Uint8Array): MemoryValue[] {
   const held = layout.fields.filter(({ offset, size, count }) => offset + size * count <= bytes.length);
   const numbers = new Map(held.map((field) => [field.path, valuesOf(field, bytes)]));
   return held.map((field) => ({ field, values: numbers.get(field.path) ?? [], meant: isMeant(field, numbers) }));
@@ -30,7 +31,7 @@ export function memoryValues(layout: MemoryLayout, bytes: Uint8Array): MemoryVal
  * value does not fit, a path is none of the struct's, or two members of a union say different
  * things of one byte.
  */
-export function encodeMemory(layout: MemoryLayout, values: ReadonlyMap<string, readonly MemoryScalar[]>): Uint8Array {
+export function encodeMemory(layout: Layout, values: ReadonlyMap<string, readonly MemoryScalar[]>): Uint8Array {
   const { struct } = layout;
   const bytes = new Uint8Array(layout.size);
   const written = new Uint8Array(layout.size);
@@ -59,19 +60,12 @@ export function encodeMemory(layout: MemoryLayout, values: ReadonlyMap<string, r
   return bytes;
 }
 
-function valuesOf({ offset, size, count, type }: MemoryField, bytes: Uint8Array): MemoryScalar[] {
-  return Array.from({ length: count }, (_, i) => {
-    let word = 0n;
-    for (let k = size - 1; k >= 0; k--) word = (word << 8n) | BigInt(bytes[offset + i * size + k] ?? 0);
-    return isWide(type) ? word : Number(word);
-  });
+function valuesOf(field: Field, bytes: Uint8Array): MemoryScalar[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return Array.from({ length: field.count }, (_, i) => readField(view, field, i * field.size));
 }
 
-function isWide(type: string): boolean {
-  return type.startsWith('XEN_GUEST_HANDLE') || type.startsWith('uint64') || type === 'xen_ulong_t' || type === 'xen_pfn_t';
-}
-
-function isMeant({ within }: MemoryField, numbers: ReadonlyMap<string, readonly MemoryScalar[]>): boolean | undefined {
+function isMeant({ within }: Field, numbers: ReadonlyMap<string, readonly MemoryScalar[]>): boolean | undefined {
   let meant: boolean | undefined = true;
   for (const { union, member } of within) {
     const [by] = numbers.get(union.by ?? '') ?? [];

@@ -1,4 +1,4 @@
-import type { MemoryLayout } from '../abi/memory-layout.ts';
+import type { Layout } from '../abi/layout.ts';
 import { AbiError } from './errors.ts';
 import { fromHex, hex64, toHex } from './hex.ts';
 import { encodeMemory, type MemoryScalar, type MemoryValue, memoryValues } from './memory-codec.ts';
@@ -19,7 +19,7 @@ export interface MemoryJson {
  * The fields of a struct that are meant, or may be, as JSON; a field that was not captured is left
  * out.
  */
-export function memoryJson(layout: MemoryLayout, bytes: Uint8Array): MemoryJson {
+export function memoryJson(layout: Layout, bytes: Uint8Array): MemoryJson {
   const value: Nested = {};
   const covered = new Uint8Array(layout.size);
   for (const { field, values, meant } of memoryValues(layout, bytes)) {
@@ -40,7 +40,7 @@ export function memoryJson(layout: MemoryLayout, bytes: Uint8Array): MemoryJson 
 }
 
 /** The bytes that `memoryJson` told of; fields that are left out are zero. */
-export function memoryFromJson(layout: MemoryLayout, value: unknown, rest: unknown = {}): Uint8Array {
+export function memoryFromJson(layout: Layout, value: unknown, rest: unknown = {}): Uint8Array {
   const { struct, size } = layout;
   const given = new Map<string, readonly MemoryScalar[]>();
   flatten(layout, value, '', given);
@@ -80,7 +80,7 @@ function put(into: Nested, [head = '', ...rest]: readonly string[], value: Neste
   put(next, rest, value);
 }
 
-function flatten(layout: MemoryLayout, json: unknown, path: string, into: Map<string, readonly MemoryScalar[]>): void {
+function flatten(layout: Layout, json: unknown, path: string, into: Map<string, readonly MemoryScalar[]>): void {
   const isField = layout.fields.some((field) => field.path === path);
   if (isField) {
     into.set(
@@ -106,7 +106,7 @@ function flatten(layout: MemoryLayout, json: unknown, path: string, into: Map<st
   }
 }
 
-function scalar(layout: MemoryLayout, json: unknown, path: string): MemoryScalar {
+function scalar(layout: Layout, json: unknown, path: string): MemoryScalar {
   if (typeof json === 'number' && Number.isSafeInteger(json)) return json;
   if (typeof json === 'string' && /^(0x[0-9a-f]{1,20}|\d{1,24})$/i.test(json)) return BigInt(json);
   throw new AbiError(layout.struct, path, 0, 'type', 'expected a whole number, above 2^53 as a string, "0x…"');

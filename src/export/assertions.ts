@@ -1,7 +1,5 @@
 import { type Arch, archNames } from '../abi/arch.ts';
-import { layoutOf } from '../abi/layout.ts';
-import { isMemoryStruct, type MemoryStructName } from '../abi/memory-h.ts';
-import { memoryLayoutOf } from '../abi/memory-layout.ts';
+import { type AnyStruct, layoutOf, type Member } from '../abi/layout.ts';
 import { opsTaking, XENMEM } from '../abi/ops.ts';
 import { type StructName, structNames } from '../abi/structs.ts';
 
@@ -11,10 +9,10 @@ import { type StructName, structNames } from '../abi/structs.ts';
  */
 export interface Asserted {
   /** Where none is named, those that a Xen has: nobody declares the proposal's. */
-  readonly structs?: readonly (StructName | MemoryStructName)[];
+  readonly structs?: readonly AnyStruct[];
   /** Where none is said, all: the compiler takes its own. */
   readonly arch?: Arch;
-  readonly names?: ReadonlyMap<StructName | MemoryStructName, string>;
+  readonly names?: ReadonlyMap<AnyStruct, string>;
   /** Other names of fields, by the table's. */
   readonly fields?: ReadonlyMap<string, string>;
 }
@@ -30,7 +28,7 @@ export interface Group {
  * in bytes.
  */
 export interface AssertedStruct {
-  readonly struct: StructName | MemoryStructName;
+  readonly struct: AnyStruct;
   readonly size: number;
   readonly align: number;
   readonly parts: readonly Part[];
@@ -63,17 +61,20 @@ export function groupsOf({ structs = structsOfXen(), arch }: Asserted): Group[] 
   return groups;
 }
 
-function assertedOf(struct: StructName | MemoryStructName, arch: Arch): AssertedStruct {
-  if (isMemoryStruct(struct)) {
-    const { size, align, fields } = memoryLayoutOf(struct, arch);
-    const parts = fields.map(({ path, offset, size: bytes, count }) => ({ path, offset, size: bytes * count }));
-    return { struct, size, align, parts, members: parts };
-  }
+function assertedOf(struct: AnyStruct, arch: Arch): AssertedStruct {
   const { size, align, members, fields } = layoutOf(struct, arch);
-  const own = members.map(({ name, offset, size: bytes }) => ({ path: name, offset, size: bytes }));
-  const nested = own.filter((_, i) => members[i]?.nested !== undefined);
-  const parts = fields.map(({ path, offset, size: bytes }) => ({ path, offset, size: bytes }));
-  return { struct, size, align, parts: [...nested, ...parts], members: own };
+  const wholes = (of: readonly Member[], path: string, base: number): Part[] =>
+    of.flatMap(({ name, offset, size: bytes, nested, parts }) => {
+      const own = { path: `${path}${name}`, offset: base + offset, size: bytes };
+      return nested || parts ? [own, ...wholes(parts ?? [], `${own.path}.`, own.offset)] : [];
+    });
+  return {
+    struct,
+    size,
+    align,
+    parts: [...wholes(members, '', 0), ...fields.map(({ path, offset, size: one, count }) => ({ path, offset, size: one * count }))],
+    members: members.map(({ name, offset, size: bytes }) => ({ path: name, offset, size: bytes })),
+  };
 }
 
 /** The words of the command that writes this, for the first line. */

@@ -1,8 +1,9 @@
 import { MEMOP_CMD_MASK, MEMOP_EXTENT_SHIFT } from '../abi/constants.ts';
-import type { StructLayout } from '../abi/layout.ts';
+import type { Layout } from '../abi/layout.ts';
+import { isMemoryStruct } from '../abi/memory-h.ts';
 import { opsTaking, XENMEM } from '../abi/ops.ts';
 import { claimIn, type Dialect } from '../rules/duties/dialect.ts';
-import { type StructDuty, structDuties } from '../rules/duties/duties.ts';
+import { dutiesOf, type StructDuty, structDuties } from '../rules/duties/duties.ts';
 import { originOf } from './slots.ts';
 
 /**
@@ -11,7 +12,7 @@ import { originOf } from './slots.ts';
  * debug assertion. It reads bytes, so any declaration of the structs will do, and any alignment.
  * Each function returns a mask with a bit for each duty of its table.
  */
-export function emitCChecks(layouts: readonly StructLayout[]): string {
+export function emitCChecks(layouts: readonly Layout[]): string {
   // All of them, whichever structs are asked for: a bit means the same in every header
   const duties = Object.values(structDuties);
   return `/* ${originOf('c', layouts, ' --checks')} */
@@ -148,8 +149,9 @@ function variableOf(path: string): string {
   return path.replaceAll('.', '_');
 }
 
-function functionOf(layout: StructLayout, duties: readonly StructDuty[]): string {
-  const own = duties.filter((duty) => opsOn(duty, layout).length > 0);
+function functionOf(layout: Layout, duties: readonly StructDuty[]): string {
+  const { struct } = layout;
+  const own = isMemoryStruct(struct) ? dutiesOf(layout) : duties.filter((duty) => opsOn(duty, layout).length > 0);
   const checks = own.flatMap((duty) =>
     duty.breaches(layout).flatMap((breach) => {
       const broken = claimIn(c, layout, breach.broken);
@@ -172,6 +174,7 @@ static inline uint32_t xenmem_broken_${name}_${layout.arch}(const void *argument
 {
 ${reads.join('')}    uint32_t broken = 0;
 
+    (void)argument;
     (void)address;
     (void)cmd;
 ${checks.join('')}    return broken;
@@ -192,14 +195,14 @@ function bare(text: string): string {
 }
 
 /** A duty that not each op on this struct has needs to know which op it is. */
-function guardOf(duty: StructDuty, layout: StructLayout): string[] {
+function guardOf(duty: StructDuty, layout: Layout): string[] {
   const ops = opsOn(duty, layout);
   if (ops.length === opsTaking(layout.struct).length) return [];
   const isOne = ops.map((op) => `(cmd & ${MEMOP_CMD_MASK}) == ${XENMEM['dma-buf'][op]}`);
   return ['cmd != XENMEM_UNKNOWN', `(${isOne.join(' || ')})`];
 }
 
-function opsOn(duty: StructDuty, { struct }: StructLayout) {
+function opsOn(duty: StructDuty, { struct }: Layout) {
   return opsTaking(struct).filter((op) => duty.ops.includes(op));
 }
 

@@ -1,12 +1,12 @@
-import type { StructLayout } from '../abi/layout.ts';
-import { opsOf, originOf, slotsOf, warningOf, withNested } from './slots.ts';
+import type { Layout } from '../abi/layout.ts';
+import { eachMember, isLowered, opsOf, originOf, type Slot, slotsIn, slotsOf, warningOf, withNested } from './slots.ts';
 
 /**
  * A C11 header, good for C++11 too: the structs with fixed-width words, explicit alignment and
  * padding, and an assertion on the size and alignment of each struct and on the offset and size of
  * each field. It stands on `<stddef.h>` and `<stdint.h>` alone.
  */
-export function emitC(asked: readonly StructLayout[]): string {
+export function emitC(asked: readonly Layout[]): string {
   const layouts = withNested(asked);
   const guard = `XENMEM_${layouts[0]?.arch.toUpperCase()}_H`;
   return `/* ${originOf('c', asked)} */
@@ -25,7 +25,7 @@ export function emitC(asked: readonly StructLayout[]): string {
 #define XENMEM_ALIGNMENT(type) _Alignof(type)
 #define XENMEM_ASSERT(claim) _Static_assert(claim, #claim)
 #endif
-
+${loweredMacro(layouts)}
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "these structs are little-endian"
 #endif
@@ -40,7 +40,7 @@ ${layouts.map(assertions).join('\n\n')}
 `;
 }
 
-function opLines(asked: readonly StructLayout[]): string[] {
+function opLines(asked: readonly Layout[]): string[] {
   const ops = opsOf(asked);
   const define = (name: string, nr: number): string => `#define ${`XENMEM_${name}`.padEnd(28)} ${nr}`;
   const proposed = ops.filter((op) => op.takenBy !== undefined);
@@ -51,31 +51,46 @@ function opLines(asked: readonly StructLayout[]): string[] {
   ];
 }
 
-function structText(layout: StructLayout): string {
-  const lines = slotsOf(layout).map(({ name, offset, size, member }) => {
-    const where = `${String(offset).padStart(3)}`;
-    if (!member) return `    ${`uint8_t ${name}[${size}];`.padEnd(52)} /* ${where} */`;
-    const type = member.nested ? member.type : `uint${8 * size}_t`;
-    const align = member.nested?.align ?? size;
-    const note = member.nested ? '' : ` ${member.type}`;
-    return `    ${`XENMEM_ALIGNED(${align}) ${type} ${name};`.padEnd(52)} /* ${where}${note} */`;
-  });
-  return [`struct ${layout.struct} {`, ...lines, '};'].join('\n');
+function structText(layout: Layout): string {
+  return [`struct ${layout.struct} {`, ...slotsOf(layout).flatMap((slot) => slotText(slot, 0, 1)), '};'].join('\n');
 }
 
-function assertions(layout: StructLayout): string {
+function slotText({ name, offset, size, member }: Slot, base: number, depth: number): string[] {
+  const indent = '    '.repeat(depth);
+  const row = (text: string, note = ''): string => `${`${indent}${text}`.padEnd(56)} /* ${String(base + offset).padStart(3)}${note} */`;
+  if (!member) return [row(`uint8_t ${name}[${size}];`)];
+  const { type, align, count, nested } = member;
+  if (nested) return [row(`XENMEM_ALIGNED(${align}) ${type} ${name};`)];
+  if (member.parts) {
+    return [`${indent}${type} {`, ...slotsIn(member).flatMap((slot) => slotText(slot, base + offset, depth + 1)), row(`} ${name};`)];
+  }
+  const placed = `XENMEM_${isLowered(member) ? 'LOWERED' : 'ALIGNED'}(${align})`;
+  return [row(`${placed} uint${(8 * size) / count}_t ${name}${count > 1 ? `[${count}]` : ''};`, ` ${type}`)];
+}
+
+/** GNU C alone can say that a word is less aligned than its size: where one is, the macro for it. */
+function loweredMacro(layouts: readonly Layout[]): string {
+  const isAny = layouts.some(({ members }) => eachMember(members).some(isLowered));
+  return isAny ? '\n#define XENMEM_LOWERED(bytes) __attribute__((packed, aligned(bytes)))\n' : '';
+}
+
+function assertions(layout: Layout): string {
   const tag = `struct ${layout.struct}`;
   const claim = (what: string, bytes: number): string => `XENMEM_ASSERT(${what} == ${bytes});`;
   const part = (path: string, offset: number, size: number): string[] => [
     claim(`offsetof(${tag}, ${path})`, offset),
     claim(`sizeof(((${tag} *)0)->${path})`, size),
   ];
+  const wholes = (slots: readonly Slot[], path: string, base: number): string[] =>
+    slots.flatMap((slot) => {
+      const own = part(`${path}${slot.name}`, base + slot.offset, slot.size);
+      if (slot.member?.parts) return [...own, ...wholes(slotsIn(slot.member), `${path}${slot.name}.`, base + slot.offset)];
+      return slot.member && !slot.member.nested ? [] : own;
+    });
   return [
     claim(`sizeof(${tag})`, layout.size),
     claim(`XENMEM_ALIGNMENT(${tag})`, layout.align),
-    ...slotsOf(layout)
-      .filter((slot) => !slot.member || slot.member.nested)
-      .flatMap((slot) => part(slot.name, slot.offset, slot.size)),
-    ...layout.fields.flatMap((field) => part(field.path, field.offset, field.size)),
+    ...wholes(slotsOf(layout), '', 0),
+    ...layout.fields.flatMap(({ path, offset, size, count }) => part(path, offset, size * count)),
   ].join('\n');
 }

@@ -1,7 +1,6 @@
-import type { Padding, StructLayout } from '../abi/layout.ts';
-import { opsTaking } from '../abi/ops.ts';
+import type { Field, Layout, Padding } from '../abi/layout.ts';
 import { claimIn, type Dialect, valueIn } from '../rules/duties/dialect.ts';
-import { structDuties } from '../rules/duties/duties.ts';
+import { dutiesOf, meantClaim } from '../rules/duties/duties.ts';
 import type { Message, Shown } from '../rules/duties/expression.ts';
 
 /** A value that lies some bytes behind the struct's first, in gdb's words. */
@@ -11,23 +10,34 @@ export type ReadAt = (type: string, offset: number) => string;
  * Lines of gdb that print the duties which a struct breaks; what needs the call around it is left
  * out. `$xenmem_at` is its address.
  */
-export function gdbChecks(layout: StructLayout, read: ReadAt): string[] {
+export function gdbChecks(layout: Layout, read: ReadAt): string[] {
   const gdb = dialect(read);
-  const all = opsTaking(layout.struct);
-  const checks = Object.values(structDuties)
-    .filter((duty) => all.every((op) => duty.ops.includes(op)))
-    .flatMap(({ id, breaches }) =>
-      breaches(layout).flatMap(({ broken, where, message }) => {
-        const claim = claimIn(gdb, layout, broken);
-        return claim === undefined ? [] : [`  if ${claim}`, `    printf ${printf(gdb, layout, `${id}: ${where}: `, message)}`, '  end'];
-      }),
-    );
-  const used = layout.fields.filter(({ path }) => new RegExp(`\\${variableOf(path)}\\b`).test(checks.join('\n')));
-  const types: { readonly [size: number]: string } = { 2: 'unsigned short', 4: 'unsigned int', 8: 'unsigned long long' };
-  return [
-    ...used.map(({ path, offset, size }) => `  set ${variableOf(path)} = (unsigned long long) ${read(types[size] as string, offset)}`),
-    ...checks,
-  ];
+  const checks = dutiesOf(layout).flatMap(({ id, breaches }) =>
+    breaches(layout).flatMap(({ broken, where, message }) => {
+      const claim = claimIn(gdb, layout, broken);
+      return claim === undefined ? [] : [`  if ${claim}`, `    printf ${printf(gdb, layout, `${id}: ${where}: `, message)}`, '  end'];
+    }),
+  );
+  const isUsed = (path: string): boolean => new RegExp(`\\${variableOf(path)}\\b`).test(checks.join('\n'));
+  return [...gdbVariables(layout, isUsed, read), ...checks];
+}
+
+/** Lines that read some fields into variables, for claims. */
+export function gdbVariables({ fields }: Layout, isUsed: (path: string) => boolean, read: ReadAt): string[] {
+  return fields
+    .filter(({ path }) => isUsed(path))
+    .map(({ path, offset, size }) => `  set ${variableOf(path)} = (unsigned long long) ${read(wordOf(size), offset)}`);
+}
+
+/** Lines that are for a part of unions, where it may be meant. */
+export function gdbWhere(layout: Layout, within: Field['within'], lines: readonly string[], read: ReadAt): readonly string[] {
+  const claim = meantClaim(within);
+  return claim ? [`  if ${claimIn(dialect(read), layout, claim)}`, ...lines.map((text) => `  ${text}`), '  end'] : lines;
+}
+
+/** The type of a word of some bytes, which gdb has for every language and target. */
+export function wordOf(size: number): string {
+  return { 1: 'unsigned char', 2: 'unsigned short', 4: 'unsigned int' }[size] ?? 'unsigned long long';
 }
 
 function variableOf(path: string): string {
@@ -71,13 +81,13 @@ function shifted(large: string, up: string, small: string): string {
 }
 
 /** A message as what gdb's printf takes. */
-function printf(gdb: Dialect, layout: StructLayout, head: string, { texts, values }: Message): string {
+function printf(gdb: Dialect, layout: Layout, head: string, { texts, values }: Message): string {
   const parts = values.map((value) => shown(gdb, layout, value));
   const format = texts.reduce((text, next, i) => `${text}${parts[i - 1]?.format ?? ''}${next}`);
   return [`"  ${head}${format}\\n"`, ...parts.flatMap((part) => part.values)].join(', ');
 }
 
-function shown(gdb: Dialect, layout: StructLayout, value: Shown): { format: string; values: string[] } {
+function shown(gdb: Dialect, layout: Layout, value: Shown): { format: string; values: string[] } {
   if (value.as === 'bytes') {
     const { offset, size } = value.of;
     const bytes = Array.from({ length: size }, (_, i) => `*(unsigned char *) ($xenmem_at + ${offset + i})`);

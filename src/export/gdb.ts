@@ -1,14 +1,14 @@
 import { isWord } from '../abi/arch.ts';
 import { DOMID, domidName } from '../abi/constants.ts';
-import type { Field, Padding, StructLayout } from '../abi/layout.ts';
-import { gdbChecks, isFilled } from './gdb-checks.ts';
+import { type Field, isEverMeant, type Layout, meantWhere, type Padding } from '../abi/layout.ts';
+import { gdbChecks, gdbVariables, gdbWhere, isFilled, wordOf } from './gdb-checks.ts';
 import { opsOf, originOf, warningOf } from './slots.ts';
 
 /**
  * Commands of gdb that print a struct at an address and the duties that it breaks, as
  * `xenmem_get_dma_buf ADDR`. They need neither Python nor debug information.
  */
-export function emitGdb(layouts: readonly StructLayout[]): string {
+export function emitGdb(layouts: readonly Layout[]): string {
   const [first] = layouts;
   if (!first) return '';
   const head = [
@@ -33,17 +33,19 @@ function domidCommand(): string {
   ].join('\n');
 }
 
-function command(layout: StructLayout): string {
+function command(layout: Layout): string {
   const name = commandOf(layout);
   const parts = [
-    ...layout.fields.map((field) => ({ offset: field.offset, lines: fieldLines(field) })),
-    ...layout.padding.map((gap) => ({ offset: gap.offset, lines: paddingLines(gap) })),
+    ...layout.fields.filter(isEverMeant).map((field) => ({ ...field, lines: fieldLines(field) })),
+    ...layout.padding.map((gap) => ({ ...gap, lines: paddingLines(gap) })),
   ].sort((a, b) => a.offset - b.offset);
+  const telling = new Set(parts.flatMap((part) => meantWhere(part).map(({ by }) => by)));
   return [
     `define ${name}`,
     '  set $xenmem_at = (unsigned long long) ($arg0)',
     `  printf "${layout.struct} at 0x%llx\\n", $xenmem_at`,
-    ...parts.flatMap(({ lines }) => lines),
+    ...gdbVariables(layout, (path) => telling.has(path), read),
+    ...parts.flatMap(({ lines, within }) => gdbWhere(layout, within, lines, read)),
     ...gdbChecks(layout, read),
     'end',
     `document ${name}`,
@@ -52,7 +54,7 @@ function command(layout: StructLayout): string {
   ].join('\n');
 }
 
-function commandOf({ struct }: StructLayout): string {
+function commandOf({ struct }: Layout): string {
   return struct.replace(/^xen_/, 'xenmem_');
 }
 
@@ -61,11 +63,12 @@ function read(type: string, offset: number): string {
   return `*(${type} *) ($xenmem_at + ${offset})`;
 }
 
-function fieldLines({ path, type, offset, size }: Field): string[] {
+function fieldLines({ path, type, offset, size, count }: Field): string[] {
   const label = `  0x${offset.toString(16).padStart(2, '0')}  ${path.padEnd(16)}  `;
   if (type === 'domid_t')
     return [`  printf "${label}"`, `  set $xenmem_domid_now = ${read('unsigned short', offset)}`, `  xenmem_domid $xenmem_domid_now`];
-  if (!isWord(type)) return [`  printf "${label}%u\\n", ${read('unsigned int', offset)}`];
+  const values = Array.from({ length: count }, (_, i) => read(wordOf(size), offset + i * size));
+  if (!isWord(type)) return [`  printf "${label}${values.map(() => '%u').join(' ')}\\n", ${values.join(', ')}`];
   const value = size === 8 ? read('unsigned long long', offset) : `(unsigned long long) ${read('unsigned int', offset)}`;
   return [`  printf "${label}${type.startsWith('XEN_GUEST_HANDLE') ? '0x%llx' : '%llu'}\\n", ${value}`];
 }

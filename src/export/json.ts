@@ -1,4 +1,4 @@
-import type { StructLayout } from '../abi/layout.ts';
+import type { Layout } from '../abi/layout.ts';
 import { layoutJson } from '../text/layout-text.ts';
 import { opsOf } from './slots.ts';
 
@@ -6,7 +6,7 @@ import { opsOf } from './slots.ts';
  * The layouts as data: sizes and offsets in bytes, ops by number, and what a number of the proposal
  * means to a Xen of today.
  */
-export function emitJson(layouts: readonly StructLayout[]): string {
+export function emitJson(layouts: readonly Layout[]): string {
   const ops = opsOf(layouts).map(({ name, nr, takenBy }) => ({
     name: `XENMEM_${name}`,
     nr,

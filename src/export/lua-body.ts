@@ -11,10 +11,12 @@ end
 
 local function field_of(name, field)
   local abbreviation = name .. "." .. field.path
-  if field.kind == "padding" then return ProtoField.bytes(abbreviation, field.path, base.SPACE) end
+  if field.kind == "padding" or field.kind == "bytes" then return ProtoField.bytes(abbreviation, field.path, base.SPACE) end
   if field.kind == "domid" then return ProtoField.uint16(abbreviation, field.path, base.DEC) end
   local display = field.kind == "handle" and base.HEX or base.DEC
   if field.size == 8 then return ProtoField.uint64(abbreviation, field.path, display) end
+  if field.size == 1 then return ProtoField.uint8(abbreviation, field.path, display) end
+  if field.size == 2 then return ProtoField.uint16(abbreviation, field.path, display) end
   return ProtoField.uint32(abbreviation, field.path, display)
 end
 
@@ -42,7 +44,11 @@ local function declare(struct)
     local values, pads, items = {}, {}, {}
     for i, field in ipairs(struct.fields) do
       local range = buffer(field.offset, field.size)
-      if field.kind == "padding" then
+      if field.when and not field.when(values) then
+        -- Another member of its union is meant
+      elseif field.kind == "bytes" then
+        tree:add(shown[i], range)
+      elseif field.kind == "padding" then
         items[field.path] = tree:add(shown[i], range)
         local text = tostring(range:bytes()):lower():gsub("(%x%x)", "%1 "):gsub(" $", "")
         pads[field.offset] = text

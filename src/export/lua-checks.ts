@@ -1,8 +1,8 @@
-import type { StructLayout } from '../abi/layout.ts';
+import type { Layout } from '../abi/layout.ts';
 import { opsTaking } from '../abi/ops.ts';
 import type { Severity } from '../rules/answer.ts';
 import { claimIn, type Dialect, valueIn } from '../rules/duties/dialect.ts';
-import { type StructDuty, structDuties } from '../rules/duties/duties.ts';
+import { dutiesOf } from '../rules/duties/duties.ts';
 import type { End, Message, Nat, Shown } from '../rules/duties/expression.ts';
 
 /**
@@ -52,24 +52,25 @@ end
  * The duties that the dissector checks on a struct, with their severities there: what needs the
  * call around it is left out.
  */
-export function luaDuties(layout: StructLayout): { readonly id: string; readonly severity: Severity }[] {
-  return checkedOn(layout).map(({ duty }) => ({ id: duty.id, severity: duty.noteOn?.includes(opOf(layout)) ? 'note' : duty.severity }));
+export function luaDuties(layout: Layout): { readonly id: string; readonly severity: Severity }[] {
+  return checkedOn(layout).map(({ duty }) => ({
+    id: duty.id,
+    severity: duty.noteOn?.some((op) => opsTaking(layout.struct).includes(op)) ? 'note' : duty.severity,
+  }));
 }
 
 /**
  * The body of a function of `v` (a UInt64 by path), `pads` (text by offset) and `say(rule id, path,
  * message)`.
  */
-export function luaChecks(layout: StructLayout): string[] {
+export function luaChecks(layout: Layout): string[] {
   return checkedOn(layout).flatMap(({ duty, ways }) =>
     ways.map(({ claim, where, message }) => `if ${claim} then say("${duty.id}", "${where}", ${messageIn(layout, message)}) end`),
   );
 }
 
-function checkedOn(layout: StructLayout) {
-  const all = opsTaking(layout.struct);
-  return Object.values(structDuties).flatMap((duty) => {
-    if (!all.every((op) => duty.ops.includes(op))) return [];
+function checkedOn(layout: Layout) {
+  return dutiesOf(layout).flatMap((duty) => {
     const ways = duty.breaches(layout).flatMap(({ where, broken, message }) => {
       const claim = claimIn(lua, layout, broken);
       return claim === undefined ? [] : [{ claim, where, message }];
@@ -78,11 +79,8 @@ function checkedOn(layout: StructLayout) {
   });
 }
 
-function opOf({ struct }: StructLayout): StructDuty['ops'][number] {
-  return opsTaking(struct)[0] as StructDuty['ops'][number];
-}
-
-const lua: Dialect = {
+/** Claims on a struct in Lua. */
+export const lua: Dialect = {
   field: ({ path }) => `v["${path}"]`,
   number: (value) => (value < 1n << 31n ? `UInt64(${value})` : `UInt64(${value & 0xffffffffn}, ${value >> 32n})`),
   parameter: () => undefined,
@@ -100,7 +98,7 @@ const lua: Dialect = {
   not: (claim) => `not (${claim})`,
 };
 
-function messageIn(layout: StructLayout, { texts, values }: Message): string {
+function messageIn(layout: Layout, { texts, values }: Message): string {
   const parts = texts.flatMap((text, i) => {
     const before = values[i - 1];
     return [...(before ? [shown(layout, before)] : []), ...(text === '' ? [] : [JSON.stringify(text)])];
@@ -108,7 +106,7 @@ function messageIn(layout: StructLayout, { texts, values }: Message): string {
   return parts.join(' .. ');
 }
 
-function shown(layout: StructLayout, value: Shown): string {
+function shown(layout: Layout, value: Shown): string {
   if (value.as === 'bytes') return `pads[${value.of.offset}]`;
   const of: Nat | End = value.of;
   if (of.is === 'end') return `hex_end(${valueIn(lua, layout, of.start)}, ${Math.log2(of.stride)}, ${valueIn(lua, layout, of.count)})`;

@@ -1,8 +1,12 @@
+import { isHandle, isWord } from '../abi/arch.ts';
 import { DOMID, domidName } from '../abi/constants.ts';
-import type { StructLayout } from '../abi/layout.ts';
+import { type Field, isEverMeant, type Layout } from '../abi/layout.ts';
 import { argumentOf } from '../abi/ops.ts';
+import { isStructName } from '../abi/structs.ts';
+import { claimIn } from '../rules/duties/dialect.ts';
+import { meantClaim } from '../rules/duties/duties.ts';
 import { luaBody } from './lua-body.ts';
-import { luaChecks, luaDuties, luaHelpers } from './lua-checks.ts';
+import { lua, luaChecks, luaDuties, luaHelpers } from './lua-checks.ts';
 import { opsOf, originOf, warningOf } from './slots.ts';
 
 /**
@@ -10,7 +14,7 @@ import { opsOf, originOf, warningOf } from './slots.ts';
  * names, and the findings that one struct can show, under the ids of our rules. Its first lines say
  * how bytes are fed to it.
  */
-export function emitLua(layouts: readonly StructLayout[]): string {
+export function emitLua(layouts: readonly Layout[]): string {
   const [first] = layouts;
   if (!first) return '';
   const domids = [...new Set(Object.values(DOMID))].map((id) => `[${id}] = "${domidName(id)}"`);
@@ -21,14 +25,14 @@ local DOMID = { ${domids.join(', ')} }
 
 ${luaHelpers}
 local STRUCTS = {
-${layouts.map(structText).join('\n')}
+${layouts.map((layout) => structText(layout, layouts)).join('\n')}
 }
 
 ${luaBody}`;
 }
 
-function origin(layouts: readonly StructLayout[]): string[] {
-  const [first] = layouts as [StructLayout];
+function origin(layouts: readonly Layout[]): string[] {
+  const [first] = layouts as [Layout];
   return [
     originOf('lua', layouts),
     ...warningOf(opsOf(layouts)),
@@ -43,31 +47,33 @@ function origin(layouts: readonly StructLayout[]): string[] {
   ];
 }
 
-function choices(layouts: readonly StructLayout[]): string[] {
+function choices(layouts: readonly Layout[]): string[] {
   const shared = [...new Set(layouts.map(({ size }) => size))].flatMap((size) => {
     const structs = layouts.filter((layout) => layout.size === size);
     return structs.length > 1 ? [{ size, structs }] : [];
   });
   if (shared.length === 0) return [];
   const say = shared.map(({ size, structs }) => {
-    const names = structs.map((layout) => `${layout.struct}${isPreferred(layout) ? ' (default)' : ''}`).join(' or ');
-    const last = structs.at(-1)?.struct;
-    return `  ${size} bytes: ${names}   -o xenmem.bytes_${size}:${last}`;
+    const chosen = preferredOf(structs);
+    const names = structs.map((layout) => `${layout.struct}${layout === chosen ? ' (default)' : ''}`).join(' or ');
+    const other = structs.findLast((layout) => layout !== chosen)?.struct;
+    return `  ${size} bytes: ${names}   -o xenmem.bytes_${size}:${other}`;
   });
   return ['', 'Where several structs have one length, a preference of the protocol xenmem chooses:', '', ...say];
 }
 
-function structText(layout: StructLayout): string {
+function structText(layout: Layout, layouts: readonly Layout[]): string {
   const fields = [
-    ...layout.fields.map((f) => ({ path: f.path, offset: f.offset, size: f.size, kind: kindOf(f.type) })),
-    ...layout.padding.map((p) => ({ path: p.path, offset: p.offset, size: p.size, kind: 'padding' })),
+    ...layout.fields.filter(isEverMeant).map((f) => ({ ...f, size: f.size * f.count, kind: kindOf(f) })),
+    ...layout.padding.map((p) => ({ ...p, kind: 'padding' })),
   ].sort((a, b) => a.offset - b.offset);
   const ops = opsOf([layout]).map((op) => `${op.name} (${op.nr})`);
+  const preferred = layout === preferredOf(layouts.filter(({ size }) => size === layout.size));
   return `  {
-    name = "${layout.struct}", size = ${layout.size}, preferred = ${isPreferred(layout)},
-    ops = "${ops.join(', ')}",
+    name = "${layout.struct}", size = ${layout.size}, preferred = ${preferred},
+    ops = "${ops.join(', ') || 'the entry of a list'}",
     fields = {
-${fields.map((f) => `      { path = "${f.path}", offset = ${f.offset}, size = ${f.size}, kind = "${f.kind}" },`).join('\n')}
+${fields.map((f) => `      { path = "${f.path}", offset = ${f.offset}, size = ${f.size}, kind = "${f.kind}"${whenOf(layout, f)} },`).join('\n')}
     },
     rules = {
 ${luaDuties(layout)
@@ -82,13 +88,21 @@ ${luaChecks(layout)
   },`;
 }
 
-function kindOf(type: string): string {
+function kindOf({ type, count }: Field): string {
+  if (count > 1) return 'bytes';
   if (type === 'domid_t') return 'domid';
-  if (type === 'unsigned int') return 'number';
-  return type.startsWith('XEN_GUEST_HANDLE') ? 'handle' : 'word';
+  if (isHandle(type)) return 'handle';
+  return isWord(type) ? 'word' : 'number';
+}
+
+/** A member of a union is shown where it may be meant. */
+function whenOf(layout: Layout, { within }: Pick<Field, 'within'>): string {
+  const claim = meantClaim(within);
+  return claim ? `, when = function(v) return ${claimIn(lua, layout, claim)} end` : '';
 }
 
 /** Of the structs of one length, the one taken by default: as `decode` does. */
-function isPreferred({ struct }: StructLayout): boolean {
-  return struct !== argumentOf.exchange && struct !== argumentOf.put_dma_buf;
+function preferredOf(layouts: readonly Layout[]): Layout | undefined {
+  const second: readonly string[] = [argumentOf.exchange, argumentOf.put_dma_buf];
+  return layouts.find(({ struct }) => isStructName(struct) && !second.includes(struct)) ?? layouts[0];
 }

@@ -1,5 +1,6 @@
 import type { Arch } from '../abi/arch.ts';
 import { type Asserted, type AssertedStruct, assertOrigin, groupsOf } from './assertions.ts';
+import { escaped } from './rust.ts';
 
 /** How Rust calls the architectures. */
 const targets: Readonly<Record<Arch, string>> = { arm32: 'arm', arm64: 'aarch64', x86_64: 'x86_64', x86_32: 'x86' };
@@ -39,7 +40,7 @@ function assertions({ struct, size, align, members }: AssertedStruct, { names = 
   const type = names.get(struct) ?? struct;
   const claim = (what: string, bytes: number, text: string): string =>
     `    const _: () = assert!(\n        ${what} == ${bytes},\n        "xenmem: ${text} is not ${bytes}"\n    );`;
-  const named = (name: string): string => fields.get(name) ?? (name === 'in' ? 'r#in' : name);
+  const named = (name: string): string => fields.get(name) ?? escaped(name);
   return [
     claim(`core::mem::size_of::<${type}>()`, size, `the size of ${struct}`),
     claim(`core::mem::align_of::<${type}>()`, align, `the alignment of ${struct}`),

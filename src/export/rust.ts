@@ -1,12 +1,12 @@
-import type { Field, StructLayout } from '../abi/layout.ts';
-import { opsOf, originOf, slotsOf, warningOf, withNested } from './slots.ts';
+import type { Layout } from '../abi/layout.ts';
+import { eachMember, isLowered, opsOf, originOf, type Slot, slotsIn, slotsOf, warningOf, withNested } from './slots.ts';
 
 /**
  * A Rust module on `core` alone: `#[repr(C)]` structs with explicit padding, and assertions at
  * compile time. `offset_of!` is stable only since Rust 1.77, so that a field lies where it should
  * is shown by filling it with ones and looking at the bytes (1.57 will do).
  */
-export function emitRust(asked: readonly StructLayout[]): string {
+export function emitRust(asked: readonly Layout[]): string {
   const layouts = withNested(asked);
   return `// ${originOf('rust', asked)}
 #![allow(dead_code, non_camel_case_types, non_upper_case_globals)]
@@ -32,7 +32,7 @@ ${layouts.map((layout) => `${structText(layout)}\n\n${assertions(layout)}`).join
 `;
 }
 
-function opLines(asked: readonly StructLayout[]): string[] {
+function opLines(asked: readonly Layout[]): string[] {
   const ops = opsOf(asked);
   return ops.flatMap((op) => [
     ...(op.takenBy === undefined ? [] : ['/// Proposed in 2013, never merged.', ...warningOf([op]).map((text) => `/// ${text}`)]),
@@ -40,30 +40,59 @@ function opLines(asked: readonly StructLayout[]): string[] {
   ]);
 }
 
-function structText(layout: StructLayout): string {
-  const slots = slotsOf(layout).map(({ name, offset, size, member }) => {
-    const type = member ? (member.nested?.struct ?? `u${8 * size}`) : `[u8; ${size}]`;
-    const what = member ? member.type : 'no field';
-    const zero = member?.nested ? `${type}::ZERO` : member ? '0' : `[0; ${size}]`;
-    return { text: `    /// ${offset}: ${what}\n    pub ${escaped(name)}: ${type},`, zero: `        ${escaped(name)}: ${zero},` };
-  });
+function structText(layout: Layout): string {
+  return typeText({ name: layout.struct, align: layout.align, size: layout.size, isUnion: false }, slotsOf(layout));
+}
+
+interface Type {
+  readonly name: string;
+  readonly align: number;
+  readonly size: number;
+  readonly isUnion: boolean;
+}
+
+/** A struct or union, behind those without a tag that are in it: they are named by their path. */
+function typeText(type: Type, slots: readonly Slot[]): string {
+  const { name, align, size, isUnion } = type;
+  const inner = slots.flatMap(({ member }) =>
+    member?.parts
+      ? [`${typeText({ ...member, name: `${name}_${member.name}`, isUnion: member.type === 'union' }, slotsIn(member))}\n`]
+      : [],
+  );
+  const members = slots.flatMap(({ member }) => (member ? [member] : []));
+  const isPlain = !isUnion && !eachMember(members).some((member) => member.type === 'union');
+  const rows = slots.map((slot) => rowOf(name, slot));
+  const repr = members.some(isLowered) ? 'packed' : 'align';
+  const zero = isUnion ? [`        bytes: [0; ${size}],`] : rows.map((row) => row.zero);
   return [
-    '#[derive(Clone, Copy, Debug, PartialEq, Eq)]',
-    `#[repr(C, align(${layout.align}))]`,
-    `pub struct ${layout.struct} {`,
-    ...slots.map(({ text }) => text),
+    ...inner,
+    `#[derive(Clone, Copy${isPlain ? ', Debug, PartialEq, Eq' : ''})]`,
+    `#[repr(C, ${repr}(${align}))]`,
+    `pub ${isUnion ? 'union' : 'struct'} ${name} {`,
+    ...rows.map(({ text }) => text),
+    ...(isUnion ? [`    /// All of it, whichever is meant\n    pub bytes: [u8; ${size}],`] : []),
     '}',
     '',
-    `impl ${layout.struct} {`,
+    `impl ${name} {`,
     '    pub const ZERO: Self = Self {',
-    ...slots.map(({ zero }) => zero),
+    ...zero,
     '    };',
     '}',
   ].join('\n');
 }
 
-function assertions(layout: StructLayout): string {
-  const { struct, size, align } = layout;
+function rowOf(outer: string, { name, offset, size, member }: Slot): { text: string; zero: string } {
+  const count = member ? member.count : size;
+  const word = member?.nested?.struct ?? (member?.parts ? `${outer}_${name}` : member ? `u${(8 * size) / count}` : 'u8');
+  const isArray = !member || count > 1;
+  const zero = member?.nested || member?.parts ? `${word}::ZERO` : '0';
+  return {
+    text: `    /// ${offset}: ${member ? member.type : 'no field'}\n    pub ${escaped(name)}: ${isArray ? `[${word}; ${count}]` : word},`,
+    zero: `        ${escaped(name)}: ${isArray ? `[${zero}; ${count}]` : zero},`,
+  };
+}
+
+function assertions({ struct, size, align, fields }: Layout): string {
   return [
     'const _: () = {',
     `    assert!(core::mem::size_of::<${struct}>() == ${size}, "${struct} is not ${size} bytes");`,
@@ -72,23 +101,17 @@ function assertions(layout: StructLayout): string {
     `        // Sound: the padding is made of fields, so every byte is initialised.`,
     '        unsafe { core::mem::transmute(of) }',
     '    }',
-    ...layout.fields.map((field) => {
-      const claim = `filled(&bytes(${withOnes(layout, field)}), ${field.offset}, ${field.size})`;
-      return `    assert!(\n        ${claim},\n        "${struct}.${field.path} is not at ${field.offset}"\n    );`;
+    ...fields.map(({ path, offset, size: one, count }) => {
+      const ones = count > 1 ? `[!0; ${count}]` : '!0';
+      const filled = `{ let mut s = ${struct}::ZERO; s.${path.split('.').map(escaped).join('.')} = ${ones}; s }`;
+      const claim = `filled(&bytes(${filled}), ${offset}, ${one * count})`;
+      return `    assert!(\n        ${claim},\n        "${struct}.${path} is not at ${offset}"\n    );`;
     }),
     '};',
   ].join('\n');
 }
 
-/** The struct with one field full of ones, the rest zero. */
-function withOnes(layout: StructLayout, field: Field): string {
-  const [head = '', ...rest] = field.path.split('.');
-  const nested = layout.members.find((member) => member.name === head)?.nested;
-  const value = nested ? withOnes(nested, { ...field, path: rest.join('.') }) : '!0';
-  return `${layout.struct} { ${escaped(head)}: ${value}, ..${layout.struct}::ZERO }`;
-}
-
-/** `in` is a word of the language. */
-function escaped(name: string): string {
-  return name === 'in' ? 'r#in' : name;
+/** A name that is a word of the language, as Rust takes it. */
+export function escaped(name: string): string {
+  return name === 'in' || name === 'type' ? `r#${name}` : name;
 }

@@ -5,7 +5,9 @@ import { toHex } from '../codec/hex.ts';
 import { valueJson } from '../codec/json.ts';
 import { likelyCause } from '../rules/cause.ts';
 import type { Finding, Judgement } from '../rules/judge.ts';
+import { shownFindings } from '../rules/shown.ts';
 import type { ObservedCall } from '../trace/call.ts';
+import { memoryCallJson } from './memory-text.ts';
 
 /** One object of `xenmem decode --json`. */
 export function structJson(
@@ -30,16 +32,19 @@ export function structJson(
 /** One object of `xenmem validate --json`. */
 export function callJson(call: ObservedCall, judgement: Judgement | undefined, notes: readonly string[]): object {
   const why = judgement && likelyCause(judgement);
+  const argument = judgement ? undefined : memoryCallJson(call);
   return {
     ...(call.seq !== undefined && { seq: call.seq }),
     op: judgement?.op ?? xenName(call.cmd, call.profile),
-    findings: judgement?.findings.map(findingJson) ?? [],
+    ...(argument !== undefined && { argument }),
+    findings: (judgement?.findings ?? shownFindings(call)).map(findingJson),
     requirements: judgement ? Object.fromEntries([...judgement.requirements].map(([id, { answer }]) => [id, answer])) : {},
     ...(why !== undefined && { why }),
     ...(notes.length > 0 && { notes }),
   };
 }
 
-function findingJson({ id, blame, severity, message, where, bytes }: Finding): object {
+/** A finding as it is told in JSON. */
+export function findingJson({ id, blame, severity, message, where, bytes }: Finding): object {
   return { id, blame, severity, message, ...(where !== undefined && { where }), ...(bytes !== undefined && { bytes }) };
 }

@@ -3,6 +3,7 @@ import { startExtent, xenName } from '../abi/ops.ts';
 import { likelyCause } from '../rules/cause.ts';
 import type { Finding, Judgement } from '../rules/judge.ts';
 import { isRequirement } from '../rules/rule.ts';
+import { shownFindings } from '../rules/shown.ts';
 import type { ObservedCall } from '../trace/call.ts';
 import { memoryCallText } from './memory-text.ts';
 import { mark } from './struct-text.ts';
@@ -27,19 +28,27 @@ export function callText(
   const head = `${place.padEnd(placeWidth)} ${name.padEnd(28)} ${rc.padEnd(20)} `;
   if (!judgement) {
     const about = memoryCallText(call);
-    return [style.dim(`${head}not judged`), ...(about === undefined ? [] : wrapped('       ', about, 9))];
+    return [
+      style.dim(`${head}not judged`),
+      ...(about === undefined ? [] : wrapped('       ', about, 9)),
+      ...findingsText(shownFindings(call).filter(shown), style),
+    ];
   }
-  const lines = [`${head}${verdict(judgement, style)}`];
-  for (const f of judgement.findings.filter(shown)) {
+  const lines = [`${head}${verdict(judgement, style)}`, ...findingsText(judgement.findings.filter(shown), style)];
+  const why = likelyCause(judgement);
+  if (why !== undefined) lines.push(...wrapped('       likely why: ', why, 9));
+  return lines;
+}
+
+/** A line, or more where it is long, for each finding. */
+export function findingsText(findings: readonly Finding[], style: Style): string[] {
+  return findings.flatMap((f) => {
     const where = f.where === undefined ? '' : `${f.where}${f.bytes ? ` @${f.bytes[0]}` : ''}: `;
     const isViolated = isRequirement(f);
     const word = isViolated ? 'violated' : f.severity;
     const [first = '', ...rest] = wrapped(`       ${word} ${f.id}: `, `${where}${f.message}`, 9);
-    lines.push(first.replace(word, isViolated ? style.bad(word) : mark(f, style)), ...rest);
-  }
-  const why = likelyCause(judgement);
-  if (why !== undefined) lines.push(...wrapped('       likely why: ', why, 9));
-  return lines;
+    return [first.replace(word, isViolated ? style.bad(word) : mark(f, style)), ...rest];
+  });
 }
 
 /** The op of a call, or both where one struct is the argument of two. */

@@ -1,4 +1,4 @@
-import type { StructLayout } from '../abi/layout.ts';
+import { type Field, type Layout, meantWhere, type StructLayout } from '../abi/layout.ts';
 
 /** Where the offset column starts. */
 const column = 58;
@@ -18,18 +18,27 @@ export function layoutText(layout: StructLayout): string[] {
   return lines;
 }
 
+/** The C type of a field, the length of an array included. */
+export function typeText({ type, count }: Field): string {
+  return count === 1 ? type : `${type}[${count}]`;
+}
+
 /**
- * The layout as one JSON value: size, alignment, fields by path, padding. Sizes and offsets in
- * bytes.
+ * The layout as one JSON value: size, alignment, fields by path, padding; of a field in a union
+ * what must be so for it to be meant. Sizes and offsets in bytes.
  */
-export function layoutJson(layout: StructLayout): object {
+export function layoutJson(layout: Layout): object {
   return {
     struct: layout.struct,
     arch: layout.arch,
     size: layout.size,
     align: layout.align,
-    fields: layout.fields.map(({ path, type, offset, size }) => ({ path, type, offset, size })),
-    padding: layout.padding,
+    fields: layout.fields.map((field) => {
+      const { path, offset, size, count } = field;
+      const when = meantWhere(field).filter((one) => !('isNot' in one) || one.isNot.length > 0);
+      return { path, type: typeText(field), offset, size: size * count, ...(when.length > 0 && { when }) };
+    }),
+    padding: layout.padding.map(({ path, owner, offset, size }) => ({ path, owner, offset, size })),
   };
 }
 

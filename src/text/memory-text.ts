@@ -1,19 +1,19 @@
-import { layoutOf } from '../abi/layout.ts';
-import { isMemoryStruct, memoryArguments } from '../abi/memory-h.ts';
-import { type MemoryLayout, memoryLayoutOf } from '../abi/memory-layout.ts';
+import { type Layout, layoutOf } from '../abi/layout.ts';
+import { memoryArguments } from '../abi/memory-h.ts';
 import { xenName } from '../abi/ops.ts';
 import { toHex } from '../codec/hex.ts';
 import { memoryValues } from '../codec/memory-codec.ts';
-import { memoryValueText } from '../codec/memory-json.ts';
-import { readPrefix } from '../guest/memory.ts';
+import { memoryJson, memoryValueText } from '../codec/memory-json.ts';
+import { shownArgument } from '../rules/shown.ts';
 import type { ObservedCall } from '../trace/call.ts';
+import { typeText } from './layout-text.ts';
 import { plain, type Style } from './style.ts';
 
 /**
  * The bytes of a struct that is not judged beside their meaning, a row per field; members of unions
  * that are not meant left out.
  */
-export function memoryStructText(layout: MemoryLayout, bytes: Uint8Array, style: Style = plain): string[] {
+export function memoryStructText(layout: Layout, bytes: Uint8Array, style: Style = plain): string[] {
   const rows = memoryValues(layout, bytes)
     .filter(({ meant }) => meant !== false)
     .map((value) => {
@@ -31,10 +31,10 @@ export function memoryStructText(layout: MemoryLayout, bytes: Uint8Array, style:
  * A struct that is not judged, in C, with offset and size of each field; members of unions share
  * their offset.
  */
-export function memoryLayoutText({ struct, arch, size, align, fields }: MemoryLayout): string[] {
-  const width = Math.max(...fields.map(({ type }) => type.length));
+export function memoryLayoutText({ struct, arch, size, align, fields }: Layout): string[] {
+  const width = Math.max(...fields.map((field) => typeText(field).length));
   const rows = fields.map((field) => {
-    const text = `    ${field.type.padEnd(width)} ${field.path};`;
+    const text = `    ${typeText(field).padEnd(width)} ${field.path};`;
     return `${text.padEnd(62)}/* ${String(field.offset).padStart(6)} ${String(field.size * field.count).padStart(5)} */`;
   });
   return [
@@ -51,25 +51,29 @@ export function memoryLayoutText({ struct, arch, size, align, fields }: MemoryLa
  * bytes are that op's struct.
  */
 export function memoryCallText(call: ObservedCall): string | undefined {
-  const takes = memoryArguments[xenName(call.cmd, call.profile)];
-  if (takes === undefined) return undefined;
-  if (takes === 'nothing') return 'takes no argument';
-  if (!isMemoryStruct(takes)) return undefined;
-  const layout = memoryLayoutOf(takes, call.arch);
-  const captured = capturedAt(call);
-  if (captured.length === 0) return undefined;
-  const { size } = layoutOf('xen_memory_reservation', call.arch);
-  if (captured.length !== layout.size) {
-    const shape = captured.length === size ? ', the shape of a reservation' : '';
-    return `${captured.length} bytes were captured${shape}; ${takes} has ${layout.size}`;
+  if (memoryArguments[xenName(call.cmd, call.profile)] === 'nothing') return 'takes no argument';
+  const argument = shownArgument(call);
+  if (!argument) return undefined;
+  const { layout, bytes } = argument;
+  if (bytes.length !== layout.size) {
+    const { size } = layoutOf('xen_memory_reservation', call.arch);
+    const shape = bytes.length === size ? ', the shape of a reservation' : '';
+    return `${bytes.length} bytes were captured${shape}; ${layout.struct} has ${layout.size}`;
   }
-  const fields = memoryValues(layout, captured).filter(({ meant }) => meant !== false);
-  return `${takes}: ${fields.map((value) => `${value.field.path} ${memoryValueText(value)}`).join(', ')}`;
+  const fields = memoryValues(layout, bytes).filter(({ meant }) => meant !== false);
+  return `${layout.struct}: ${fields.map((value) => `${value.field.path} ${memoryValueText(value)}`).join(', ')}`;
 }
 
-/** Bytes of an argument that are looked at: more than the longest struct has. */
-const mostCaptured = 256;
-
-function capturedAt(call: ObservedCall): Uint8Array {
-  return call.argument ?? (call.arg === undefined ? new Uint8Array(0) : readPrefix(call.before, call.arg, mostCaptured));
+/**
+ * The same as JSON: the struct and its fields by name, 64-bit words as strings; where the captured
+ * bytes are not the struct, how many there are, and no fields.
+ */
+export function memoryCallJson(call: ObservedCall): object | undefined {
+  const argument = shownArgument(call);
+  if (!argument) return undefined;
+  const { layout, bytes } = argument;
+  const { struct, size } = layout;
+  if (bytes.length !== size) return { struct, size, captured: bytes.length };
+  const { value, rest } = memoryJson(layout, bytes);
+  return { struct, size, value, ...(Object.keys(rest).length > 0 && { rest }) };
 }

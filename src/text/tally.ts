@@ -74,7 +74,12 @@ export function addTally(tally: Tally, part: Tally): void {
   tally.evaluated ||= part.evaluated;
 }
 
-/** Adds findings that belong to no single call's judgement. */
+/** Adds what a call that is not judged shows of its caller's duties. */
+export function addShown(tally: Tally, findings: readonly Finding[]): void {
+  addFindings(tally, findings);
+  tally.evaluated ||= findings.length > 0;
+}
+
 function addFindings(tally: Tally, findings: readonly Finding[], calls = 1): void {
   for (const { id, blame, severity } of findings) {
     tally.findings[id] = (tally.findings[id] ?? 0) + calls;

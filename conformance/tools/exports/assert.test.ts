@@ -1,9 +1,10 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { has, root, scratch } from '../../../bin/shell.ts';
-import { memoryStructNames } from '../../../src/abi/memory-h.ts';
+import { layoutOf } from '../../../src/abi/layout.ts';
+import { type MemoryStructName, memoryStructNames } from '../../../src/abi/memory-h.ts';
 import { emitCAssertions } from '../../../src/export/c-assert.ts';
 import { emitRustAssertions } from '../../../src/export/rust-assert.ts';
 
@@ -18,6 +19,46 @@ function compile(compiler: readonly string[], name: string, text: string): void 
   writeFileSync(join(scratch, name), text);
   const [program = '', ...flags] = compiler;
   execFileSync(program, [...flags, name], { cwd: scratch, encoding: 'utf8', stdio: 'pipe' });
+}
+
+/** What a compiler says that must fail. */
+function refusedBy(program: string, flags: readonly string[]): string {
+  const { status, stderr } = spawnSync(program, flags, { cwd: scratch, encoding: 'utf8' });
+  expect(status).toBe(1);
+  return stderr;
+}
+
+interface Declaration {
+  readonly name: string;
+  readonly at: number;
+  readonly text: string;
+}
+
+/** The declarations of scalars and arrays in a struct of a header, as they follow one another. */
+function declarationsOf(header: string, struct: string): Declaration[] {
+  const start = header.indexOf(`\nstruct ${struct} {`);
+  const blank = (text: string): string => ' '.repeat(text.length);
+  // Without comments, and without what is for interfaces before 4.7.
+  const block = header
+    .slice(start, header.indexOf('\n};', start))
+    .replace(/\/\*[\s\S]*?\*\//g, blank)
+    .replace(/#if __XEN_INTERFACE_VERSION__ <[\s\S]*?#else/g, blank);
+  const plain = /\b(?:struct \w+|unsigned int|XEN_GUEST_HANDLE(?:_64)?\(\w+\)|\w+_t)\s+(\w+)(?:, \w+)*(?:\[\d+\])?;/g;
+  return [...block.matchAll(plain)].map((match) => ({ name: match[1] ?? '', at: start + match.index, text: match[0] }));
+}
+
+/** The path of the field that the declaration of this number makes, or the first of several. */
+function fieldAt(struct: MemoryStructName, name: string, number: number, declarations: readonly Declaration[]): string {
+  const paths = layoutOf(struct, 'arm64').fields.map(({ path }) => path);
+  const before = declarations.slice(0, number).filter((one) => one.name === name).length;
+  const own = paths.filter(
+    (path) => path.split('.').includes(name) && (path.endsWith(`.${name}`) || path === name || !isLeaf(paths, name)),
+  );
+  return own[before] ?? `${name}, which the table has not`;
+}
+
+function isLeaf(paths: readonly string[], name: string): boolean {
+  return paths.some((path) => path === name || path.endsWith(`.${name}`));
 }
 
 const C = ['-std=gnu99', '-Wall', '-Wextra', '-pedantic', '-Werror', '-fsyntax-only'];
@@ -72,24 +113,35 @@ describe('layout --emit c --assert, after the header of libxen-dev', () => {
   }
 
   for (const [arch, compiler] of targets) {
-    needs([compiler[0], header], `${arch}: the other structs of the header too, and a moved field is named`, () => {
+    needs([compiler[0], header], `${arch}: the other structs of the header too, and each field once moved is named`, () => {
       place((text) => text);
-      writeFileSync(join(scratch, 'gate.h'), emitCAssertions({ structs: memoryStructNames }));
-      const flags = [...compiler, '-D__XEN_TOOLS__', '-isystem', 'include', '-I.'];
-      const user = program.replace('#include <xen/memory.h>', '#include <xen/physdev.h>\n#include <xen/memory.h>');
-      compile(flags, 'user.c', user);
       const memory = readFileSync(header, 'utf8');
-      writeFileSync(
-        join(scratch, 'include/xen/memory.h'),
-        memory.replace('uint64_aligned_t  handle; ', 'uint32_t moved[3]; uint64_aligned_t handle; '),
-      );
-      expect(readFileSync(join(scratch, 'include/xen/memory.h'), 'utf8')).not.toBe(memory);
-      expect(() => compile(flags, 'user.c', user)).toThrow('xenmem: the offset of u.nominate.handle in xen_mem_sharing_op is not 16');
-      writeFileSync(
-        join(scratch, 'include/xen/memory.h'),
-        memory.replace('    unsigned int space; ', '    unsigned char moved[8]; unsigned int space; '),
-      );
-      expect(() => compile(flags, 'user.c', user)).toThrow('xenmem: the offset of space in xen_add_to_physmap is not 4');
+      writeFileSync(join(scratch, 'gate.h'), emitCAssertions({ structs: memoryStructNames }));
+      const [program_ = '', ...flags] = [...compiler, '-D__XEN_TOOLS__', '-isystem', 'include', '-I.'];
+      const user = program.replace('#include <xen/memory.h>', '#include <xen/physdev.h>\n#include <xen/memory.h>');
+      compile([program_, ...flags], 'user.c', user);
+      // In each round one declaration of each struct moves, so that each moves once.
+      const declared = memoryStructNames
+        .map((struct) => ({ struct, declarations: declarationsOf(memory, struct) }))
+        .sort((a, b) => (b.declarations[0]?.at ?? 0) - (a.declarations[0]?.at ?? 0));
+      const rounds = Math.max(...declared.map(({ declarations }) => declarations.length));
+      let moved = 0;
+      for (let round = 0; round < rounds; round++) {
+        const expected: string[] = [];
+        let text = memory;
+        for (const { struct, declarations } of declared) {
+          const one = declarations[round];
+          if (!one) continue;
+          text = `${text.slice(0, one.at)}struct { unsigned char moved[8]; ${one.text} };${text.slice(one.at + one.text.length)}`;
+          expected.push(`xenmem: the offset of ${fieldAt(struct, one.name, round, declarations)} in ${struct} is not`);
+        }
+        writeFileSync(join(scratch, 'include/xen/memory.h'), text);
+        const said = refusedBy(program_, [...flags, '-fms-extensions', 'user.c']);
+        for (const sentence of expected) expect(said).toContain(sentence);
+        moved += expected.length;
+      }
+      expect(moved).toBe(declared.reduce((sum, { declarations }) => sum + declarations.length, 0));
+      expect(moved).toBeGreaterThan(80);
     });
   }
 
@@ -149,6 +201,41 @@ include!("gate.rs");
     expect(() => compile(rustc, 'crate.rs', crate().replace('domid: u16', 'domid: u32'))).toThrow(
       'xenmem: the size of domid in xen_memory_reservation is not 2',
     );
+  });
+
+  needs(['rustc'], 'holds types of structs of memory.h too, and names each field that moved', () => {
+    const structs = ['xen_add_to_physmap', 'xen_mem_acquire_resource', 'xen_add_to_physmap_batch'] as const;
+    const names = new Map([
+      ['xen_add_to_physmap', 'AddToPhysmap'],
+      ['xen_mem_acquire_resource', 'AcquireResource'],
+      ['xen_add_to_physmap_batch', 'AddBatch'],
+    ] as const);
+    writeFileSync(join(scratch, 'gate.rs'), emitRustAssertions({ structs, names, arch: 'x86_64' }));
+    const own = `#![no_std]
+#[repr(C)] pub struct AddToPhysmap { pub domid: u16, pub size: u16, pub space: u32, pub idx: u64, pub gpfn: u64 }
+#[repr(C)] pub struct AcquireResource { pub domid: u16, pub r#type: u16, pub id: u32, pub nr_frames: u32, pub pad: u32, pub frame: u64, pub frame_list: *mut u64 }
+#[repr(C)] pub union Whose { foreign_domid: u16, res0: u16 }
+#[repr(C)] pub struct AddBatch { pub domid: u16, pub space: u16, pub size: u16, pub u: Whose, pub idxs: *mut u64, pub gpfns: *mut u64, pub errs: *mut i32 }
+include!("gate.rs");
+`;
+    const allowed = ['-A', 'dead_code'];
+    compile([...rustc, ...allowed], 'own.rs', own);
+    // In each round one field of each struct moves.
+    const lines = own.split('\n').map((line) => ({ line, fields: [...line.matchAll(/pub ((?:r#)?\w+):/g)] }));
+    const rounds = Math.max(...lines.map(({ fields }) => fields.length));
+    expect(rounds).toBe(7);
+    for (let round = 0; round < rounds; round++) {
+      const names = lines.flatMap(({ fields }) => fields[round]?.[1] ?? []);
+      const moved = lines.map(({ line, fields }) => {
+        const at = fields[round]?.index ?? -1;
+        return at < 0 ? line : `${line.slice(0, at)}pub moved: [u8; 8], ${line.slice(at)}`;
+      });
+      for (const name of names) {
+        expect(() => compile([...rustc, ...allowed], 'own.rs', moved.join('\n')), name).toThrow(
+          `xenmem: the offset of ${name.replace('r#', '')} in xen_`,
+        );
+      }
+    }
   });
 });
 

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { has, scratch } from '../../../bin/shell.ts';
 import type { Arch } from '../../../src/abi/arch.ts';
+import { layoutOf } from '../../../src/abi/layout.ts';
 import { memoryStructNames } from '../../../src/abi/memory-h.ts';
-import { memoryLayoutOf } from '../../../src/abi/memory-layout.ts';
 import { encodeMemory, memoryValues } from '../../../src/codec/memory-codec.ts';
 
 // The header of Xen itself, by its own compilers: what they say of each struct, and what they read
@@ -25,7 +25,7 @@ const rounds = 200;
  */
 function program(arch: Arch): string {
   const each = memoryStructNames.map((struct) => {
-    const { fields } = memoryLayoutOf(struct, arch);
+    const { fields } = layoutOf(struct, arch);
     const told = fields.map(({ path }) => `F(${struct}, ${path})`).join(' ');
     const read = fields
       .map(({ path, type, count }) =>
@@ -85,7 +85,7 @@ describe("the structs of Xen's public/memory.h", () => {
       const lines = execFileSync(runs, args, { cwd: scratch, encoding: 'utf8', maxBuffer: 1 << 28 }).split('\n');
       const bytes = filled();
       for (const struct of memoryStructNames) {
-        const layout = memoryLayoutOf(struct, arch);
+        const layout = layoutOf(struct, arch);
         expect(lines.shift()).toBe(`${struct} ${layout.size} ${layout.align}`);
         for (const { path, offset, size, count } of layout.fields)
           expect([struct, lines.shift()]).toEqual([struct, `  ${path} ${offset} ${size * count}`]);

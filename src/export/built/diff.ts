@@ -1,7 +1,6 @@
 import type { Arch } from '../../abi/arch.ts';
-import { layoutOf } from '../../abi/layout.ts';
+import { layoutOf, type MemoryLayout } from '../../abi/layout.ts';
 import { isMemoryStruct, type MemoryStructName } from '../../abi/memory-h.ts';
-import { type MemoryLayout, memoryLayoutOf } from '../../abi/memory-layout.ts';
 import type { StructName } from '../../abi/structs.ts';
 import { FileError } from './bytes.ts';
 import { fieldsOf, isCalled, structsCalled, unwrapped } from './shape.ts';
@@ -67,7 +66,7 @@ export function shapesOf(types: Types, struct: string): Shape[] {
 
 /** The shape that the table has of a struct; of a union the one leaf that a file has of it. */
 export function shapeOfTable(struct: StructName | MemoryStructName, arch: Arch): Shape {
-  if (isMemoryStruct(struct)) return shapeOfOther(memoryLayoutOf(struct, arch));
+  if (isMemoryStruct(struct)) return shapeOfOther(layoutOf(struct, arch));
   const { size, fields } = layoutOf(struct, arch);
   const leaves = fields.map(({ path, offset, size: bytes }) => ({ path, bitOffset: 8 * offset, size: bytes, bits: 0, kind: 'word' }));
   return { struct, size, leaves };

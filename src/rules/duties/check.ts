@@ -1,4 +1,5 @@
-import { fieldOf, type StructLayout } from '../../abi/layout.ts';
+import { fieldOf, type Layout } from '../../abi/layout.ts';
+import type { JudgedOp } from '../../abi/ops.ts';
 import { type Answer, holds, missing, unknown, unless, type Violation } from '../answer.ts';
 import type { Facts } from '../facts.ts';
 import type { Breach, StructDuty } from './duties.ts';
@@ -11,20 +12,18 @@ interface Compiled {
 }
 
 /** How a duty is judged of one call. */
-export function checkOf(duty: StructDuty): (facts: Facts) => Answer {
-  const compiled = new Map<StructLayout, readonly Compiled[]>();
-  return (facts) => {
-    const { layout, op } = facts;
+export function checkOf(duty: StructDuty): (facts: Pick<Facts, 'known'> & { readonly layout: Layout; readonly op?: JudgedOp }) => Answer {
+  const compiled = new Map<Layout, readonly Compiled[]>();
+  return ({ layout, op, known }) => {
     let ways = compiled.get(layout);
     if (!ways) {
       ways = duty.breaches(layout).map((breach) => compile(breach, layout));
       compiled.set(layout, ways);
     }
     if (ways.length === 0) return unknown(duty.elsewhere ?? 'nothing to check here');
-    const lighter = duty.noteOn?.includes(op) ? { severity: 'note' as const } : {};
+    const lighter = op !== undefined && duty.noteOn?.includes(op) ? { severity: 'note' as const } : {};
     const found: Violation[] = [];
     let unseen = false;
-    const { known } = facts;
     for (const { isBroken, text, place } of ways) {
       const answer = isBroken(known);
       if (answer === undefined) unseen = true;
@@ -34,7 +33,7 @@ export function checkOf(duty: StructDuty): (facts: Facts) => Answer {
   };
 }
 
-function compile({ broken, message, where }: Breach, layout: StructLayout): Compiled {
+function compile({ broken, message, where }: Breach, layout: Layout): Compiled {
   const { offset, size } = layout.padding.find((gap) => gap.path === where) ?? fieldOf(layout, where);
   return { isBroken: decider(broken, layout), text: worded(message, layout), place: { where, bytes: [offset, offset + size] } };
 }

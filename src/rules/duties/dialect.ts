@@ -1,4 +1,4 @@
-import { type Field, fieldOf, type StructLayout } from '../../abi/layout.ts';
+import { type Field, fieldOf, type Layout } from '../../abi/layout.ts';
 import type { Claim, End, Gap, Nat, Parameter } from './expression.ts';
 
 /**
@@ -32,7 +32,7 @@ export interface Dialect {
  * A claim about structs of one layout in a language; `undefined` where it stands on what that
  * language cannot know.
  */
-export function claimIn(dialect: Dialect, layout: StructLayout, claim: Claim): string | undefined {
+export function claimIn(dialect: Dialect, layout: Layout, claim: Claim): string | undefined {
   const parameters = new Set<Parameter>();
   collect(claim, parameters);
   const known: string[] = [];
@@ -45,7 +45,7 @@ export function claimIn(dialect: Dialect, layout: StructLayout, claim: Claim): s
   return known.length > 0 ? dialect.all([...known, text]) : text;
 }
 
-function written(d: Dialect, layout: StructLayout, claim: Claim): string {
+function written(d: Dialect, layout: Layout, claim: Claim): string {
   const value = (of: Nat): string => valueIn(d, layout, of);
   const parts = ({ start, stride, count }: End): [string, number, string] => [value(start), Math.log2(stride), value(count)];
   switch (claim.is) {
@@ -73,7 +73,7 @@ function written(d: Dialect, layout: StructLayout, claim: Claim): string {
 const isOne = (of: Nat): boolean => of.is === 'number' && of.value === 1n;
 
 /** A natural number of a struct in a language. */
-export function valueIn(d: Dialect, layout: StructLayout, of: Nat): string {
+export function valueIn(d: Dialect, layout: Layout, of: Nat): string {
   switch (of.is) {
     case 'field':
       return d.field(fieldOf(layout, of.path));

@@ -1,7 +1,8 @@
-import { arches } from '../../abi/arch.ts';
+import { arches, isHandle } from '../../abi/arch.ts';
 import { MAX_ORDER, MEMOP_MAX_EXTENTS, PAGE_SHIFT, XENMEMF } from '../../abi/constants.ts';
-import type { StructLayout } from '../../abi/layout.ts';
-import { argumentOf, type JudgedOp } from '../../abi/ops.ts';
+import { entryAlign, type Field, fieldOf, type Layout, meantWhere } from '../../abi/layout.ts';
+import { isMemoryStruct, type ListOf, memoryLists } from '../../abi/memory-h.ts';
+import { argumentOf, type JudgedOp, opsTaking } from '../../abi/ops.ts';
 import type { Severity } from '../answer.ts';
 import { type Basis, everyOp, exchanges, reservationOps } from '../rule.ts';
 import {
@@ -47,12 +48,14 @@ export interface StructDuty {
   readonly id: string;
   readonly severity: Severity;
   readonly ops: readonly JudgedOp[];
+  /** Is it asked of every struct of memory.h, those of ops included that are not judged? */
+  readonly everywhere?: true;
   /** Ops on which it weighs less. */
   readonly noteOn?: readonly JudgedOp[];
   readonly basis: Basis;
   readonly reading: string;
   /** The ways to break it in a struct of this layout; none where it cannot be broken. */
-  readonly breaches: (layout: StructLayout) => readonly Breach[];
+  readonly breaches: (layout: Layout) => readonly Breach[];
   /** Why there is none, where there is none. */
   readonly elsewhere?: string;
 }
@@ -76,6 +79,7 @@ export const structDuties: { readonly [id: string]: StructDuty } = byId([
     id: 'caller-handle-high-zero',
     severity: 'error',
     ops: everyOp,
+    everywhere: true,
     basis: {
       source: 'arch-arm.h',
       quote: '_sxghr_tmp->q = 0;',
@@ -86,9 +90,9 @@ export const structDuties: { readonly [id: string]: StructDuty } = byId([
     breaches(layout) {
       const { pointer, word } = arches[layout.arch];
       if (pointer === word) return [];
-      return eachPart(layout, ({ path }) => {
-        const half = high(`${path}extent_start`, 8 * pointer);
-        return [{ where: `${path}extent_start`, broken: ne(half, 0), message: say`the handle's high half is ${hex(half)}, not zero` }];
+      return handlesOf(layout).map(({ path, within }) => {
+        const half = high(path, 8 * pointer);
+        return { where: path, broken: meant(within, ne(half, 0)), message: say`the handle's high half is ${hex(half)}, not zero` };
       });
     },
   },
@@ -96,18 +100,16 @@ export const structDuties: { readonly [id: string]: StructDuty } = byId([
     id: 'caller-list-aligned',
     severity: 'warning',
     ops: everyOp,
+    everywhere: true,
     basis: { source: 'arch-arm.h', quote: 'always 8 bytes sizes and 8 bytes aligned' },
     reading: 'Each list starts at a multiple of its entry size, 8. Real Xen copies bytewise and does not check.',
-    breaches(layout) {
-      const { word } = arches[layout.arch];
-      return eachPart(layout, ({ path, start }) => [
-        {
-          where: `${path}extent_start`,
-          broken: ne(low(start, Math.log2(word)), 0),
-          message: say`the list at ${hex(start)} is not ${decimal(word)}-aligned`,
-        },
-      ]);
-    },
+    breaches: (layout) =>
+      handlesOf(layout).flatMap(({ path, type, within }) => {
+        const align = entryAlign(type, layout.arch) ?? 1;
+        const start = startOf(layout, path);
+        const message = say`the list at ${hex(start)} is not ${decimal(align)}-aligned`;
+        return align === 1 ? [] : { where: path, broken: meant(within, ne(low(start, Math.log2(align)), 0)), message };
+      }),
   },
   {
     id: 'caller-order',
@@ -125,10 +127,15 @@ export const structDuties: { readonly [id: string]: StructDuty } = byId([
     id: 'caller-padding-zero',
     severity: 'note',
     ops: everyOp,
+    everywhere: true,
     basis: { source: 'convention', remark: 'the headers are silent: Xen neither reads nor writes it' },
     reading: 'Padding bytes are zero. Harmless where they are not, but stack or heap contents may be leaking.',
     breaches: ({ padding }) =>
-      padding.map((gap) => ({ where: gap.path, broken: filled(gap), message: say`padding is ${bytesOf(gap)}, not zero` })),
+      padding.map((gap) => ({
+        where: gap.path,
+        broken: meant(gap.within, filled(gap)),
+        message: say`padding is ${bytesOf(gap)}, not zero`,
+      })),
   },
   {
     id: 'caller-domid-match',
@@ -214,16 +221,15 @@ export const structDuties: { readonly [id: string]: StructDuty } = byId([
     id: 'caller-list-null',
     severity: 'warning',
     ops: withList,
+    everywhere: true,
     basis: { source: 'convention', remark: 'Xen reads the list of a guest at that address, and finds nothing there' },
     reading: 'Where extents are asked for the handle is not null. Op 0 alone may have no list: then the new frames are told to nobody.',
     breaches: (layout) =>
-      eachPart(layout, ({ path, start }) => [
-        {
-          where: `${path}extent_start`,
-          broken: all(gt(`${path}nr_extents`, 0), eq(start, 0)),
-          message: say`${decimal(`${path}nr_extents`)} extents are asked for, and the handle is null`,
-        },
-      ]),
+      listsOf(layout).map(({ handle, count, where, entries }) => ({
+        where: handle,
+        broken: all(...(where ? [eq(...where)] : []), gt(count, 0), eq(startOf(layout, handle), 0)),
+        message: { texts: ['', ` ${entries} are asked for, and the handle is null`], values: [decimal(count)] },
+      })),
   },
   {
     id: 'caller-count',
@@ -282,26 +288,63 @@ export const structDuties: { readonly [id: string]: StructDuty } = byId([
   },
 ]);
 
+/** The duties that a struct of this layout alone shows, whichever of its ops it is of. */
+export function dutiesOf({ struct }: Layout): StructDuty[] {
+  const all = Object.values(structDuties);
+  if (isMemoryStruct(struct)) return all.filter(({ everywhere }) => everywhere);
+  return all.filter(({ ops }) => opsTaking(struct).every((op) => ops.includes(op)));
+}
+
 /** Where the limit of an argument's new memory stands: in `out`, or in the one reservation. */
-function limited({ members }: StructLayout): string {
+function limited({ members }: Layout): string {
   return members.some(({ name }) => name === 'out') ? 'out.' : '';
 }
 
-function partsOf(layout: StructLayout): ListSide[] {
-  const { pointer, word } = arches[layout.arch];
+/** What must be so for something in unions to be meant; `undefined` where it always is. */
+export function meantClaim(within: Field['within']): Claim | undefined {
+  const claims = meantWhere({ within }).flatMap((one): Claim[] => {
+    if ('is' in one) return [not(all(...one.is.map((value) => ne(one.by, value))))];
+    return one.isNot.map((value) => ne(one.by, value));
+  });
+  return claims.length > 0 ? all(...claims) : undefined;
+}
+
+function handlesOf({ fields }: Layout): Field[] {
+  return fields.filter(({ type }) => isHandle(type));
+}
+
+/** Where a list begins: the pointer in the handle. */
+function startOf(layout: Layout, handle: string): Nat {
+  const { pointer } = arches[layout.arch];
+  return fieldOf(layout, handle).size === pointer ? { is: 'field', path: handle } : low(handle, 8 * pointer);
+}
+
+/** The lists whose length the struct says, and what their entries are. */
+function listsOf(layout: Layout): (ListOf & { readonly entries: string })[] {
+  const { struct } = layout;
+  if (isMemoryStruct(struct)) return (memoryLists[struct] ?? []).map((list) => ({ ...list, entries: 'entries' }));
+  return partsOf(layout).map(({ path }) => ({ handle: `${path}extent_start`, count: `${path}nr_extents`, entries: 'extents' }));
+}
+
+/** A claim about a part of unions, which says nothing where that part is not meant. */
+function meant(within: Field['within'], claim: Claim): Claim {
+  const condition = meantClaim(within);
+  return condition ? all(condition, claim) : claim;
+}
+
+function partsOf(layout: Layout): ListSide[] {
   const nested = layout.members.filter((member) => member.nested).map(({ name }) => name);
   return (nested.length > 0 ? nested : ['']).map((name) => {
     const path = name === '' ? '' : `${name}.`;
-    const handle: Nat = { is: 'field', path: `${path}extent_start` };
-    return { path, name, start: pointer === word ? handle : low(handle, 8 * pointer) };
+    return { path, name, start: startOf(layout, `${path}extent_start`) };
   });
 }
 
-function eachPart(layout: StructLayout, breaches: (part: ListSide) => Breach[]): Breach[] {
+function eachPart(layout: Layout, breaches: (part: ListSide) => Breach[]): Breach[] {
   return partsOf(layout).flatMap(breaches);
 }
 
-function listBreaches(layout: StructLayout): Breach[] {
+function listBreaches(layout: Layout): Breach[] {
   const { pointer, word } = arches[layout.arch];
   const parts = partsOf(layout);
   const wraps = parts.map(({ path, start }) => {

@@ -1,5 +1,5 @@
 import { domidName } from '../../abi/constants.ts';
-import { fieldOf, type StructLayout } from '../../abi/layout.ts';
+import { fieldOf, type Layout } from '../../abi/layout.ts';
 import { readField } from '../../codec/field.ts';
 import { hex64, toHex } from '../../codec/hex.ts';
 import { sameTotal } from '../exact.ts';
@@ -141,7 +141,7 @@ export type Reader<T> = (known: Known) => T;
  * A claim about structs of one layout as a function; `undefined` where what is known does not
  * decide it.
  */
-export function decider(claim: Claim, layout: StructLayout): Reader<boolean | undefined> {
+export function decider(claim: Claim, layout: Layout): Reader<boolean | undefined> {
   switch (claim.is) {
     case 'equal':
       return both(reader(claim.a, layout), reader(claim.b, layout), (a, b) => a === b);
@@ -205,7 +205,7 @@ function both(
   };
 }
 
-function reader(of: Nat | End, layout: StructLayout): Reader<bigint | undefined> {
+function reader(of: Nat | End, layout: Layout): Reader<bigint | undefined> {
   switch (of.is) {
     case 'field': {
       const field = fieldOf(layout, of.path);
@@ -239,12 +239,12 @@ function mapped(read: Reader<bigint | undefined>, map: (value: bigint) => bigint
 }
 
 /** A message with the values of a struct put in; ask only where its claim was decided. */
-export function worded({ texts, values }: Message, layout: StructLayout): Reader<string> {
+export function worded({ texts, values }: Message, layout: Layout): Reader<string> {
   const shown = values.map((value) => shower(value, layout));
   return (known) => texts.reduce((text, next, i) => `${text}${(shown[i - 1] as Reader<string>)(known)}${next}`);
 }
 
-function shower(value: Shown, layout: StructLayout): Reader<string> {
+function shower(value: Shown, layout: Layout): Reader<string> {
   if (value.as === 'bytes') {
     const { offset, size } = value.of;
     return ({ bytes }) => toHex(bytes.subarray(offset, offset + size), ' ');
