@@ -53,6 +53,8 @@ export class Counterexamples {
   readonly #player: Player;
   readonly #lost: Lost;
   readonly #course: Course | undefined;
+  /** What scenarios broke that were played on the way to smaller ones, by token: requirements, and where. */
+  readonly #broken = new Map<string, ReadonlyMap<string, number>>();
 
   constructor(player: Player, lost: Lost, course?: Course) {
     this.#player = player;
@@ -104,11 +106,18 @@ export class Counterexamples {
       const checked = await this.#playedAgain(scenario, drawn);
       return checked && { checked, given: checked.given.find((g) => g.id === id && g.answer.answer === 'violated') };
     };
-    const few = await this.#least(drawn, budget, async (scenario) => (await show(scenario))?.given?.step);
+    // One scenario often breaks several requirements, and the way to a smaller one begins alike.
+    const stepOf = async (scenario: Scenario): Promise<number | undefined> => {
+      if (crash) return (await show(scenario))?.given?.step;
+      const token = tokenOf(scenario);
+      if (!this.#broken.has(token)) this.#broken.set(token, brokenIn(await this.#playedAgain(scenario, drawn)));
+      return this.#broken.get(token)?.get(id);
+    };
+    const few = await this.#least(drawn, budget, stepOf);
     const least = await simplest(
       few,
       drawn.made || drawn.isExtra ? budget / 2 : 0,
-      async (scenario) => (await show(scenario))?.given !== undefined,
+      async (scenario) => (await stepOf(scenario)) !== undefined,
     );
     let scenario = trim(least);
     let seen = await show(scenario);
@@ -190,6 +199,13 @@ export class Counterexamples {
 /** How the implementation is named by who plays a scenario again. */
 export function namedBy({ iut, reference, live }: Player): Pick<Player, 'iut' | 'reference' | 'live'> {
   return { ...(iut !== undefined && { iut }), ...(reference && { reference }), ...(live && { live }) };
+}
+
+/** Each requirement that was broken, with the step that first did. */
+function brokenIn(checked: Checked | undefined): ReadonlyMap<string, number> {
+  const steps = new Map<string, number>();
+  for (const { id, step, answer } of checked?.given ?? []) if (answer.answer === 'violated' && !steps.has(id)) steps.set(id, step);
+  return steps;
 }
 
 /** Without the steps behind one, unless a second run of it needs them. */
