@@ -153,7 +153,7 @@ export class PvGuest extends Guest {
     before: readonly Listed[],
     after: readonly Listed[],
     { rc, start, N }: { readonly rc: number; readonly start: number; readonly N: bigint },
-  ): Map<bigint, bigint | null> {
+  ): Map<bigint, bigint> {
     const isExchange = op === 'exchange';
     const side = isExchange ? 1 : 0;
     const [was, is] = [before[side], after[side]];
@@ -161,8 +161,8 @@ export class PvGuest extends Guest {
     const [given, wanted] = reservations;
     const all = given && wanted ? Number(covered(given, wanted, N)) : 0;
     const [from, to] = isExchange ? [0, all] : [start, Math.max(start, rc)];
-    const taken = new Map<bigint, bigint | null>();
-    const holders = new Map<bigint, bigint>();
+    const taken = new Map<bigint, bigint>();
+    const told = new Set<bigint>();
     for (const [k, mfn] of is.entries.entries()) {
       const gfn = was.entries[k];
       if (gfn === undefined || gfn === mfn) continue;
@@ -171,11 +171,10 @@ export class PvGuest extends Guest {
         const at = gfn + BigInt(j);
         if (isCounted && this.isRoom(at * page, PAGE_SIZE)) {
           const old = taken.get(at) ?? this.#p2m.get(at);
-          if (old != null) this.#loose.add(old);
-          // A frame that is told twice was taken away from the first page by a later chunk.
-          const holder = holders.get(frame);
-          if (holder !== undefined) taken.set(holder, null);
-          holders.set(frame, at);
+          if (old !== undefined) this.#loose.add(old);
+          // A frame that is told twice was taken away by a chunk between, and then given again.
+          this.#isUnsure ||= told.has(frame);
+          told.add(frame);
           taken.set(at, frame);
         } else this.#loose.add(frame);
       }
