@@ -64,7 +64,7 @@ export async function openLive({ setup: name, xen, sources, scale, say }: LiveOp
   const own: StartedFrom[] = xen === undefined ? [] : [{ name: basename(xen), sha256: sha256(readable(file)) }];
   const used = packages.filter((p) => p.name === headers || (xen === undefined && p.name === setup.hypervisor.package));
   const oracleWith: Live['oracleWith'] = (change) => (scenario) => {
-    const answer = change(xen417(setup.guests));
+    const answer = change(xen417(setup.guests, setup.mappable));
     return setup.guests === 'pv' ? new PvOracle(scenario, cast, answer) : new ReleaseOracle(scenario, cast, setup.guests, answer);
   };
   const course: Course = {

@@ -1,5 +1,6 @@
 import { PAGE_SHIFT, PAGE_SIZE } from '../../src/abi/constants.ts';
-import { judgedOp, startExtent } from '../../src/abi/ops.ts';
+import { layoutOf } from '../../src/abi/layout.ts';
+import { argumentOf, judgedOp, startExtent } from '../../src/abi/ops.ts';
 import { hex64 } from '../../src/codec/hex.ts';
 import type { ByteRange, Piece } from '../../src/guest/memory.ts';
 import { emptyFreeLists, releaseRun } from '../../src/model/allocator.ts';
@@ -8,9 +9,11 @@ import { at, readBytes, writeBytes } from '../../src/model/p2m.ts';
 import { type Domain, emptyDomain, type State } from '../../src/model/state.ts';
 import type { Guests } from '../../src/model/xen/release.ts';
 import { xen417 } from '../../src/model/xen/xen-4.17.ts';
+import type { ObservedCall } from '../../src/trace/call.ts';
 import type { Event } from '../observe/observe.ts';
 import type { Scenario } from '../scenario/scenario.ts';
-import type { Oracle, Said } from '../twin/prediction.ts';
+import type { Deviation, Oracle, Said } from '../twin/prediction.ts';
+import { argumentIn } from './argument.ts';
 import type { Cast } from './draw.ts';
 
 type CallEvent = Event & { readonly kind: 'call' };
@@ -36,6 +39,8 @@ export class ReleaseOracle implements Oracle {
   readonly #room: ByteRange;
   readonly #isDirect: boolean;
   #lost = false;
+  /** Pages that the last call brought or took. */
+  #gained = 0;
 
   constructor({ world }: Scenario, cast: Cast, guests: Guests, answer: MemoryOpOf = xen417(guests)) {
     this.#answer = answer;
@@ -64,7 +69,7 @@ export class ReleaseOracle implements Oracle {
     if (this.#lost || event.kind !== 'call') return undefined;
     const message = this.#differs(event);
     this.#lost = message !== undefined;
-    return message === undefined ? { agrees: true } : { agrees: false, message };
+    return message === undefined ? { agrees: true, readings: deviationsOf(event.call, this.#gained) } : { agrees: false, message };
   }
 
   #differs({ call }: CallEvent): string | undefined {
@@ -80,6 +85,7 @@ export class ReleaseOracle implements Oracle {
     const owned = this.#domain.owned.size;
     const expected = this.#answer(this.#state, { domid, cmd, arg });
     const gained = this.#domain.owned.size - owned;
+    this.#gained = gained;
     if (rc !== expected) return `the reference answers ${nameOf(cmd)} with ${expected}, and the hypervisor with ${rc}`;
     if (call.pagesBefore !== undefined && call.pagesAfter !== undefined && call.pagesAfter - call.pagesBefore !== gained)
       return `the domain gets ${gained} pages in the reference, and ${call.pagesAfter - call.pagesBefore} from the hypervisor`;
@@ -108,6 +114,16 @@ export class ReleaseOracle implements Oracle {
     if (!own || !real || this.#domain.changed.pages.has(gfn)) return undefined;
     return differentByte(address, own, real);
   }
+}
+
+/** What a call shows of what 4.17 keeps of an extent that it could not map. The reference did the same. */
+function deviationsOf({ cmd, arch, arg = 0n, rc = 0, before }: ObservedCall, gained: number): Deviation[] {
+  const op = judgedOp(cmd, 'dma-buf');
+  const struct = op === 'populate_physmap' ? before.read(arg, layoutOf(argumentOf[op], arch).size) : undefined;
+  const [asked] = op && struct ? argumentIn(op, arch, struct).reservations : [];
+  if (!asked || gained <= (rc - startExtent(cmd)) * 2 ** asked.extent_order) return [];
+  const reading = 'the pages of an extent that could not be mapped stay with the domain';
+  return [{ id: 'populate-unmapped', reading, breaks: ['reservation-effects'] }];
 }
 
 /** Where the bytes at an address differ, in a sentence. */

@@ -27,6 +27,8 @@ export interface Setup {
   readonly machine: (files: Files) => readonly string[];
   /** The domain that Xen starts by itself, told to it in a device tree; absent for a first domain. */
   readonly domain?: Omit<StartedDomain, 'size'>;
+  /** The gfns that its p2m has room for, where those are fewer than the architecture has. */
+  readonly mappable?: number;
   /** Requirements that this guest cannot show, and why. */
   readonly excused: { readonly [requirement: string]: string };
 }
@@ -101,6 +103,8 @@ const arm64 = {
   sources: ['arm64.S', 'arm.c'],
   flags: ['-mgeneral-regs-only', '-mstrict-align', ...defines(armPlaces)],
   qemu: 'qemu-system-aarch64',
+  // A Cortex-A57 has physical addresses of 44 bits, and a p2m goes no further.
+  mappable: 2 ** 32,
 } as const;
 
 /** The set-ups by name: the architecture, and the guest where it is no first domain. */

@@ -42,6 +42,18 @@ describe('ops 0, 1 and 6', () => {
     ['reservation-list', 'the entry below rc', { ...populate, rc: 2, inAfter: [0x40n, 0x99n, 0x42n] }, 'holds'],
     [
       'reservation-list',
+      'an entry at rc, in a page that was populated',
+      { ...populate, in: { list: [IN >> 12n, 0x41n, 0x42n] }, rc: 1, inAfter: [IN >> 12n, 0x99n, 0x42n], more: { space: 'physical' } },
+      'holds',
+    ],
+    [
+      'reservation-list',
+      'the same, in a page that was not',
+      { ...populate, rc: 1, inAfter: [0x40n, 0x99n, 0x42n], more: { space: 'physical' } },
+      'violated: entry 1 of the list changed',
+    ],
+    [
+      'reservation-list',
       'an entry before start',
       { ...populate, start: 1, inAfter: [0x99n, 0x41n, 0x42n] },
       'violated: entry 0 of the list changed',

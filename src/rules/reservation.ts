@@ -5,7 +5,7 @@ import type { ByteRange } from '../guest/memory.ts';
 import { type Answer, holds, holdsUnless, missing, notExercised, unknown, unless, violated, wrongRc } from './answer.ts';
 import { describe, entriesRange, isRemapped, moved, strayChange } from './changes.ts';
 import { endsBelow, isMultiple, pagesOf } from './exact.ts';
-import type { Extent } from './extents.ts';
+import { addressesOf, type Extent } from './extents.ts';
 import { asksForAny, type Facts } from './facts.ts';
 import { checkForeign } from './get.ts';
 import { finder } from './mappings.ts';
@@ -268,8 +268,12 @@ function checkList(facts: Facts): Answer {
   if (rc === undefined) return missing('rc');
   if (list === undefined) return missing('struct');
   if (isNullList(facts)) return notExercised;
-  const stray = strayChange(facts, writableEntries(facts), [list.range]);
-  if (stray) return unless([describe(facts, stray)]);
+  // A list may run on into pages that the call populates, or gives away.
+  const isOwn = facts.call.space === 'physical' && !facts.foreign;
+  const handedOver = isOwn ? facts.extents(facts.in).filter(doneBy(facts)) : [];
+  const stray = strayChange(facts, [...writableEntries(facts), ...handedOver.map(addressesOf)], [list.range]);
+  const isAllSeen = !isOwn || BigInt(handedOver.length) >= BigInt(rc) - facts.start;
+  if (stray) return isAllSeen ? unless([describe(facts, stray)]) : missing('in list');
   const mustWrite = !translated && facts.op !== 'decrease_reservation';
   if (mustWrite) {
     const isDone = doneBy(facts);

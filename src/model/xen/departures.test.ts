@@ -196,6 +196,12 @@ describe('ops 0, 1 and 6', () => {
     expect(typeInvariant(s.hypervisor.state)).toEqual([]);
   });
 
+  it('populate beyond what the p2m has room for counts nothing, and the page stays', () => {
+    const s = on(xen417('translated', 2 ** 32), 'arm64');
+    expect([s.put([2 ** 32 - 1, 2 ** 32], 0, { cmd: 6 }), s.hypervisor.pages(1)]).toEqual([1, 66]);
+    expect(typeInvariant(s.hypervisor.state)).toEqual([]);
+  });
+
   it('populate of a page that is there gives another, and charges both', () => {
     const s = on(xen417(), 'arm64');
     const old = s.mfn(data);

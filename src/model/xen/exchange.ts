@@ -116,7 +116,7 @@ function assign(s: ReleaseCall, x: Exchange, chunk: number, stolen: ReadonlyMap<
     const gpfn = entry(call, x.out, k);
     if (gpfn === undefined) told = false;
     else if (translated)
-      addPages(call, domain, gpfn, mfn, x.outPages); // D4: that it failed is not noticed in 4.4, and no later one gets here
+      addPages(s, domain, gpfn, mfn, x.outPages); // D4: that it failed is not noticed in 4.4, and no later one gets here
     else told = writeEntry(call, x.outs, k, mfn) && told;
   }
   return told;

@@ -61,6 +61,8 @@ export interface ReleaseCall {
    * own when it is given back?
    */
   readonly directMapped: boolean;
+  /** The gfns that the p2m has room for; absent: as many as the architecture has. */
+  readonly mappable: number | undefined;
 }
 
 /**
@@ -101,8 +103,8 @@ export function entry(call: Call, asked: XenMemoryReservation, index: number): n
  * guest_physmap_add_page: leads gfns to frames that the domain owns and none led to; false where
  * the p2m has no room for them.
  */
-export function addPages({ state }: Call, domain: Domain, gpfn: number, mfn: number, pages: number): boolean {
-  if (gpfn + pages > mappableGfns(state.arch)) return false;
+export function addPages({ call: { state }, mappable }: ReleaseCall, domain: Domain, gpfn: number, mfn: number, pages: number): boolean {
+  if (gpfn + pages > (mappable ?? mappableGfns(state.arch))) return false;
   for (let page = 0; page < pages; page++) {
     if (domain.p2m.get(gpfn + page) === mfn + page) continue;
     if (!domain.p2m.has(gpfn + page)) domain.unaddressed--; // else the page that was there is what no gfn leads to any more

@@ -63,11 +63,11 @@ function populate(s: ReleaseCall, asked: XenMemoryReservation, domain: Domain, i
   const pages = 2 ** asked.extent_order;
   if (directMapped) {
     for (let mfn = gpfn; mfn < gpfn + pages; mfn++) if (!domain.owned.has(mfn)) return false;
-    return addPages(call, domain, gpfn, gpfn, pages);
+    return addPages(s, domain, gpfn, gpfn, pages);
   }
   const mfn = lacksNode(call, asked.address_bits) ? undefined : newExtent({ ...asked, call, domain });
   if (mfn === undefined) return false;
   domain.unaddressed += pages;
-  if (translated) return addPages(call, domain, gpfn, mfn, pages) || !release.noticesUnmapped;
+  if (translated) return addPages(s, domain, gpfn, mfn, pages) || !release.noticesUnmapped;
   return writeEntry(call, listOf(call, asked), i, mfn);
 }

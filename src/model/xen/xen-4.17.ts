@@ -21,9 +21,12 @@ const release: Release = {
   foreign: (start) => start,
 };
 
-/** memory_op of Xen 4.17, with its departures D1, D3 and D5 (docs/xen-versions.md). */
-export function xen417(guests: Guests = 'translated'): MemoryOpOf {
-  return xen(release, guests);
+/**
+ * memory_op of Xen 4.17, with its departures D1, D3 and D5 (docs/xen-versions.md). `mappable`: the
+ * gfns that the p2m has room for on a machine with fewer than its architecture has.
+ */
+export function xen417(guests: Guests = 'translated', mappable?: number): MemoryOpOf {
+  return xen(release, guests, mappable);
 }
 
 function maxOrder(privileged: boolean): number {
