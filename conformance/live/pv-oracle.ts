@@ -66,7 +66,7 @@ export class PvOracle implements Oracle {
     if (call.p2mBefore.size === 0 || call.p2mAfter.size === 0) return this.#lose();
     this.#owned ??= new Set([...call.p2mBefore].flatMap(([gfn, mfn]) => (mfn === null || this.#isKept(gfn) ? [] : [Number(mfn)])));
     const before = this.#stateOf(call, this.#owned);
-    if (typeof before === 'string') return this.#lose(before);
+    if (typeof before !== 'object') return this.#lose(before);
     const asked = this.#asked(call, before);
     const wrong = this.#differs(call, this.#owned, asked, before);
     if (wrong !== undefined && asked && this.#takesWhatItGave(call, asked, before)) return this.#lose();
@@ -124,7 +124,7 @@ export class PvOracle implements Oracle {
   }
 
   /** The reference's machine as the call finds it. */
-  #stateOf({ p2mBefore, before }: ObservedCall, owned: ReadonlySet<number>): State | string {
+  #stateOf({ p2mBefore, before }: ObservedCall, owned: ReadonlySet<number>): State | string | undefined {
     const domain = emptyDomain(this.#cast.domid, this.#cast.privileged, Number.POSITIVE_INFINITY);
     for (const [gfn, mfn] of p2mBefore) if (mfn !== null) domain.p2m.set(Number(gfn), behind + Number(gfn));
     for (const mfn of owned) domain.owned.add(mfn);
@@ -132,8 +132,13 @@ export class PvOracle implements Oracle {
     const lists = emptyFreeLists();
     releaseRun(lists, free.first, free.frames);
     const state: State = { arch: this.#arch, domains: new Map([[domain.domid, domain]]), content: new Map(), free: lists, frames: 0 };
-    for (const { address, bytes } of before.known(this.#room)) {
-      if (!writeBytes(state, domain, at(address), bytes)) return `${hex64(address)} is no memory in the reference`;
+    for (const piece of before.known(this.#room)) {
+      for (const { address, length } of pagesOf(piece)) {
+        const bytes = piece.bytes.subarray(Number(address - piece.address)).subarray(0, length);
+        if (writeBytes(state, domain, at(address), bytes)) continue;
+        // Of a page that is not looked at nobody knows whether it is there.
+        return p2mBefore.has(address >> BigInt(PAGE_SHIFT)) ? `${hex64(address)} is no memory in the reference` : undefined;
+      }
     }
     return state;
   }
