@@ -6,6 +6,7 @@ import type { ObservedCall } from '../../../src/trace/call.ts';
 import { readTrace } from '../../../src/trace/read.ts';
 import { bulkFigures } from './bulk-cases.ts';
 import { decodeCases, encodeCases } from './codec-cases.ts';
+import { growthFigures } from './growth.ts';
 import { measure, median, type Timed, table } from './measure.ts';
 import { pipeFigures } from './pipe-cases.ts';
 import { suiteCases, suiteFigures } from './suite-cases.ts';
@@ -58,6 +59,7 @@ process.stdout.write(table('decode xen_get_dma_buf', 'ns per struct', measure(de
 process.stdout.write(table('encode xen_get_dma_buf', 'ns per struct', measure(encodeCases(), many(40))));
 process.stdout.write(table('rules', 'ns per call', measure(await judging(), many(20))));
 process.stdout.write(bulkFigures(root, isQuick));
+if (!isQuick) process.stdout.write(growthFigures(root));
 process.stdout.write(table('the suite in process', 'ns per judged call', measure(suiteCases(), many(8))));
 if (!isQuick) process.stdout.write(await pipeFigures(root));
 process.stdout.write(coldStart(many(15)));

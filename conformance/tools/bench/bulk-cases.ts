@@ -151,7 +151,7 @@ function timed([command = '', ...args]: readonly string[]): number {
   return Number(process.hrtime.bigint() - start) / 1e9;
 }
 
-function writeRecords(path: string, count: number): void {
+export function writeRecords(path: string, count: number): void {
   const file = openSync(path, 'w');
   const atOnce = 1000;
   for (let i = 0; i < count; i += atOnce) {
@@ -160,7 +160,7 @@ function writeRecords(path: string, count: number): void {
   closeSync(file);
 }
 
-function writeStructs(path: string, count: number, block: Uint8Array): void {
+export function writeStructs(path: string, count: number, block: Uint8Array): void {
   const file = openSync(path, 'w');
   const each = block.length / codec.size;
   for (let left = count; left > 0; left -= each) {
@@ -170,7 +170,7 @@ function writeStructs(path: string, count: number, block: Uint8Array): void {
 }
 
 /** Structs as a driver passes them, 3 in 100 with a mistake; or random words. */
-function structs(count: number, isRandom: boolean): Uint8Array {
+export function structs(count: number, isRandom: boolean): Uint8Array {
   const bytes = new Uint8Array(count * codec.size);
   let state = 1;
   const words = new Uint32Array(bytes.buffer);
