@@ -54,6 +54,7 @@ export function readResult(json: unknown): Omit<ConformanceResult, 'verdict' | '
       return { count: count(n, `${where}.count`, most, '2^53 - 1'), floor: count(floor, `${where}.floor`, most, '2^53 - 1') };
     }),
     ...optional('pairs', pairsOf),
+    ...optional('triples', pairsOf),
     readings: record(result['readings'], 'readings', (counts, where) => record(counts, where, (n, at) => count(n, at, most, '2^53 - 1'))),
     incidents: list(result['incidents'], 'incidents', incidentOf),
     ...optional('strength', strengthOf),

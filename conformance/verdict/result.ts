@@ -200,6 +200,8 @@ export interface ConformanceResult {
    * each, in hex.
    */
   readonly pairs?: { readonly of: number; readonly reached: string };
+  /** The same of triples of values of a chosen few dimensions. */
+  readonly triples?: { readonly of: number; readonly reached: string };
   /** For each point the texts leave open: the readings seen, and how often. */
   readonly readings: { readonly [id: string]: { readonly [reading: string]: number } };
   readonly incidents: readonly Incident[];
