@@ -61,6 +61,8 @@ export interface Counterexample {
   /** Which scenario of the run it was made from, from 0: the first that broke the requirement. */
   readonly found: number;
   readonly story: readonly StoryStep[];
+  /** No step can be left out: without any one of them it does not show. */
+  readonly tight?: true;
   /**
    * It was seen once, and not again however often its scenario was played: no ground for a verdict.
    */
