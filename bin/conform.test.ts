@@ -40,7 +40,7 @@ describe('conform', () => {
     const { hello } = referenceImplementation();
     const { code, stdout } = xenmem(['conform', '--replay', tokenOf(scenarioFrom([], 'arm64', hello))]);
     expect(code).toBe(0);
-    expect(stdout).toContain('step 0  domain 1: get_dma_buf  rc 0\n');
+    expect(stdout).toContain('step 0  domain 1: get_dma_buf, arg 0x');
     expect(stdout).toContain('nothing is violated');
   });
 

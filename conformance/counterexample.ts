@@ -4,7 +4,7 @@ import { type Player, UndrivenError } from './protocol/player.ts';
 import { scenarioFrom } from './scenario/generate.ts';
 import { type Drawn as Made, shrunk } from './scenario/numbers.ts';
 import { type Scenario, sizeOf, toJson, tokenOf } from './scenario/scenario.ts';
-import { simplest } from './scenario/simpler.ts';
+import { needed, simplest } from './scenario/simpler.ts';
 import { type Checked, type Course, InternalError, nothingSeen, played } from './verdict/check.ts';
 import { disputeOf } from './verdict/dispute.ts';
 import type { Counterexample, Incident } from './verdict/result.ts';
@@ -113,9 +113,9 @@ export class Counterexamples {
       if (!this.#broken.has(token)) this.#broken.set(token, brokenIn(await this.#playedAgain(scenario, drawn)));
       return this.#broken.get(token)?.get(id);
     };
-    const few = await this.#least(drawn, budget, stepOf);
+    const small = await this.#least(drawn, budget, stepOf);
     const least = await simplest(
-      few,
+      small,
       drawn.made || drawn.isExtra ? budget / 2 : 0,
       async (scenario) => (await stepOf(scenario)) !== undefined,
     );
@@ -127,21 +127,30 @@ export class Counterexamples {
       seen = await show(scenario);
     }
     const given = seen?.given;
-    const step = given?.step ?? scenario.steps.length - 1;
+    const first = given?.step ?? scenario.steps.length - 1;
     // What a later step names is watched from the beginning on, so without it less may be seen
-    const cut = upTo(scenario, step);
-    const shown = given && (await show(cut))?.given ? cut : scenario;
+    const cut = upTo(scenario, first);
+    let shown = given && (await show(cut))?.given ? cut : scenario;
+    // One that was given is told as it was given.
+    const isGiven = !drawn.made && !drawn.isExtra;
+    const few = given && !crash && !isGiven ? await needed(shown, async (one) => (await show(one))?.given !== undefined) : undefined;
+    if (few && few.scenario !== shown) {
+      shown = few.scenario;
+      seen = (await show(shown)) ?? seen;
+    }
+    const last = seen?.given ?? given;
     const evidence = (seen?.checked.crash ?? crash)?.evidence;
     const isAlone = crash !== undefined || (given !== undefined && (await this.#showsAlone(async () => (await show(shown))?.given)));
     const how = given ? 'not when it is played alone' : 'not each time it is played';
-    const violation = given?.answer.answer === 'violated' ? (given.answer.violations[0]?.message ?? '') : message;
+    const violation = last?.answer.answer === 'violated' ? (last.answer.violations[0]?.message ?? '') : message;
     return {
       replay: tokenOf(shown),
       ...namedBy(this.#player),
       scenario: toJson(shown),
-      step,
+      step: last?.step ?? first,
       message: given && isAlone ? violation : `${violation} (${how})`,
       found: index,
+      ...(few?.tight && isAlone && { tight: true }),
       // A broken implementation that cannot be started again cannot show anything again.
       ...(!isAlone && !this.#lost.isLost && { flaky: true }),
       story: storyOf(shown, seen?.checked ?? nothingSeen()),

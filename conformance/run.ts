@@ -115,7 +115,7 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
     ...(player.predicted && { predicted: suite.predicted }),
     tally: suite.tally,
     cells: suite.cells,
-    ...(!scenarios && !course && arch.length > 0 && { pairs: suite.pairs.result }),
+    ...(!scenarios && !course && arch.length > 0 && suite.pairs.result),
     readings: suite.readings,
     incidents: suite.incidents,
     counterexamples,

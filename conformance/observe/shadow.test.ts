@@ -25,6 +25,18 @@ describe('what a guest holds, as far as it is known', () => {
     expect(shadow.read(0x3000n, 1)).toBeUndefined();
   });
 
+  it('knows of a page of unknown content each piece that was written, the last ones of many', () => {
+    const shadow = new Shadow();
+    shadow.learn(0x5000n, bytes(1, 2, 3, 4));
+    shadow.learn(0x5800n, bytes(5, 6));
+    shadow.learn(0x5002n, bytes(9));
+    expect([shadow.read(0x5000n, 4), shadow.read(0x5801n, 1), shadow.read(0x5004n, 1)]).toEqual([bytes(1, 2, 9, 4), bytes(6), undefined]);
+    shadow.learn(0x5003n, bytes(7, 8));
+    expect([shadow.read(0x5000n, 1), shadow.read(0x5003n, 2), shadow.read(0x5800n, 2)]).toEqual([undefined, bytes(7, 8), bytes(5, 6)]);
+    for (let i = 0; i < 9; i++) shadow.learn(0x5100n + BigInt(16 * i), bytes(i));
+    expect([shadow.read(0x5800n, 1), shadow.read(0x5180n, 1)]).toEqual([undefined, bytes(8)]);
+  });
+
   it('a page that was read back whole is known whole', () => {
     const shadow = new Shadow();
     shadow.learn(0x5000n, new Uint8Array(4096).fill(9));

@@ -5,6 +5,8 @@ import { newPage } from '../../src/guest/page.ts';
 const zeroPage = new Uint8Array(PAGE_SIZE);
 const shift = BigInt(PAGE_SHIFT);
 const offsetMask = BigInt(PAGE_SIZE - 1);
+/** Pieces of a page that are kept. */
+const mostScraps = 6;
 
 /**
  * What a guest's memory is known to hold, page by page. A page that is absent is a hole, or its
@@ -13,10 +15,8 @@ const offsetMask = BigInt(PAGE_SIZE - 1);
  */
 export class Shadow implements GuestMemory {
   readonly #pages = new Map<number, Uint8Array>();
-  /**
-   * What was written into a page of unknown content: one piece a page, which is what a mark needs.
-   */
-  readonly #scraps = new Map<number, Piece>();
+  /** What was written into a page of unknown content: a struct, its lists, a mark. */
+  readonly #scraps = new Map<number, readonly Piece[]>();
 
   /** A page of zeros, as RAM is at the start. */
   zero(gfn: bigint): void {
@@ -34,11 +34,11 @@ export class Shadow implements GuestMemory {
   knownRanges(): ByteRange[] {
     return [
       ...[...this.#pages.keys()].map((page) => ({ address: BigInt(page) << shift, length: BigInt(PAGE_SIZE) })),
-      ...[...this.#scraps.values()].map(({ address, bytes }) => ({ address, length: BigInt(bytes.length) })),
+      ...[...this.#scraps.values()].flat().map(({ address, bytes }) => ({ address, length: BigInt(bytes.length) })),
     ];
   }
 
-  /** Takes bytes in, page by page. Of a page that was not known only the last piece is. */
+  /** Takes bytes in, page by page. Of a page that was not known only the last pieces are. */
   learn(address: bigint, bytes: Uint8Array): void {
     let offset = Number(address & offsetMask);
     for (let done = 0, page = Number(address >> shift); done < bytes.length; page++, offset = 0) {
@@ -48,7 +48,7 @@ export class Shadow implements GuestMemory {
         held.set(part, offset);
         this.#pages.set(page, held);
       } else {
-        this.#scraps.set(page, { address: address + BigInt(done), bytes: part.slice() });
+        this.#keep(page, { address: address + BigInt(done), bytes: part.slice() });
       }
       done += part.length;
     }
@@ -81,21 +81,38 @@ export class Shadow implements GuestMemory {
       const to = end < start + BigInt(PAGE_SIZE) ? Number(end - start) : PAGE_SIZE;
       if (from < to && from < PAGE_SIZE && to > 0) found.push({ address: start + BigInt(from), bytes: bytes.subarray(from, to) });
     }
-    for (const { address, bytes } of this.#scraps.values()) {
+    for (const { address, bytes } of [...this.#scraps.values()].flat()) {
       if (address >= range.address && address + BigInt(bytes.length) <= end) found.push({ address, bytes });
     }
     return found.sort((a, b) => (a.address < b.address ? -1 : 1));
   }
 
   #scrap(page: number, address: bigint, length: number): Uint8Array | undefined {
-    const scrap = this.#scraps.get(page);
-    if (!scrap || address < scrap.address) return undefined;
-    const from = Number(address - scrap.address);
-    return from + length <= scrap.bytes.length ? scrap.bytes.subarray(from, from + length) : undefined;
+    const holding = this.#scraps.get(page)?.find((scrap) => isWithin(scrap, address, length));
+    const from = holding && Number(address - holding.address);
+    return from === undefined ? undefined : holding?.bytes.subarray(from, from + length);
+  }
+
+  /** Keeps a piece with those that it does not touch, or in the one that it is a part of. */
+  #keep(page: number, piece: Piece): void {
+    const { address, bytes } = piece;
+    const held = this.#scraps.get(page) ?? [];
+    const around = held.find((scrap) => isWithin(scrap, address, bytes.length));
+    if (around) {
+      around.bytes.set(bytes, Number(address - around.address));
+      return;
+    }
+    const end = address + BigInt(bytes.length);
+    const apart = held.filter((scrap) => scrap.address >= end || scrap.address + BigInt(scrap.bytes.length) <= address);
+    this.#scraps.set(page, [...apart.slice(1 - mostScraps), piece]);
   }
 
   #writable(page: number): Uint8Array | undefined {
     const held = this.#pages.get(page);
     return held === zeroPage ? newPage() : held;
   }
+}
+
+function isWithin(piece: Piece, address: bigint, length: number): boolean {
+  return address >= piece.address && address + BigInt(length) <= piece.address + BigInt(piece.bytes.length);
 }

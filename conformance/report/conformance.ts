@@ -57,7 +57,22 @@ export function conformanceText(result: ConformanceResult, style: Style = plain)
 }
 
 function headText(
-  { implementation: who, arch, level, demanded, seed, runs, played, calls, predicted, partial, shard, fixtures, pairs }: ConformanceResult,
+  {
+    implementation: who,
+    arch,
+    level,
+    demanded,
+    seed,
+    runs,
+    played,
+    calls,
+    predicted,
+    partial,
+    shard,
+    fixtures,
+    pairs,
+    triples,
+  }: ConformanceResult,
   style: Style,
 ): string[] {
   const asked = demanded === undefined || demanded === level ? '' : ` (${demanded} demanded)`;
@@ -65,7 +80,7 @@ function headText(
   const scenarios = played === runs ? count(runs, 'scenario') : `${played} of ${count(runs, 'scenario')}`;
   return [
     `${style.bold(foreign(`${who.name} ${who.version}`))}  ${foreign(arch.join(', '))}  level ${level}${asked}  ${fixtures ? 'fixtures' : `seed ${seed}`}${part}`,
-    `${scenarios}, ${count(calls, 'judged call')}${pairs === undefined ? '' : `, ${pairsText(pairs)} of values`}${predicted === undefined ? '' : `, ${predicted} of them ended as the model predicts`}${partial ? style.warn('  (partial: ended early)') : ''}`,
+    `${scenarios}, ${count(calls, 'judged call')}${pairs === undefined ? '' : `, ${[pairsText(pairs), ...(triples ? [pairsText(triples, 'triples')] : [])].join(' and ')} of values`}${predicted === undefined ? '' : `, ${predicted} of them ended as the model predicts`}${partial ? style.warn('  (partial: ended early)') : ''}`,
     ...(who.packages ?? []).map(({ name, version, sha256 }) => foreign(`${[name, version].filter(Boolean).join(' ')}, SHA-256 ${sha256}`)),
   ];
 }

@@ -27,7 +27,7 @@ Broken by step 0.
 world  arm64, 64 frames free below 4 GiB, 64 above
   domain 1: RAM 16 pages at 0x40000; holes 16 pages at 0x40010
 
-step 0  domain 1: get_dma_buf  rc -22 (-EINVAL)  injected: preempted after each 3 input extents
+step 0  domain 1: get_dma_buf, arg 0x40000fc8  rc -22 (-EINVAL)  injected: preempted after each 3 input extents
   0x00│00 18 00 40 00 00 00 00│ in.extent_start   0x40001800
   0x08│04 00 00 00 00 00 00 00│ in.nr_extents     4
   0x10│01 00 00 00            │ in.extent_order   1  (8 KiB each)
@@ -39,8 +39,8 @@ step 0  domain 1: get_dma_buf  rc -22 (-EINVAL)  injected: preempted after each 
   0x34│            ff 00 00 00│ out.address_bits  255  (below 2^255)
   0x38│f0 7f                  │ out.domid         DOMID_SELF (0x7ff0)
   0x40│00 00 00 00 00 00 00 00│ nr_exchanged      0
-  in list: 0x4000c 0x4000e 0x40010 0x40004
-  out list: 0x4001c 0x40014
+  in list at 0x40001800: 0x4000c 0x4000e 0x40010 0x40004
+  out list at 0x40002ff8: 0x4001c 0x40014
   0x40002ff8: 1c 00 04 00 00 00 00 00 → 3c 00 10 00 00 00 00 00  out list, entry 0
   violated get-rest-untouched: entry 0 of the out list changed
   violated no-stray-writes: entry 0 of the out list changed

@@ -32,17 +32,17 @@ export function scenarioText(scenario: Scenario, checked: Checked, style: Style 
       );
     } else {
       const call = checked.calls.find((c) => c.step === event.step);
-      const { cmd, rc, domid, argument } = event.call;
+      const { cmd, rc, domid, argument, arg } = event.call;
       const op = judgedOp(cmd, 'dma-buf');
       const start = startExtent(cmd) > 0 ? ` from ${startExtent(cmd)}` : '';
       const step = scenario.steps[event.step];
       const inject = step?.do === 'call' && step.inject ? `  injected ${JSON.stringify(step.inject)}` : '';
       lines.push(
-        `${style.bold(`step ${event.step}`)}  domain ${domid}: ${op}${start}  rc ${rc}${rc && errnoName(rc) ? ` (${errnoName(rc)})` : ''}${inject}`,
+        `${style.bold(`step ${event.step}`)}  domain ${domid}: ${op}${start}${arg === undefined ? '' : `, arg ${hex64(arg)}`}  rc ${rc}${rc && errnoName(rc) ? ` (${errnoName(rc)})` : ''}${inject}`,
       );
       if (op && call) {
         const facts = call.judgement.facts;
-        const shown = call.judgement.findings.filter((f) => f.blame === 'caller');
+        const shown = call.judgement.findings.filter((f) => f.blame === 'caller' || f.severity === 'error');
         lines.push(
           ...structText(layoutOf(argumentOf[op], event.call.arch), argument ?? facts.argument, shown, style).map((text) => `  ${text}`),
         );
@@ -51,7 +51,9 @@ export function scenarioText(scenario: Scenario, checked: Checked, style: Style 
             .extents(r)
             .slice(0, 8)
             .map((e) => hex64(e.base));
-          lines.push(`  ${r.path || 'the'} list: ${entries.join(' ')}${facts.extents(r).length > 8 ? ' …' : ''}`);
+          lines.push(
+            `  ${r.path || 'the'} list${r.list ? ` at ${hex64(r.list.range.address)}` : ''}: ${entries.join(' ')}${facts.extents(r).length > 8 ? ' …' : ''}`,
+          );
         }
         if (facts.N !== undefined) lines.push(`  nr_exchanged after: ${facts.N}`);
       }

@@ -2,7 +2,7 @@ import { hex64, toHex } from '../../src/codec/hex.ts';
 import { structText } from '../../src/text/struct-text.ts';
 import { clipped, printable } from '../../src/text/style.ts';
 import type { Counterexample } from '../verdict/result.ts';
-import { type CallScene, changedFrames, type FrameMove, frameName, type MemoryRow, sceneOf, worldOf } from './story.ts';
+import { type CallScene, changedFrames, type FrameMove, frameName, type MemoryRow, pastOf, sceneOf, worldOf } from './story.ts';
 
 /** Frames and list entries on a line. */
 const most = { moves: 16, entries: 8, text: 400 } as const;
@@ -11,14 +11,15 @@ const most = { moves: 16, entries: 8, text: 400 } as const;
  * A counterexample told step by step: the world, each call's bytes, what it changed, and which
  * rules that broke.
  */
-export function storyText({ scenario, story }: Pick<Counterexample, 'scenario' | 'story'>): string[] {
+export function storyText({ scenario, story, tight }: Pick<Counterexample, 'scenario' | 'story' | 'tight'>): string[] {
+  const scenes = story.map(sceneOf);
   return [
     ...worldText(scenario),
-    ...story.flatMap((step, index) => {
-      const scene = sceneOf(step);
+    ...scenes.flatMap((scene, index) => {
       const broken = scene.broken.map(({ id, message }) => `  violated ${printable(id)}: ${foreign(message)}`);
-      return ['', ...sceneText(scene, index), ...broken];
+      return ['', ...sceneText(scene, index), ...broken, ...pastOf(scenes, index).map((line) => `  ${line}`)];
     }),
+    ...(tight ? ['', 'Without any one of these steps it does not show.'] : []),
   ];
 }
 
@@ -49,14 +50,15 @@ function sceneText(scene: ReturnType<typeof sceneOf>, index: number): string[] {
 
 function callText(scene: CallScene, index: number): string[] {
   const inject = scene.inject.length > 0 ? `  injected: ${scene.inject.join(', ')}` : '';
-  const lines = [`step ${index}  domain ${scene.domid ?? '?'}: ${scene.op}  ${scene.rc}${inject}`];
+  const arg = scene.arg === undefined ? '' : `, arg ${hex64(scene.arg)}`;
+  const lines = [`step ${index}  domain ${scene.domid ?? '?'}: ${scene.op}${arg}  ${scene.rc}${inject}`];
   if (scene.argument) {
     const { layout, before, findings } = scene.argument;
     lines.push(...structText(layout, before, findings).map((line) => `  ${line}`));
   }
-  for (const { path, entries, count } of scene.lists) {
+  for (const { path, address, entries, count } of scene.lists) {
     const shown = entries.slice(0, most.entries).map(({ before }) => (before === undefined ? '?' : hex64(before)));
-    lines.push(`  ${path || 'the'} list: ${shown.join(' ')}${count > BigInt(shown.length) ? ' …' : ''}`);
+    lines.push(`  ${path || 'the'} list at ${hex64(address)}: ${shown.join(' ')}${count > BigInt(shown.length) ? ' …' : ''}`);
   }
   lines.push(...scene.memory.map(memoryText));
   if (scene.moreMemory > 0) lines.push(`  and ${scene.moreMemory} more rows of changed memory`);

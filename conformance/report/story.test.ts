@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { churnStory, getStory } from './sample.stage.ts';
-import { type CallScene, changedFrames, sceneOf, worldOf } from './story.ts';
+import { type CallScene, changedFrames, pastOf, type Scene, sceneOf, worldOf } from './story.ts';
 
 function callOf(index: number, { story } = churnStory): CallScene {
   const scene = sceneOf(story[index]!);
@@ -74,6 +74,37 @@ describe('a call of a story', () => {
     const changed = Array.from({ length: 100 }, (_, i) => [`0x${(i * 8).toString(16)}`, '00', '01'] as const);
     const scene = sceneOf({ do: 'call', record: { cmd: 26 }, changed, broken: [] }) as CallScene;
     expect([scene.memory.length, scene.moreMemory]).toEqual([48, 52]);
+  });
+});
+
+describe('the frames that a broken rule names', () => {
+  const broken = [{ id: 'frames-conserved', message: 'frame 0x90 is behind 0x42 and 0x43, frame 0x91 as well' }];
+  const step = (frames: CallScene['frames'], of: typeof broken = []): Scene => ({
+    kind: 'churn',
+    domid: 1,
+    frames,
+    lost: [],
+    broken: of,
+  });
+
+  it('are told with the steps that took and gave them, or that none is seen to have', () => {
+    const scenes = [
+      step([{ gfn: 0x41n, before: 0x90n, after: null }]),
+      step([{ gfn: 0x42n, before: null, after: 0x90n }]),
+      step(
+        [
+          { gfn: 0x42n, before: 0x90n, after: 0x90n },
+          { gfn: 0x43n, before: 0x92n, after: 0x90n },
+          { gfn: 0x44n, before: 0x91n, after: 0x91n },
+        ],
+        broken,
+      ),
+    ];
+    expect(pastOf(scenes, 2)).toEqual([
+      'frame 0x90: step 0 took it from guest frame 0x41; step 1 put it behind guest frame 0x42; step 2 put it behind guest frame 0x43; no step took it from guest frame 0x42, where it still is',
+      'frame 0x91: no step took it from guest frame 0x44, where it still is',
+    ]);
+    expect(pastOf(scenes, 1)).toEqual([]);
   });
 });
 

@@ -45,6 +45,8 @@ export interface CallScene {
   readonly op: string;
   readonly domid: number | undefined;
   readonly rc: string;
+  /** Where its argument lies. */
+  readonly arg?: bigint;
   readonly refused: boolean;
   /** What was made to go wrong on purpose. */
   readonly inject: readonly string[];
@@ -84,7 +86,7 @@ export interface WorldView {
   readonly domains: readonly { readonly domid: number; readonly privileged: boolean; readonly ram: string; readonly holes: string }[];
 }
 
-const most = { entries: 16, rows: 48 } as const;
+const most = { entries: 16, rows: 48, past: 8 } as const;
 const rowBytes = 8n;
 
 /** Reads one step; a record that cannot be read becomes a step that says so. */
@@ -137,6 +139,35 @@ export function changedFrames(frames: readonly FrameMove[]): readonly FrameMove[
   return frames.filter(({ before, after }) => before !== after && before !== undefined && after !== undefined);
 }
 
+/**
+ * What earlier steps are seen to have done with the frames that the message of a broken rule names:
+ * a line each, so that one need not look for the call that took or gave it.
+ */
+export function pastOf(scenes: readonly Scene[], index: number): string[] {
+  const scene = scenes[index];
+  const named = new Set((scene?.broken ?? []).flatMap(({ message }) => framesIn(message)));
+  const lines: string[] = [];
+  for (const frame of named) {
+    const past: string[] = [];
+    for (const [step, earlier] of scenes.slice(0, index + 1).entries()) {
+      if (earlier.kind === 'nothing') continue;
+      for (const { gfn, before, after } of changedFrames(earlier.frames)) {
+        if (before === frame) past.push(`step ${step} took it from guest frame ${hex64(gfn)}`);
+        if (after === frame) past.push(`step ${step} put it behind guest frame ${hex64(gfn)}`);
+      }
+    }
+    const still = scene && scene.kind !== 'nothing' ? scene.frames.find((f) => f.before === frame && f.after === frame) : undefined;
+    if (still) past.push(`no step took it from guest frame ${hex64(still.gfn)}, where it still is`);
+    if (past.length > 0) lines.push(`frame ${hex64(frame)}: ${past.slice(0, most.past).join('; ')}${past.length > most.past ? '; …' : ''}`);
+  }
+  return lines;
+}
+
+/** The frames and guest frames that a message speaks of. */
+export function framesIn(message: string): bigint[] {
+  return (message.slice(0, 1000).match(/\b0x[0-9a-f]{1,16}\b/g) ?? []).map(BigInt);
+}
+
 /** A frame as it is named: a hole is `none`. */
 export function frameName(frame: bigint | null | undefined): string {
   return frame === null ? 'none' : frame === undefined ? '?' : hex64(frame);
@@ -155,6 +186,7 @@ function callScene(call: ObservedCall, { inject, changed, broken }: StoryStep & 
     op: start > 0 ? `${name} from ${start}` : name,
     domid: call.domid,
     rc: call.rc === undefined ? 'rc ?' : `rc ${call.rc}${call.rc !== 0 && errno ? ` (${errno})` : ''}`,
+    ...(call.arg !== undefined && { arg: call.arg }),
     refused: (call.rc ?? 0) < 0,
     inject: [
       ...(inject?.fail_alloc === undefined ? [] : [`output extent ${inject.fail_alloc} finds no memory`]),

@@ -110,14 +110,58 @@ export function canMeet(a: Dimension, x: string, b: Dimension, y: string): boole
   );
 }
 
-/** Two values of two dimensions, as a word. */
-export function pairName(a: Dimension, x: string, b: Dimension, y: string): string {
-  return `${a}: ${x} × ${b}: ${y}`;
+/** Values that meet, one of each of some dimensions, as a word. */
+function meeting(of: readonly (readonly [Dimension, string])[]): string {
+  return of.map(([dimension, value]) => `${dimension}: ${value}`).join(' × ');
 }
+
+/**
+ * Dimensions of which every three values that can meet do: what was done before, and whether pages
+ * move, decides what an op shows of pins; how orders stand to each other, what a failure undoes.
+ */
+const triples = [
+  ['op', 'history', 'churn'],
+  ['op', 'orders', 'failure'],
+  ['op', 'who', 'churn'],
+] as const satisfies readonly (readonly [Dimension, Dimension, Dimension])[];
 
 /** The pairs that a row shows. */
 export function pairsOf(row: Row): string[] {
-  return dimensionNames.flatMap((a, i) => dimensionNames.slice(i + 1).map((b) => pairName(a, row[a], b, row[b])));
+  return dimensionNames.flatMap((a, i) =>
+    dimensionNames.slice(i + 1).map((b) =>
+      meeting([
+        [a, row[a]],
+        [b, row[b]],
+      ]),
+    ),
+  );
+}
+
+/** The triples that a row shows, of the dimensions of which there are some. */
+export function triplesOf(row: Row): string[] {
+  return triples.map((names) => meeting(names.map((name) => [name, row[name]])));
+}
+
+/** Every triple that can be, on such an implementation, in a fixed order. */
+export function triplesFor(arch: Arch, hello: Hello): string[] {
+  const values = valuesFor(arch, hello);
+  return triples.flatMap(([a, b, c]) =>
+    values[a].flatMap((x) =>
+      values[b].flatMap((y) =>
+        values[c].flatMap((z) =>
+          canMeet(a, x, b, y) && canMeet(a, x, c, z) && canMeet(b, y, c, z)
+            ? [
+                meeting([
+                  [a, x],
+                  [b, y],
+                  [c, z],
+                ]),
+              ]
+            : [],
+        ),
+      ),
+    ),
+  );
 }
 
 /** Every pair that can be, on such an implementation, in a fixed order. */
@@ -126,7 +170,15 @@ export function pairsFor(arch: Arch, hello: Hello): string[] {
   const found: string[] = [];
   for (const [i, a] of dimensionNames.entries()) {
     for (const b of dimensionNames.slice(i + 1)) {
-      for (const x of values[a]) for (const y of values[b]) if (canMeet(a, x, b, y)) found.push(pairName(a, x, b, y));
+      for (const x of values[a]) {
+        for (const y of values[b]) {
+          const pair = [
+            [a, x],
+            [b, y],
+          ] as const;
+          if (canMeet(a, x, b, y)) found.push(meeting(pair));
+        }
+      }
     }
   }
   return found;
@@ -135,20 +187,20 @@ export function pairsFor(arch: Arch, hello: Hello): string[] {
 const known = new Map<string, readonly Row[]>();
 
 /**
- * Rows that show every pair there is: a covering array, made greedily and always the same. Each row
- * begins with a pair that none has shown yet, and takes of every further dimension the value that
- * shows most of those that are left.
+ * Rows that show every triple and every pair there is: a covering array, made greedily and always
+ * the same. Each row begins with one that none has shown yet, and takes of every further dimension
+ * the value that shows most of those that are left.
  */
 export function rowsFor(arch: Arch, hello: Hello): readonly Row[] {
   const values = valuesFor(arch, hello);
   const key = JSON.stringify(values);
   const made = known.get(key);
   if (made) return made;
-  const missing = new Set(pairsFor(arch, hello));
+  const missing = new Set([...triplesFor(arch, hello), ...pairsFor(arch, hello)]);
   const rows: Row[] = [];
   while (missing.size > 0) {
     const row = nextRow(values, missing);
-    const shown = row ? pairsOf(row).filter((pair) => missing.delete(pair)) : [];
+    const shown = row ? [...triplesOf(row), ...pairsOf(row)].filter((one) => missing.delete(one)) : [];
     if (!row || shown.length === 0) break; // what is left fits into no row: see the test
     rows.push(row);
   }
@@ -160,8 +212,7 @@ type Begun = { readonly [name in Dimension]?: string };
 
 function nextRow(values: Values, missing: ReadonlySet<string>): Row | undefined {
   for (const first of missing) {
-    const [a, x, b, y] = parts(first);
-    const row = completed({ [a]: x, [b]: y }, values, missing);
+    const row = completed(parts(first), values, missing);
     if (row) return row;
   }
   return undefined;
@@ -178,8 +229,15 @@ function completed(row: Begun, values: Values, missing: ReadonlySet<string>): Ro
     dimensionNames.every((d) => row[d] === undefined || canMeet(name, value, d, row[d]));
   const options = open.map((name) => ({ name, left: values[name].filter((value) => fits(name, value)) }));
   if (options.some(({ left }) => left.length === 0)) return undefined;
-  const gain = (name: Dimension, value: string): number =>
-    dimensionNames.filter((d) => row[d] !== undefined && missing.has(inOrder(name, value, d, row[d]))).length;
+  const gain = (name: Dimension, value: string): number => {
+    const begun: Begun = { ...row, [name]: value };
+    const shows = (names: readonly Dimension[]): boolean => {
+      if (names.some((d) => begun[d] === undefined)) return false;
+      return missing.has(meeting(names.map((d) => [d, begun[d] as string])));
+    };
+    const pairs = dimensionNames.filter((d) => d !== name && row[d] !== undefined && shows(inOrder(name, d))).length;
+    return pairs + triples.filter((names) => names.some((d) => d === name) && shows(names)).length;
+  };
   const ranked = options
     .flatMap(({ name, left }) => left.map((value) => ({ name, value, gain: gain(name, value) + 1 / (1 + left.length) })))
     .sort((p, q) => q.gain - p.gain);
@@ -190,13 +248,10 @@ function completed(row: Begun, values: Values, missing: ReadonlySet<string>): Ro
   return undefined;
 }
 
-function inOrder(a: Dimension, x: string, b: Dimension, y: string): string {
-  return dimensionNames.indexOf(a) < dimensionNames.indexOf(b) ? pairName(a, x, b, y) : pairName(b, y, a, x);
+function inOrder(a: Dimension, b: Dimension): readonly [Dimension, Dimension] {
+  return dimensionNames.indexOf(a) < dimensionNames.indexOf(b) ? [a, b] : [b, a];
 }
 
-function parts(pair: string): readonly [Dimension, string, Dimension, string] {
-  const [one = '', other = ''] = pair.split(' × ');
-  const [a = '', x = ''] = one.split(': ');
-  const [b = '', y = ''] = other.split(': ');
-  return [a as Dimension, x, b as Dimension, y];
+function parts(met: string): Begun {
+  return Object.fromEntries(met.split(' × ').map((part) => part.split(': '))) as Begun;
 }

@@ -30,6 +30,18 @@ const kinds: readonly Kind[] = [
       return { steps };
     },
   },
+  // A page in the middle of an extent is not pinned: what stands behind that extent stays pinned.
+  {
+    ops: buffers,
+    order: 1,
+    make: (s) => {
+      const a = s.base + first;
+      const all = [a, a + 2n, a + 4n];
+      return {
+        steps: [got(s, all, {}, 1), put(s, [a + 1n]), put(s, all, {}, 1), ...moved(s, 1, churnsToMove), put(s, [a + 2n, a + 4n], {}, 1)],
+      };
+    },
+  },
   {
     ops: buffers,
     make: (s) => {

@@ -4,7 +4,7 @@ import { referenceImplementation } from '../protocol/reference.ts';
 import { scenarioFrom } from './generate.ts';
 import { samples } from './numbers.ts';
 import { type CallStep, type Scenario, scenarioIn, toJson } from './scenario.ts';
-import { simplest } from './simpler.ts';
+import { needed, simplest } from './simpler.ts';
 
 const { hello } = referenceImplementation();
 const { get_dma_buf } = XENMEM['dma-buf'];
@@ -41,5 +41,27 @@ describe('a scenario made as simple as it goes', () => {
       expect(count(simpler)).toBe(needed);
       expect(asked).toBeLessThanOrEqual(30);
     }
+  });
+});
+
+describe('the steps that a scenario needs', () => {
+  const [first] = drawn as [Scenario];
+  const step = (arg: bigint): CallStep => ({ ...(drawn.flatMap(({ steps }) => steps).find(isGet) as CallStep), arg });
+  const of = (...args: bigint[]): Scenario => ({ world: first.world, steps: args.map(step) });
+  const args = ({ steps }: Scenario): bigint[] => steps.map((one) => (one as CallStep).arg);
+
+  it('are those without any one of which it does not show', async () => {
+    // 4 needs 2, and 5 is needed as long as 1 is there.
+    const shows = async (one: Scenario): Promise<boolean> => {
+      const all = args(one);
+      return all.includes(4n) && all.includes(2n) && (!all.includes(1n) || all.includes(5n));
+    };
+    const { scenario, tight } = await needed(of(1n, 2n, 3n, 4n, 5n), shows);
+    expect([args(scenario), tight]).toEqual([[2n, 4n], true]);
+  });
+
+  it('are not looked for in a long one', async () => {
+    const long = of(...Array.from({ length: 13 }, (_, i) => BigInt(i)));
+    expect(await needed(long, async () => true)).toEqual({ scenario: long, tight: false });
   });
 });

@@ -25,6 +25,27 @@ export async function simplest(scenario: Scenario, tries: number, shows: (simple
   return least;
 }
 
+/** Steps of a scenario that are left out one by one to see whether each is needed. */
+const mostNeeded = 12;
+
+/** The scenario without the steps that it does not need, and whether each that is left is needed. */
+export async function needed(
+  scenario: Scenario,
+  shows: (simpler: Scenario) => Promise<boolean>,
+): Promise<{ readonly scenario: Scenario; readonly tight: boolean }> {
+  if (scenario.steps.length > mostNeeded) return { scenario, tight: false };
+  let least = scenario;
+  for (let i = least.steps.length - 1; i >= 0; i--) {
+    if (least.steps.length === 1) break;
+    const simpler = without(least, i);
+    if (!(await shows(simpler))) continue;
+    // What was needed beside it may not be any more.
+    least = simpler;
+    i = least.steps.length;
+  }
+  return { scenario: least, tight: true };
+}
+
 type Make = () => Scenario;
 
 /** Ways to take one thing out of a scenario, those that take most first. */

@@ -40,7 +40,10 @@ export function mergeResults(parts: readonly ShardResult[], as?: Shard): Conform
     }
   }
   const { demanded, strength, fixtures } = first;
-  const pairs = parts.reduce<PairsPlayed | undefined>((sum, { pairs: own }) => (sum && own ? joined(sum, own) : (sum ?? own)), undefined);
+  const played = (key: 'pairs' | 'triples'): { [key: string]: PairsPlayed } => {
+    const sum = parts.reduce<PairsPlayed | undefined>((all, { [key]: own }) => (all && own ? joined(all, own) : (all ?? own)), undefined);
+    return sum ? { [key]: sum } : {};
+  };
   const ended = [...parts.flatMap((part) => part.ended ?? []), ...missing(parts, as)].join('; ');
   return summarise({
     implementation: first.implementation,
@@ -57,7 +60,8 @@ export function mergeResults(parts: readonly ShardResult[], as?: Shard): Conform
     ...(ended !== '' && { ended }),
     tally,
     cells,
-    ...(pairs && { pairs }),
+    ...played('pairs'),
+    ...played('triples'),
     readings: Object.fromEntries([...readings].map(([id, sums]) => [id, Object.fromEntries(sums)])),
     incidents: parts.flatMap((part) => part.incidents),
     counterexamples,

@@ -1,20 +1,19 @@
 import type { Arch } from '../../src/abi/arch.ts';
 import type { Hello } from '../protocol/implementation.ts';
-import { pairsFor, pairsOf, type Row } from '../scenario/dimensions.ts';
+import { pairsFor, pairsOf, type Row, triplesFor, triplesOf } from '../scenario/dimensions.ts';
 
-/** Which pairs of values that can meet were played, on each architecture of a run. */
-export class Pairs {
+/** Which of some meetings of values that can be were played, on each architecture of a run. */
+class Meetings {
   readonly #at = new Map<string, number>();
   readonly #reached: Set<number> = new Set();
 
-  constructor(arches: readonly Arch[], hello: Hello) {
-    for (const arch of arches) for (const pair of pairsFor(arch, hello)) this.#at.set(`${arch} ${pair}`, this.#at.size);
+  constructor(arches: readonly Arch[], all: (arch: Arch) => readonly string[]) {
+    for (const arch of arches) for (const one of all(arch)) this.#at.set(`${arch} ${one}`, this.#at.size);
   }
 
-  /** A call with these values was made. */
-  played(arch: Arch, row: Row): void {
-    for (const pair of pairsOf(row)) {
-      const at = this.#at.get(`${arch} ${pair}`);
+  played(arch: Arch, shown: readonly string[]): void {
+    for (const one of shown) {
+      const at = this.#at.get(`${arch} ${one}`);
       if (at !== undefined) this.#reached.add(at);
     }
   }
@@ -26,6 +25,28 @@ export class Pairs {
   }
 }
 
+/** Which pairs of values that can meet were played, and which triples of a chosen few. */
+export class Pairs {
+  readonly #pairs: Meetings;
+  readonly #triples: Meetings;
+
+  constructor(arches: readonly Arch[], hello: Hello) {
+    this.#pairs = new Meetings(arches, (arch) => pairsFor(arch, hello));
+    this.#triples = new Meetings(arches, (arch) => triplesFor(arch, hello));
+  }
+
+  /** A call with these values was made. */
+  played(arch: Arch, row: Row): void {
+    this.#pairs.played(arch, pairsOf(row));
+    this.#triples.played(arch, triplesOf(row));
+  }
+
+  get result(): { readonly pairs: PairsPlayed; readonly triples: PairsPlayed } {
+    return { pairs: this.#pairs.result, triples: this.#triples.result };
+  }
+}
+
+/** How many of how many there are were played: a bit for each, in hex. */
 export interface PairsPlayed {
   readonly of: number;
   readonly reached: string;
@@ -42,6 +63,6 @@ export function joined(a: PairsPlayed, b: PairsPlayed): PairsPlayed {
 }
 
 /** How many of how many, for people. */
-export function pairsText(pairs: PairsPlayed): string {
-  return `${countOf(pairs).toLocaleString('en')} of ${pairs.of.toLocaleString('en')} pairs`;
+export function pairsText(played: PairsPlayed, what = 'pairs'): string {
+  return `${countOf(played).toLocaleString('en')} of ${played.of.toLocaleString('en')} ${what}`;
 }

@@ -54,6 +54,7 @@ export function readResult(json: unknown): Omit<ConformanceResult, 'verdict' | '
       return { count: count(n, `${where}.count`, most, '2^53 - 1'), floor: count(floor, `${where}.floor`, most, '2^53 - 1') };
     }),
     ...optional('pairs', pairsOf),
+    ...optional('triples', pairsOf),
     readings: record(result['readings'], 'readings', (counts, where) => record(counts, where, (n, at) => count(n, at, most, '2^53 - 1'))),
     incidents: list(result['incidents'], 'incidents', incidentOf),
     ...optional('strength', strengthOf),
@@ -112,7 +113,7 @@ function requirementOf(value: unknown, where: string): RequirementResult {
 }
 
 function counterexampleOf(value: unknown, where: string): Counterexample {
-  const { replay, iut, reference, live, scenario, step, message, found, story, flaky, evidence } = object(value, where);
+  const { replay, iut, reference, live, scenario, step, message, found, story, tight, flaky, evidence } = object(value, where);
   return {
     replay: text(replay, `${where}.replay`),
     ...(iut !== undefined && { iut: text(iut, `${where}.iut`) }),
@@ -123,6 +124,7 @@ function counterexampleOf(value: unknown, where: string): Counterexample {
     message: text(message, `${where}.message`),
     found: count(found, `${where}.found`, most, '2^53 - 1'),
     story: list(story, `${where}.story`, storyStepOf),
+    ...(tight !== undefined && flag(tight, `${where}.tight`) && { tight: true as const }),
     ...(flaky !== undefined && flag(flaky, `${where}.flaky`) && { flaky: true as const }),
     ...(evidence !== undefined && { evidence: list(evidence, `${where}.evidence`, text) }),
   };

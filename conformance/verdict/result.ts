@@ -61,6 +61,8 @@ export interface Counterexample {
   /** Which scenario of the run it was made from, from 0: the first that broke the requirement. */
   readonly found: number;
   readonly story: readonly StoryStep[];
+  /** No step can be left out: without any one of them it does not show. */
+  readonly tight?: true;
   /**
    * It was seen once, and not again however often its scenario was played: no ground for a verdict.
    */
@@ -200,6 +202,8 @@ export interface ConformanceResult {
    * each, in hex.
    */
   readonly pairs?: { readonly of: number; readonly reached: string };
+  /** The same of triples of values of a chosen few dimensions. */
+  readonly triples?: { readonly of: number; readonly reached: string };
   /** For each point the texts leave open: the readings seen, and how often. */
   readonly readings: { readonly [id: string]: { readonly [reading: string]: number } };
   readonly incidents: readonly Incident[];

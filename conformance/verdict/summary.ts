@@ -42,6 +42,7 @@ export interface Collected {
   readonly tally: ReadonlyMap<string, Counts>;
   readonly cells: ReadonlyMap<string, number>;
   readonly pairs?: PairsPlayed;
+  readonly triples?: PairsPlayed;
   readonly readings: ConformanceResult['readings'];
   readonly incidents: readonly Incident[];
   readonly counterexamples: ReadonlyMap<string, Counterexample>;
@@ -55,7 +56,20 @@ export const requirementIds: readonly string[] = rules.filter(isRequirement).map
 
 /** The verdict, and all that it stands on. */
 export function summarise(collected: Collected): ConformanceResult {
-  const { implementation, level, demanded, tally, cells, counterexamples, strength, shard, ended, pairs, fixtures = false } = collected;
+  const {
+    implementation,
+    level,
+    demanded,
+    tally,
+    cells,
+    counterexamples,
+    strength,
+    shard,
+    ended,
+    pairs,
+    triples,
+    fixtures = false,
+  } = collected;
   const enough = fixtures ? 1 : floor;
   const requirements = rules.filter(isRequirement).map((rule): RequirementResult => {
     const { holds, violated, unknown } = tally.get(rule.id) ?? { holds: 0, violated: 0, unknown: 0 };
@@ -84,6 +98,7 @@ export function summarise(collected: Collected): ConformanceResult {
     ...vacuous.map((r) => (fixtures ? `no fixture exercised ${r.id}` : `${r.id} was exercised ${r.exercised} times, fewer than ${floor}`)),
     ...table.flatMap(([cell, c]) => (c.count < c.floor ? [`cell "${cell}" was reached ${c.count} times, fewer than ${c.floor}`] : [])),
     ...(pairs && countOf(pairs) < pairs.of ? [`${pairsText(pairs)} of values were played`] : []),
+    ...(triples && countOf(triples) < triples.of ? [`${pairsText(triples, 'triples')} of values were played`] : []),
   ];
   return {
     verdict: broken.length > 0 ? 'nonconformant' : reasons.length > 0 ? 'inconclusive' : 'conformant',
@@ -103,6 +118,7 @@ export function summarise(collected: Collected): ConformanceResult {
     requirements,
     cells: Object.fromEntries(table),
     ...(pairs && { pairs }),
+    ...(triples && { triples }),
     readings: sorted(collected.readings),
     incidents,
     reasons,

@@ -119,6 +119,8 @@ export function writable(facts: Facts): ByteRange[] {
 
 function pagesChangedHands(facts: Facts): 'none' | 'some' | 'unknown' {
   if (facts.op === 'put_dma_buf') return 'none';
+  // No guest frame of a translated guest leads to what op 0 gives: it reads none from its list.
+  if (facts.op === 'increase_reservation' && facts.call.translated) return 'none';
   if (facts.exchanges) return facts.N === 0n ? 'none' : 'some';
   const { rc } = facts.call;
   if (rc === undefined) return 'unknown';

@@ -1,8 +1,9 @@
+import { hex64 } from '../../../src/codec/hex.ts';
 import { sayingOf } from '../../../src/rules/table.ts';
 import { clipped } from '../../../src/text/style.ts';
 import { replayLine } from '../../verdict/outcome.ts';
 import type { Broken, Counterexample, RequirementResult } from '../../verdict/result.ts';
-import { type CallScene, type Scene, sceneOf, type WorldView, worldOf } from '../story.ts';
+import { type CallScene, framesIn, type Scene, sceneOf, type WorldView, worldOf } from '../story.ts';
 import { listsView, memoryTable, structTable } from './bytes.ts';
 import { type Content, html, type Markup, whole } from './markup.ts';
 import { p2mPicture } from './p2m.ts';
@@ -87,7 +88,7 @@ ${scene.lost.length > 0 ? html`<p class="lost">Content lost: <span class="mono">
 
 function callView(scene: CallScene, index: number, named: ReadonlySet<bigint>): Markup {
   const inject = scene.inject.length > 0 ? html`<span class="chip inject">${scene.inject.join(', ')}</span>` : undefined;
-  return html`<h4><span class="number">step ${index}</span> domain ${scene.domid ?? '?'} calls <span class="mono">${scene.op}</span> <span class="rc ${scene.refused ? 'refused' : ''}">${scene.rc}</span> ${inject}</h4>
+  return html`<h4><span class="number">step ${index}</span> domain ${scene.domid ?? '?'} calls <span class="mono">${scene.op}</span>${scene.arg === undefined ? undefined : html` at <span class="mono">${hex64(scene.arg)}</span>`} <span class="rc ${scene.refused ? 'refused' : ''}">${scene.rc}</span> ${inject}</h4>
 ${structTable(scene)}
 ${listsView(scene)}
 ${memoryTable(scene)}
@@ -101,7 +102,7 @@ function brokenView(broken: readonly Broken[]): Content {
 
 /** The frames that the messages speak of. */
 function namedFrames(broken: readonly Broken[]): ReadonlySet<bigint> {
-  return new Set(broken.flatMap(({ message }) => (message.slice(0, 1000).match(/\b0x[0-9a-f]{1,16}\b/g) ?? []).map(BigInt)));
+  return new Set(broken.flatMap(({ message }) => framesIn(message)));
 }
 
 /** The counterexamples of a result, those that nobody expects first. */
