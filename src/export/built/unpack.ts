@@ -6,6 +6,7 @@ import { unpackXz, xzMagic } from './xz.ts';
 /** What unpacks, given by whoever has it: each makes at most `most` bytes, or throws. */
 export interface Unpackers {
   readonly gzip: (packed: Uint8Array, most: number) => Uint8Array;
+  /** Of a section, which says how long it becomes: `most` is that. */
   readonly zlib: (packed: Uint8Array, most: number) => Uint8Array;
   /** Absent on a Node before 22.15. */
   readonly zstd?: (packed: Uint8Array, most: number) => Uint8Array;
