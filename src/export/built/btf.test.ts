@@ -143,6 +143,11 @@ describe('a file that is not what it claims to be', () => {
       ),
       'BTF of a module',
     ],
+    [
+      'an array of itself',
+      blob([...kernelTypes().with(4, { kind: 8, name: 'domid_t', last: 15 }), { kind: 3, list: [15, 2, 0xffffffff] }]),
+      'type 15: arrays of arrays without end',
+    ],
     ['typedefs in a circle', blob([...circle, ...kernelTypes().slice(6)]), 'its typedefs go round in a circle'],
     [
       'a type that is not there',
