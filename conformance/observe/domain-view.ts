@@ -22,7 +22,9 @@ export class DomainView {
   /** Pages it owns, as last told. */
   pages: number | undefined;
   #p2m: SeenP2m;
-  readonly #mapped = new Map<bigint, boolean | undefined>();
+  #mapped = new Map<bigint, boolean | undefined>();
+  /** Is the map above held by somebody, so that a change needs another? */
+  #isHeld = false;
   /**
    * May frames beyond the runs have become RAM, because a call populated some? Then they are not
    * known to be holes.
@@ -64,8 +66,17 @@ export class DomainView {
     return this.#mapped.get(gfn);
   }
 
-  /** Is a frame RAM or a hole of the world as it was built? */
-  isPlanned(page: bigint): boolean {
+  /**
+   * What `mapped` answers now, for later, of the RAM and the holes of the world as it was built;
+   * `undefined` of any other frame.
+   */
+  get mappedNow(): (gfn: bigint) => boolean | undefined {
+    const mapped = this.#mapped;
+    this.#isHeld = true;
+    return (gfn) => (this.#isPlanned(gfn) ? mapped.get(gfn) : undefined);
+  }
+
+  #isPlanned(page: bigint): boolean {
     return this.#planned.some(({ gfn, pages }) => page >= gfn && page < gfn + BigInt(pages));
   }
 
@@ -187,6 +198,8 @@ export class DomainView {
   }
 
   #map(gfn: bigint, mapped: boolean | undefined): void {
+    if (this.#isHeld) this.#mapped = new Map(this.#mapped);
+    this.#isHeld = false;
     this.#mapped.set(gfn, mapped);
     this.#holes = undefined;
   }

@@ -1,3 +1,4 @@
+import { sideOf } from '../../src/abi/frames.ts';
 import type { P2m } from '../../src/trace/call.ts';
 import type { PageRun } from '../protocol/implementation.ts';
 
@@ -21,6 +22,7 @@ export class SeenP2m implements P2m {
   readonly #runs: readonly PageRun[];
   readonly #starts: readonly number[];
   readonly #frames: readonly Frames[];
+  #sides: { readonly low: number; readonly high: number } | undefined;
 
   constructor(runs: readonly PageRun[], frames: readonly Frames[]) {
     this.#runs = runs;
@@ -49,6 +51,15 @@ export class SeenP2m implements P2m {
   /** Were all runs answered? */
   get isWhole(): boolean {
     return this.#runs.every(({ pages }, i) => this.#frames[i]?.length === pages);
+  }
+
+  /** Frames that were seen, on either side of 4 GiB. */
+  get sides(): { readonly low: number; readonly high: number } {
+    if (this.#sides) return this.#sides;
+    const sides = { low: 0, high: 0 };
+    for (const frames of this.#frames) for (const frame of frames ?? []) if (frame !== null) sides[sideOf(frame)]++;
+    this.#sides = sides;
+    return sides;
   }
 
   get(gfn: bigint): bigint | null | undefined {

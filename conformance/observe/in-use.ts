@@ -1,4 +1,3 @@
-import { sideOf } from '../../src/abi/frames.ts';
 import type { DomainView } from './domain-view.ts';
 
 /**
@@ -16,9 +15,10 @@ export function inUseOf(views: readonly Pick<DomainView, 'p2m' | 'pages'>[]): In
   const used = { low: 0, high: 0, unmapped: 0 };
   for (const { p2m, pages } of views) {
     if (!p2m.isWhole || pages === undefined) return undefined;
-    const frames = [...p2m.values()].filter((frame) => frame !== null);
-    for (const frame of frames) used[sideOf(frame)]++;
-    used.unmapped += pages - frames.length;
+    const { low, high } = p2m.sides;
+    used.low += low;
+    used.high += high;
+    used.unmapped += pages - low - high;
   }
   return used;
 }

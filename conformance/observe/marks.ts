@@ -44,11 +44,12 @@ export function fillOf(domid: number, ram: readonly PageRun[]): Piece[] {
     for (let at = skipped; at < pages; at += mostWritten / PAGE_SIZE) {
       const count = Math.min(mostWritten / PAGE_SIZE, pages - at);
       const bytes = new Uint8Array(count * PAGE_SIZE);
+      const view = new DataView(bytes.buffer);
       for (let i = 0; i < count; i++) {
-        const page = gfn + BigInt(at + i);
-        const from = (Number((page * 2_654_435_761n + BigInt(domid) * 40_503n) & 0xffffn) * 8) % (noise.length - PAGE_SIZE);
+        const page = Number(gfn) + at + i;
+        const from = ((((page % 0x1_0000) * 31_153 + domid * 40_503) % 0x1_0000) * 8) % (noise.length - PAGE_SIZE);
         bytes.set(noise.subarray(from, from + PAGE_SIZE), i * PAGE_SIZE);
-        bytes.set(markOf(domid, page).bytes, i * PAGE_SIZE);
+        mark(view, i * PAGE_SIZE, domid, page);
       }
       found.push({ address: (gfn + BigInt(at)) << shift, bytes });
     }
@@ -147,6 +148,11 @@ export function structOf(step: CallStep, op: JudgedOp, codec: StructCodec<'xen_g
 /** Eight bytes that no other page has, at its start. */
 export function markOf(domid: number, gfn: bigint): Piece {
   const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setBigUint64(0, 0x4d41_524b_0000_0000n ^ (BigInt(domid) << 48n) ^ gfn, true);
+  mark(new DataView(bytes.buffer), 0, domid, Number(gfn));
   return { address: gfn << shift, bytes };
+}
+
+function mark(view: DataView, at: number, domid: number, page: number): void {
+  view.setUint32(at, page, true);
+  view.setUint32(at + 4, 0x4d41_524b ^ (domid << 16) ^ Math.floor(page / 2 ** 32), true);
 }

@@ -139,14 +139,8 @@ class PlayedWorld {
     const othersBefore = others.map((view) => view.p2m);
     const pagesBefore = owner.pages;
     const unmapped = caller.holes;
-    const pages = listed.lists.flatMap((list, i) => framesOf(list ?? [], step.reservations[i]?.extent_order ?? 0));
-    const mappedBefore = new Map(pages.map((gfn) => [gfn, named?.isPlanned(gfn) ? named.mapped(gfn) : undefined]));
-    // What a guest that keeps its own p2m gives away it names by frames: those behind its pages.
-    if (!this.#hello.translated) {
-      const behind = new Set(p2mBefore.values());
-      for (const gfn of listed === step ? [] : framesOf(listed.lists[0] ?? [], step.reservations[0]?.extent_order ?? 0))
-        mappedBefore.set(gfn, behind.has(gfn) || undefined);
-    }
+    const mappedBefore = named?.mappedNow;
+    const wasMapped = listed === step ? mappedBefore : namedBefore(listed, p2mBefore, mappedBefore);
 
     const told = [
       ...(yield* this.#ask([
@@ -220,7 +214,7 @@ class PlayedWorld {
       step: index,
       call,
       inject,
-      wasMapped: (gfn) => mappedBefore.get(gfn),
+      wasMapped: (gfn) => wasMapped?.(gfn),
       inUse,
     };
   }
@@ -381,6 +375,20 @@ class PlayedWorld {
     };
     return can.fail_alloc === undefined && can.preempt === undefined ? undefined : can;
   }
+}
+
+/**
+ * What was RAM of what a guest names that keeps its own p2m: what it gives away it names by frames,
+ * those behind its pages.
+ */
+function namedBefore(
+  { lists, reservations }: CallStep,
+  p2m: P2m,
+  mapped: ((gfn: bigint) => boolean | undefined) | undefined,
+): (gfn: bigint) => boolean | undefined {
+  const [given, taken] = [0, 1].map((i) => new Set(framesOf(lists[i] ?? [], reservations[i]?.extent_order ?? 0)));
+  const behind = new Set(p2m.values());
+  return (frame) => (given?.has(frame) ? behind.has(frame) || undefined : taken?.has(frame) ? mapped?.(frame) : undefined);
 }
 
 function isDone(answer: Reply | undefined): boolean {

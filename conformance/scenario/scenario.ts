@@ -49,7 +49,9 @@ export interface Scenario {
 /** The frames of extents; of an order that no world has room for, only the first of each. */
 export function framesOf(bases: readonly bigint[], order: number): bigint[] {
   if (order > 12) return [...bases];
-  return bases.flatMap((base) => Array.from({ length: 2 ** order }, (_, j) => base + BigInt(j)));
+  const frames: bigint[] = [];
+  for (const base of bases) for (let j = 0n; j < 1n << BigInt(order); j++) frames.push(base + j);
+  return frames;
 }
 
 const version = 'x1';

@@ -180,10 +180,13 @@ function checkConserved(facts: Facts): Answer {
  * The first frame that the call made appear behind two guest frames or in two domains, in words.
  */
 function firstDoubled({ call: { p2mBefore, p2mAfter, others = [] } }: Facts): string | undefined {
+  const come = new Set<bigint | null>();
+  for (const [gfn, frame] of p2mAfter) if (p2mBefore.get(gfn) !== frame) come.add(frame);
+  if (come.size === 0) return undefined;
   const elsewhere = new Set(others.flatMap((other) => [...other.p2mAfter.values()]));
   const owner = new Map<bigint, bigint>();
   for (const [gfn, frame] of p2mAfter) {
-    if (frame === null) continue;
+    if (frame === null || !come.has(frame)) continue;
     const other = owner.get(frame);
     const seen = other !== undefined && p2mBefore.has(gfn) && p2mBefore.has(other);
     const shared = seen && !(p2mBefore.get(gfn) === frame && p2mBefore.get(other) === frame);
