@@ -1,8 +1,10 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import * as zlib from 'node:zlib';
 import type { Btf } from '../src/export/built/btf.ts';
-import { FileError } from '../src/export/built/bytes.ts';
+import { Bytes, FileError } from '../src/export/built/bytes.ts';
+import { elfMagic, readElf, type Section } from '../src/export/built/elf.ts';
 import { type Found, findBase, findTypes } from '../src/export/built/find.ts';
+import { sectionsLookedAt } from '../src/export/built/inside.ts';
 import { mostUnpacked, type Unpackers } from '../src/export/built/unpack.ts';
 import { UnreadableError } from './exit.ts';
 import { type Input, inputAt, reason } from './io.ts';
@@ -15,13 +17,18 @@ const bounded =
   (unpack: (packed: Uint8Array, options: { maxOutputLength: number }) => Uint8Array): Unpack =>
   (packed, most) =>
     unpack(packed, { maxOutputLength: most });
+/**
+ * Into one piece, where it is known how long it becomes: of many pieces zlib would make one more
+ * copy. The piece is a little longer, since a full one is followed by another.
+ */
+const inOnePiece: Unpack = (packed, most) => zlib.inflateSync(packed, { maxOutputLength: most, chunkSize: Math.max(most + 64, 1024) });
 /** Node has it from 22.15 on. */
 const zstd = 'zstdDecompressSync' in zlib && typeof zlib.zstdDecompressSync === 'function' ? zlib.zstdDecompressSync : undefined;
 
 /** What Node can unpack. */
 export const unpackers: Unpackers = {
   gzip: bounded(zlib.gunzipSync),
-  zlib: bounded(zlib.inflateSync),
+  zlib: inOnePiece,
   ...(zstd && { zstd: bounded((packed, options) => zstd(packed, options)) }),
 };
 
@@ -50,14 +57,40 @@ function wholeFile(name: string, path: string): Uint8Array | undefined {
     if (size > mostBytes) throw tooLong(name);
     if (size < 1 << 20) return undefined;
     const whole = new Uint8Array(size);
-    let filled = 0;
-    for (let read = 1; read > 0 && filled < size; filled += read) read = readSync(file, whole, filled, size - filled, filled);
-    return filled === size ? whole : undefined;
+    const fill = fillFrom(file, whole);
+    const parts = fill(0, 64) && partsOfElf(whole, fill);
+    const isRead = parts ? parts.every(({ offset, size: length }) => fill(offset, length)) : fill(0, size);
+    return isRead ? whole : undefined;
   } catch (error) {
     if (error instanceof UnreadableError) throw error;
     throw new UnreadableError(`${name}: ${reason(error as NodeJS.ErrnoException)}`);
   } finally {
     if (file !== undefined) closeSync(file);
+  }
+}
+
+/** Fills a part of what a file holds; false where it ends before. */
+function fillFrom(file: number, whole: Uint8Array): (offset: number, length: number) => boolean {
+  return (offset, length) => {
+    const end = Math.min(offset + length, whole.length);
+    let filled = offset;
+    for (let read = 1; read > 0 && filled < end; filled += read) read = readSync(file, whole, filled, end - filled, filled);
+    return filled >= end;
+  };
+}
+
+/**
+ * The parts of an ELF file that are looked at: what is not touched of a big file takes no memory.
+ * `undefined` for a file of another kind, or one that is better told what is wrong with it whole.
+ */
+function partsOfElf(whole: Uint8Array, fill: (offset: number, length: number) => boolean): readonly Section[] | undefined {
+  const file = new Bytes(whole, 'the file');
+  if (!file.begins(0, elfMagic)) return undefined;
+  try {
+    return sectionsLookedAt(readElf(file), fill);
+  } catch (error) {
+    if (error instanceof FileError) return undefined;
+    throw error;
   }
 }
 

@@ -128,4 +128,47 @@ describe('decode --elf', () => {
       stderr: 'xenmem: nowhere: no such file\n',
     });
   });
+
+  it('shows a struct that is not judged, its lists of words, numbers and structs, and what it shows alone', () => {
+    const at = 0xffff_0000_1000_0000n;
+    const memory = Buffer.alloc(0x400);
+    // add_to_physmap_batch of 3 (space 2): frames as words, errors as numbers of 4 bytes.
+    memory.set([0xf0, 0x7f, 2, 0, 3, 0], 0);
+    memory.set(words(at + 0x100n, at + 0x120n, at + 0x140n), 8);
+    memory.set(words(1n, 2n, 3n, 0n, 0x40600n, 0x40601n, 0x40602n), 0x100);
+    memory.writeInt32LE(-22, 0x144);
+    // get_vnumainfo of 1 node, 2 vcpus and 1 range, which is a struct of its own.
+    memory.set([0xf0, 0x7f, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0], 0x200);
+    memory.set(words(0n, at + 0x300n, at + 0x310n), 0x210);
+    memory.set([5, 0, 0, 0, 6, 0, 0, 0], 0x300);
+    memory.set(words(0x1000n, 0x8000_0000n, 7n << 32n), 0x310);
+    const made = file('others.core', core(64, [{ virtual: at, physical: 0n, bytes: memory }]));
+    const { code, stdout } = xenmem(['decode', '--elf', made, '--at', '0xffff000010000000', '--cmd', '23']);
+    expect([code, stdout.split('\n').slice(-5)]).toEqual([
+      0,
+      [
+        '0x18│40 01 00 10 00 00 ff ff│ errs                     0xffff000010000140',
+        '  idxs: 3 entries at 0xffff000010000100: 0x1 0x2 0x3',
+        '  gpfns: 3 entries at 0xffff000010000120: 0x40600 0x40601 0x40602',
+        '  errs: 3 entries at 0xffff000010000140: 0x0 0xffffffea 0x0',
+        '',
+      ],
+    ]);
+    const json = xenmem(['decode', '--json', '--elf', made, '--at', '0xffff000010000200', '--struct', 'vnuma_topology_info']).stdout;
+    const { lists, findings } = JSON.parse(json);
+    expect(lists).toEqual({
+      'vdistance.h': { address: '0x0', count: '1', entries: [] },
+      'vcpu_to_vnode.h': { address: '0xffff000010000300', count: '2', entries: ['0x5', '0x6'] },
+      'vmemrange.h': {
+        address: '0xffff000010000310',
+        count: '1',
+        entries: [{ start: '0x1000', end: '0x80000000', flags: 0, nid: 7 }],
+      },
+    });
+    expect(findings.map(({ id, where }: { id: string; where: string }) => [id, where])).toEqual([['caller-list-null', 'vdistance.h']]);
+    expect(xenmem(['decode', '--elf', made, '--at', '0x10', '--cmd', '23'])).toMatchObject({
+      code: 3,
+      stderr: 'xenmem: others.core: nothing at 0x10 in it: its 1 segments lie in 0xffff000010000000..0xffff000010000400\n',
+    });
+  });
 });

@@ -1,11 +1,16 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { Arch } from '../src/abi/arch.ts';
-import { fieldOf, layoutOf, type StructLayout } from '../src/abi/layout.ts';
+import { type AnyStruct, entryOf, fieldOf, type Layout, layoutOf, type MemoryLayout, type StructLayout } from '../src/abi/layout.ts';
+import { type MemoryStructName, memoryLists } from '../src/abi/memory-h.ts';
 import { opsTaking, XENMEM } from '../src/abi/ops.ts';
+import type { StructName } from '../src/abi/structs.ts';
 import { codecFor } from '../src/codec/codec.ts';
+import { pointerOf } from '../src/codec/handle.ts';
+import { memoryValues } from '../src/codec/memory-codec.ts';
+import { memoryJson } from '../src/codec/memory-json.ts';
 import { Bytes, FileError } from '../src/export/built/bytes.ts';
 import { elfMagic, loaded, readElf, type Segment } from '../src/export/built/elf.ts';
-import { entriesIn, type GuestList, listBehind } from '../src/guest/handle.ts';
+import { entriesIn, listBehind } from '../src/guest/handle.ts';
 import { type Piece, readPrefix, sparseMemory } from '../src/guest/memory.ts';
 import { printable } from '../src/text/style.ts';
 import { type ObservedCall, observedCall } from '../src/trace/call.ts';
@@ -15,15 +20,17 @@ import { UnreadableError, UsageError } from './exit.ts';
 import { reason } from './io.ts';
 import { asked, type CaptureOptions, opFor } from './options.ts';
 
-/** A list of frames behind a handle, as far as the core has it. */
+/** The list behind a handle, as far as the core has it. */
 export interface CoreList {
   /** The path of the handle, as `in.extent_start`. */
   readonly path: string;
-  readonly list: GuestList;
+  readonly address: bigint;
+  readonly count: bigint;
   /**
-   * Entries from the first on; fewer than the list has where the core ends, or where it is long.
+   * Entries from the first on, words in hex, structs by their fields; fewer than the list has where
+   * the core ends, or where it is long.
    */
-  readonly entries: readonly bigint[];
+  readonly entries: readonly (string | object)[];
 }
 
 /** A struct in a core, with the lists that it names. */
@@ -45,15 +52,65 @@ const mostListed = 8 << 20;
  * addresses.
  */
 export function structInCore(path: string, at: string, options: CaptureOptions): CoreStruct {
-  const name = printable(path);
   const { struct, cmd } = asked(options);
   if (struct === undefined) throw new UsageError('--elf wants to know what is there: --cmd or --struct');
+  return inCore(path, at, options, struct, (core) => judgedIn(core, options, struct, cmd));
+}
+
+/** The same of a struct that is not judged: the lists that the header gives a count. */
+export function memoryInCore(path: string, at: string, options: CaptureOptions, struct: MemoryStructName): MemoryInCore {
+  return inCore(path, at, options, struct, ({ layout, bytes, piecesAt }) => {
+    const known = new Map(memoryValues(layout, bytes).map(({ field, values }) => [field.path, BigInt(values[0] ?? 0)]));
+    const lists = (memoryLists[struct] ?? []).flatMap(({ handle, count: counted, where }): CoreList[] => {
+      const [start, count] = [known.get(handle), known.get(counted)];
+      const entry = entryOf(fieldOf(layout, handle).type, layout.arch);
+      if (start === undefined || count === undefined || !entry || (where && known.get(where[0]) !== BigInt(where[1]))) return [];
+      const address = pointerOf(start, layout.arch);
+      const most = BigInt(Math.floor(mostListed / entry.size));
+      const length = Number(count < most ? count : most) * entry.size;
+      const held = length === 0 ? new Uint8Array(0) : readPrefix(sparseMemory(piecesAt(address, length)), address, length);
+      const entries = Array.from({ length: Math.floor(held.length / entry.size) }, (_, i) => {
+        const own = held.subarray(i * entry.size, (i + 1) * entry.size);
+        return entry.struct ? memoryJson(layoutOf(entry.struct, layout.arch), own).value : wordText(own);
+      });
+      return [{ path: handle, address, count, entries }];
+    });
+    return { layout, bytes, lists };
+  });
+}
+
+/** A struct that is not judged in a core, with the lists that it names. */
+export type MemoryInCore = Pick<CoreStruct, 'lists' | 'bytes'> & { readonly layout: MemoryLayout };
+
+/** A word, little-endian, in hex. */
+function wordText(bytes: Uint8Array): string {
+  return `0x${bytes.reduceRight((value, byte) => (value << 8n) | BigInt(byte), 0n).toString(16)}`;
+}
+
+/** A struct at an address, and what reads the memory around it. */
+interface InCore<Name extends AnyStruct> {
+  readonly layout: Layout<Name>;
+  readonly address: bigint;
+  readonly bytes: Uint8Array;
+  readonly own: readonly Piece[];
+  readonly notes: readonly string[];
+  readonly piecesAt: (from: bigint, length: number) => Piece[];
+}
+
+function inCore<Name extends AnyStruct, Made>(
+  path: string,
+  at: string,
+  options: CaptureOptions,
+  struct: Name,
+  make: (core: InCore<Name>) => Made,
+): Made {
+  const name = printable(path);
   const address = addressNamed(at);
   let file: number | undefined;
   try {
     file = openSync(path, 'r');
     const core = file;
-    return readable(name, () => read(core, address, options, struct, cmd));
+    return readable(name, () => make(read(core, address, options, struct)));
   } catch (error) {
     if (error instanceof UnreadableError || error instanceof UsageError || !(error instanceof Error && 'code' in error)) throw error;
     throw new UnreadableError(`${name}: ${reason(error as NodeJS.ErrnoException)}`);
@@ -62,7 +119,7 @@ export function structInCore(path: string, at: string, options: CaptureOptions):
   }
 }
 
-function read(file: number, address: bigint, options: CaptureOptions, struct: StructLayout['struct'], cmd: number | undefined): CoreStruct {
+function read<Name extends AnyStruct>(file: number, address: bigint, options: CaptureOptions, struct: Name): InCore<Name> {
   const { arch: said, segments } = headOf(file);
   const arch: Arch = options.arch ?? said ?? 'arm64';
   const physical = options.space === 'physical';
@@ -81,6 +138,12 @@ function read(file: number, address: bigint, options: CaptureOptions, struct: St
   const bytes = readPrefix(sparseMemory(own), address, layout.size);
   if (bytes.length === 0) throw new FileError(`nothing at 0x${address.toString(16)} in it: ${placesOf(segments, physical)}`);
   const notes = bytes.length < layout.size ? [`${struct} is cut: ${bytes.length} of ${layout.size} bytes`] : [];
+  return { layout, address, bytes, own, notes, piecesAt };
+}
+
+function judgedIn(core: InCore<StructName>, options: CaptureOptions, struct: StructName, cmd: number | undefined): CoreStruct {
+  const { layout, address, bytes, own, notes, piecesAt } = core;
+  const { arch } = layout;
   const known = new Map<string, CoreList>();
   const pieces = [...own];
   if (bytes.length === layout.size) {
@@ -93,7 +156,8 @@ function read(file: number, address: bigint, options: CaptureOptions, struct: St
       pieces.push(...found);
       const prefix = readPrefix(sparseMemory(found), list.range.address, wanted);
       const whole = prefix.subarray(0, prefix.length - (prefix.length % list.stride));
-      known.set(path, { path, list, entries: entriesIn(whole, list.stride) });
+      const entries = entriesIn(whole, list.stride).map((entry) => `0x${entry.toString(16)}`);
+      known.set(path, { path, address: list.range.address, count: list.count, entries });
     }
   }
   const call = observedCall(cmd ?? XENMEM['dma-buf'][opFor(struct)], {

@@ -48,6 +48,25 @@ right.o: ELF, 14 types, compared with arm64 (as the file says)
     expect([code, stderr]).toEqual([0, '']);
   });
 
+  it('says the same of a big file, of which it reads only a part', () => {
+    const small = elf(blob(kernelTypes()), 64, 183);
+    const big = file('big.o', Buffer.concat([small, Buffer.alloc(3 << 20, 0xff)]));
+    const said = (name: string): string => xenmem(['layout', 'check', name]).stdout.replace(name, 'the file');
+    expect(said(big)).toBe(said(right));
+    // The content of the section is at the end: what is between is not looked at.
+    const moved = Buffer.concat([small, Buffer.alloc(3 << 20, 0xff), small.subarray(64)]);
+    const view = new DataView(moved.buffer, moved.byteOffset);
+    const table = Number(view.getBigUint64(0x28, true));
+    view.setBigUint64(table + 64 + 24, BigInt(small.length + (3 << 20)), true);
+    moved.fill(0, 64, 64 + 20);
+    expect(said(file('moved.o', moved))).toBe(said(right));
+    view.setBigUint64(table + 64 + 24, BigInt(moved.length), true);
+    expect(xenmem(['layout', 'check', file('beyond.o', moved)])).toMatchObject({
+      code: 3,
+      stderr: expect.stringMatching(/^xenmem: beyond\.o: \.BTF: bytes \d+\.\.\d+ lie outside the \d+ of the file\n$/),
+    });
+  });
+
   it('says what drifted, safely for a terminal: exit 1', () => {
     const { code, stdout } = xenmem(['layout', 'check', right, drifted]);
     expect(stdout.split('\n').slice(5, 9)).toEqual([

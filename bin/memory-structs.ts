@@ -8,8 +8,11 @@ import { findingJson } from '../src/text/call-json.ts';
 import { findingsText } from '../src/text/call-text.ts';
 import { memoryStructText } from '../src/text/memory-text.ts';
 import type { Style } from '../src/text/style.ts';
+import { wrapped } from '../src/text/wrap.ts';
 import { type ObservedCall, observedCall } from '../src/trace/call.ts';
 import { flagsOf, itemsOf } from './captured.ts';
+import type { CoreList } from './core.ts';
+import { listsJson, listText } from './core-lists.ts';
 import { exit, UnreadableError, UsageError } from './exit.ts';
 import { eachInput, line, note, outcome } from './io.ts';
 import { type CaptureOptions, cmdNamed, fails, type GateOptions } from './options.ts';
@@ -17,10 +20,11 @@ import { type CaptureOptions, cmdNamed, fails, type GateOptions } from './option
 /** Decodes structs that are not judged: each as many bytes as the struct has, one after another. */
 export async function decodeMemoryStructs(
   struct: MemoryStructName,
-  options: CaptureOptions & GateOptions & { readonly input?: readonly string[]; readonly json?: boolean },
+  options: Options & { readonly input?: readonly string[]; readonly elf?: string; readonly at?: string },
   style: Style,
 ): Promise<Iterable<number>> {
   const layout = layoutOf(struct, options.arch ?? 'arm64');
+  if (options.elf !== undefined && options.at !== undefined) return decodeInCore(struct, options.elf, options.at, options, style);
   let shown = 0;
   await eachInput(options.input, async (input) => {
     for await (const item of itemsOf(input, options)) {
@@ -41,6 +45,24 @@ export async function decodeMemoryStructs(
   return outcome.codes;
 }
 
+type Options = CaptureOptions & GateOptions & { readonly json?: boolean };
+
+/** The struct at an address of a core, and its lists. */
+async function decodeInCore(struct: MemoryStructName, elf: string, at: string, options: Options, style: Style): Promise<Iterable<number>> {
+  try {
+    const { memoryInCore } = await import('./core.ts');
+    const { layout, bytes, lists } = memoryInCore(elf, at, options, struct);
+    const findings = findingsIn({ layout, bytes });
+    if (findings.some((f) => fails(f, options))) outcome.codes.add(exit.failed);
+    await show(layout, bytes, findings, 0, options.json ?? false, style, elf, lists);
+  } catch (error) {
+    if (!(error instanceof UnreadableError)) throw error;
+    note(error.message);
+    outcome.codes.add(exit.unreadable);
+  }
+  return outcome.codes;
+}
+
 async function show(
   layout: MemoryLayout,
   bytes: Uint8Array,
@@ -49,6 +71,7 @@ async function show(
   json: boolean,
   style: Style,
   name: string,
+  lists: readonly CoreList[] = [],
 ): Promise<void> {
   if (bytes.length < layout.size) {
     note(`note: ${name}: ${layout.struct} is cut: ${bytes.length} of ${layout.size} bytes`);
@@ -59,11 +82,12 @@ async function show(
     const more = Object.keys(rest).length > 0 ? { rest } : {};
     const cut = bytes.length < layout.size ? { cut: bytes.length } : {};
     const { struct, arch, size } = layout;
-    await line(JSON.stringify({ struct, arch, size, ...cut, value, ...more, findings: findings.map(findingJson) }));
+    await line(JSON.stringify({ struct, arch, size, ...cut, value, ...more, findings: findings.map(findingJson), ...listsJson(lists) }));
     return;
   }
   const head = `${style.bold(layout.struct)}  ${layout.size} bytes  ${layout.arch}  not judged`;
-  const rows = [...memoryStructText(layout, bytes, style), ...findingsText(findings, style)];
+  const listed = lists.flatMap((list) => wrapped(`  ${list.path}: `, listText(list), 4));
+  const rows = [...memoryStructText(layout, bytes, style), ...listed, ...findingsText(findings, style)];
   for (const text of [...(number > 0 ? [''] : []), head, ...rows]) await line(text);
 }
 

@@ -57,7 +57,11 @@ export function failsAny(found: Tally['weights'], { failOn, blame }: GateOptions
 /** `--arch`, `--profile`, `--cmd`, `--struct`: what the bytes are. */
 export function structOptions(args: Argv): Argv {
   return args
-    .option('struct', { type: 'string', describe: `the struct: ${structNames.join(', ')} (xen_ may be left out)`, requiresArg: true })
+    .option('struct', {
+      type: 'string',
+      describe: `the struct: ${structNames.join(', ')}, or any of memory.h (xen_ may be left out)`,
+      requiresArg: true,
+    })
     .option('cmd', { type: 'string', describe: 'the cmd of the call instead: op in bits 0..5, start_extent above', requiresArg: true })
     .option('arch', { choices: archNames, describe: 'the architecture (default arm64)', requiresArg: true })
     .option('profile', { choices: profileNames, describe: 'what op numbers mean (default dma-buf)', requiresArg: true });

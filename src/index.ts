@@ -1,9 +1,21 @@
 export { type Arch, addressLimit, archNames, handleArgumentSize, isArch } from './abi/arch.ts';
 export * from './abi/constants.ts';
 export { type Gfn, gfn, type Mfn, mfn } from './abi/frames.ts';
-export { compareLayouts, type Field, fieldOf, layoutOf, type Padding, type StructLayout } from './abi/layout.ts';
+export {
+  type AnyStruct,
+  compareLayouts,
+  type Field,
+  fieldOf,
+  type Layout,
+  layoutOf,
+  type Member,
+  type Padding,
+  type StructLayout,
+  type Within,
+} from './abi/layout.ts';
+export { isMemoryStruct, type MemoryStructName, memoryStructNames } from './abi/memory-h.ts';
 export { argumentOf, type JudgedOp, judgedOp, opName, opNumber, type Profile, startExtent, XENMEM } from './abi/ops.ts';
-export { isStructName, type StructName, structNames, structs } from './abi/structs.ts';
+export { isStructName, type StructName, structNames, structs, type UnionType, type Word } from './abi/structs.ts';
 export type { ValueOf, XenGetDmaBuf, XenMemoryExchange, XenMemoryReservation, XenPutDmaBuf } from './abi/values.ts';
 export { type Codecs, type CutValue, codecFor, type PaddingBytes, type StructCodec } from './codec/codec.ts';
 export { AbiError, type AbiErrorKind } from './codec/errors.ts';

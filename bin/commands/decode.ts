@@ -14,6 +14,7 @@ import { cText, xxdText } from '../../src/trace/dump-text.ts';
 import { pcapngHead, pcapngPacket } from '../../src/trace/pcap.ts';
 import { argumentBytes, itemsOf, structIn } from '../captured.ts';
 import type { CoreList } from '../core.ts';
+import { listsJson, listText } from '../core-lists.ts';
 import { exit, UnreadableError, UsageError } from '../exit.ts';
 import { eachInput, line, note, outcome, bytes as put, styleFor } from '../io.ts';
 import { decodeMemoryStructs } from '../memory-structs.ts';
@@ -57,10 +58,11 @@ export async function run(options: Options): Promise<Iterable<number>> {
   const to = options.to ?? (options.json ? 'json' : undefined);
   if (to !== 'json' && options.json) throw new UsageError(`--json goes without --to ${to}`);
   if (to === 'pcapng' && process.stdout.isTTY) throw new UsageError('packets do not belong on a terminal: use > FILE or a pipe');
+  if ((options.elf === undefined) !== (options.at === undefined)) throw new UsageError('--elf FILE and --at ADDRESS go together');
+  if (options.elf !== undefined && (options.input ?? []).length > 0) throw new UsageError('--elf goes without other inputs');
   const other = memoryStructAsked(options);
   if (other !== undefined) {
     if (to !== undefined && to !== 'json') throw new UsageError(`--to ${to} goes with a struct that is judged`);
-    if (options.elf !== undefined) throw new UsageError('--elf goes with a struct that is judged');
     return decodeMemoryStructs(other, { ...options, json: to === 'json' }, style);
   }
   let shown = 0;
@@ -81,9 +83,7 @@ export async function run(options: Options): Promise<Iterable<number>> {
         await line(text);
     shown++;
   };
-  if ((options.elf === undefined) !== (options.at === undefined)) throw new UsageError('--elf FILE and --at ADDRESS go together');
   if (options.elf !== undefined && options.at !== undefined) {
-    if ((options.input ?? []).length > 0) throw new UsageError('--elf goes without other inputs');
     try {
       const { structInCore } = await import('../core.ts');
       const { layout, bytes, call, lists, notes } = structInCore(options.elf, options.at, options);
@@ -175,30 +175,4 @@ function asText(
   const worst = findings.find((f) => f.severity === 'error') ?? findings.find((f) => f.severity === 'warning') ?? findings[0];
   if (worst) lines.push(`${worst.severity === 'error' ? style.bad('✗') : '·'} ${totals.join(', ')}   (xenmem explain ${worst.id})`);
   return lines;
-}
-
-/** Entries of a list that a person is shown. */
-const mostShown = 16;
-
-/** The entries of a list in a core, or how many of them it has. */
-function listText({ list, entries }: CoreList): string {
-  if (list.count === 0n) return 'no entries';
-  const where = `at 0x${list.range.address.toString(16)}`;
-  if (entries.length === 0) return `${list.count} ${list.count === 1n ? 'entry' : 'entries'} ${where}, none of them in the core`;
-  const held = BigInt(entries.length) < list.count ? `${entries.length} of ${list.count}` : `${list.count}`;
-  const shown = entries.slice(0, mostShown).map((entry) => `0x${entry.toString(16)}`);
-  return `${held} ${list.count === 1n ? 'entry' : 'entries'} ${where}: ${shown.join(' ')}${entries.length > mostShown ? ' …' : ''}`;
-}
-
-function listsJson(lists: readonly CoreList[]): object {
-  if (lists.length === 0) return {};
-  const told = lists.map(({ path, list, entries }) => [
-    path,
-    {
-      address: `0x${list.range.address.toString(16)}`,
-      count: String(list.count),
-      entries: entries.map((entry) => `0x${entry.toString(16)}`),
-    },
-  ]);
-  return { lists: Object.fromEntries(told) };
 }

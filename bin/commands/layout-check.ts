@@ -1,7 +1,8 @@
 import type { GateCase } from '../../conformance/report/gate.ts';
 import type { Arch } from '../../src/abi/arch.ts';
-import { layoutOf } from '../../src/abi/layout.ts';
-import { type StructName, structNames } from '../../src/abi/structs.ts';
+import { type AnyStruct, layoutOf } from '../../src/abi/layout.ts';
+import { memoryStructNames } from '../../src/abi/memory-h.ts';
+import { structNames } from '../../src/abi/structs.ts';
 import { type Comparison, compareTypes, namesFor, type Wanted } from '../../src/export/built/compare.ts';
 import type { Found } from '../../src/export/built/find.ts';
 import { printable } from '../../src/text/style.ts';
@@ -9,7 +10,7 @@ import { kernelOf, typesOf } from '../built.ts';
 import { exit, UsageError } from '../exit.ts';
 import { gateReports, reportsOnStdout } from '../gate.ts';
 import { eachInput, line, note, outcome } from '../io.ts';
-import { structNamed } from '../options.ts';
+import { memoryStructNamed, structNamed } from '../options.ts';
 
 /** The options of `layout check`, and those that go without it. */
 export interface CheckOptions {
@@ -77,22 +78,24 @@ function ofInterest(all: readonly Shown[]): readonly Shown[] {
 
 /** What others call the structs and the fields of the table, by their names for them. */
 export interface Aliases {
-  readonly structs: ReadonlyMap<string, StructName>;
+  readonly structs: ReadonlyMap<string, AnyStruct>;
   readonly fields: ReadonlyMap<string, string>;
 }
 
 /** `NAME=STRUCT` or `NAME=FIELD` of `--as`. */
 export function aliasesOf(texts: readonly string[]): Aliases {
-  const structs = new Map<string, StructName>();
+  const structs = new Map<string, AnyStruct>();
   const fields = new Map<string, string>();
-  const known = new Set(structNames.flatMap((name) => layoutOf(name, 'arm64').fields.flatMap(({ path }) => path.split('.'))));
+  const known = new Set(
+    [...structNames, ...memoryStructNames].flatMap((name) => layoutOf(name, 'arm64').fields.flatMap(({ path }) => path.split('.'))),
+  );
   for (const text of texts) {
     const [name = '', of = '', ...rest] = text.split('=');
     if (!/^[\w #:$<>]{1,200}$/.test(name) || of === '' || rest.length > 0) {
       throw new UsageError(`--as ${JSON.stringify(text)}: expected NAME=STRUCT, as MemoryReservation=xen_memory_reservation`);
     }
     if (known.has(of)) fields.set(name, of);
-    else structs.set(name, structNamed(of));
+    else structs.set(name, memoryStructNamed(of) ?? structNamed(of));
   }
   return { structs, fields };
 }

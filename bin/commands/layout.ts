@@ -26,7 +26,7 @@ export function options(args: Argv): Argv {
     .positional('struct', {
       type: 'string',
       array: true,
-      describe: `which: ${structNames.join(', ')}; or check FILE.., or diff FILE FILE|table`,
+      describe: `which: ${structNames.join(', ')}, or any of memory.h; or check FILE.., or diff FILE FILE|table`,
       defaultDescription: 'all',
     })
     .option('arch', { choices: archNames, describe: 'the architecture (default arm64); arm32 means EABI', requiresArg: true })

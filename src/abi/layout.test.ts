@@ -96,7 +96,7 @@ it('padding lies where SPEC says', () => {
     { path: 'in.padding', owner: 'in', offset: 26, size: 6, within: [] },
     { path: 'out.padding', owner: 'out', offset: 58, size: 6, within: [] },
   ]);
-  expect(layoutOf('xen_memory_reservation', 'x86_32').padding).toEqual([{ path: 'padding', owner: '', offset: 18, size: 2 }]);
+  expect(layoutOf('xen_memory_reservation', 'x86_32').padding).toEqual([{ path: 'padding', owner: '', offset: 18, size: 2, within: [] }]);
 });
 
 it('a field that is not in the table is a wrong program', () => {

@@ -115,16 +115,20 @@ export function isEverMeant(part: Within): boolean {
 export type Condition = { readonly by: string } & ({ readonly is: readonly number[] } | { readonly isNot: readonly number[] });
 
 /**
- * The multiple at which each entry of the list behind a guest handle begins, in bytes; `undefined`
- * where its type does not say.
+ * An entry of the list behind a guest handle: its bytes, the multiple at which it begins, and its
+ * struct, if it is one; `undefined` where the handle's type does not say.
  */
-export function entryAlign(handle: string, arch: Arch): number | undefined {
+export function entryOf(handle: string, arch: Arch): { size: number; align: number; struct?: MemoryStructName } | undefined {
   const [, entry = ''] = /\((?:const_)?(\w+)\)$/.exec(handle) ?? [];
-  const tag = entry.replace(/_t$/, '');
-  if (isMemoryStruct(tag)) return layoutOf(tag, arch).align;
-  const words: { readonly [entry: string]: Word } = { int: 'unsigned int', uint: 'unsigned int', uint8: 'uint8_t', uint64: 'uint64_t' };
+  const struct = entry.replace(/_t$/, '');
+  if (isMemoryStruct(struct)) {
+    const { size, align } = layoutOf(struct, arch);
+    return { size, align, struct };
+  }
   if (entry === 'void') return undefined;
-  return alignOfType(words[entry] ?? (entry as Word), arch);
+  const words: { readonly [entry: string]: Word } = { int: 'unsigned int', uint: 'unsigned int', uint8: 'uint8_t', uint64: 'uint64_t' };
+  const word = words[entry] ?? (entry as Word);
+  return { size: sizeOfType(word, arch), align: alignOfType(word, arch) };
 }
 
 /**

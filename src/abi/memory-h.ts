@@ -9,7 +9,7 @@ import type { Members } from './structs.ts';
  * value types in the library and requirements in the document, and these have neither; layout,
  * codec, exports and gates read both as one.
  */
-export const memoryStructs = {
+export const memoryStructs: { readonly [tag in MemoryStructName]: Members } = {
   xen_machphys_mfn_list: {
     max_extents: 'unsigned int',
     extent_start: 'XEN_GUEST_HANDLE(xen_pfn_t)',
@@ -132,10 +132,27 @@ export const memoryStructs = {
     vcpu_to_vnode: { union: { h: 'XEN_GUEST_HANDLE(uint)', pad: 'uint64_t' }, by: '', of: {}, else: 'h' },
     vmemrange: { union: { h: 'XEN_GUEST_HANDLE(xen_vmemrange_t)', pad: 'uint64_t' }, by: '', of: {}, else: 'h' },
   },
-} as const satisfies { readonly [tag: string]: Members };
+};
 
 /** The C tag of one of these structs. */
-export type MemoryStructName = keyof typeof memoryStructs;
+export type MemoryStructName =
+  | 'xen_machphys_mfn_list'
+  | 'xen_machphys_mapping'
+  | 'xen_memory_domain'
+  | 'xen_add_to_physmap'
+  | 'xen_add_to_physmap_batch'
+  | 'xen_remove_from_physmap'
+  | 'xen_memory_map'
+  | 'xen_foreign_memory_map'
+  | 'xen_pod_target'
+  | 'xen_mem_paging_op'
+  | 'xen_mem_access_op'
+  | 'xen_mem_sharing_op'
+  | 'xen_reserved_device_memory'
+  | 'xen_reserved_device_memory_map'
+  | 'xen_mem_acquire_resource'
+  | 'xen_vmemrange'
+  | 'xen_vnuma_topology_info';
 
 /** Their tags, in the header's order. */
 export const memoryStructNames: readonly MemoryStructName[] = Object.keys(memoryStructs) as MemoryStructName[];

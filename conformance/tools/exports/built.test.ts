@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync, inflateSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { has, root, scratch } from '../../../bin/shell.ts';
+import { memoryStructNames } from '../../../src/abi/memory-h.ts';
 import { compareTypes, namesFor } from '../../../src/export/built/compare.ts';
+import { diffShapes, shapeOfTable, shapesOf } from '../../../src/export/built/diff.ts';
 import { findTypes } from '../../../src/export/built/find.ts';
 
 const unpackers = {
@@ -62,7 +64,7 @@ function byPahole(file: string): Record<string, readonly string[]> {
 
 /** A test that says what it lacks where it cannot run. */
 function needs(tools: readonly string[], title: string, test: () => void): void {
-  const lacking = tools.filter((tool) => !has(tool));
+  const lacking = tools.filter((tool) => (tool.startsWith('/') ? !existsSync(tool) : !has(tool)));
   it.skipIf(lacking.length > 0)(lacking.length > 0 ? `${title} (skipped: there is no ${lacking.join(', no ')})` : title, test);
 }
 
@@ -240,5 +242,106 @@ unsafe impl Sync for MemoryExchange {}
     };
     expect(said('#[repr(C)]')).toEqual([[], []]);
     expect(said('#[repr(C, packed)]')[0]).toEqual(['size: 26 in the file, 32 in the table']);
+  });
+});
+
+/** The structs of memory.h, as the header of libxen-dev declares them, or a changed copy. */
+const ofMemory = (edit: (text: string) => string = (text) => text): string => `#define __XEN_TOOLS__ 1
+#include <stdint.h>
+#include <xen/xen.h>
+#include <xen/physdev.h>
+${edit(readFileSync('/usr/include/xen/memory.h', 'utf8')).replace('#include "xen.h"', '').replace('#include "physdev.h"', '')}
+${memoryStructNames.map((name) => `struct ${name} own_${name};`).join('\n')}
+`;
+
+/** Changes of the header, and all that is to be said of them on arm64, worked out by hand. */
+const ofOthers: readonly (readonly [title: string, edit: (text: string) => string, struct: string, says: readonly string[]])[] = [
+  [
+    'a member of a union that lacks',
+    (text) => text.replace('uint16_t res0;', ''),
+    'xen_add_to_physmap_batch',
+    ['u.res0: not in the file (0..2 in the table)'],
+  ],
+  [
+    'a wider member of a union',
+    (text) => text.replace('uint16_t res0;', 'uint16_t res0[2];'),
+    'xen_add_to_physmap_batch',
+    [
+      'size: 40 in the file, 32 in the table',
+      'size of u: 4 in the file, 2 in the table',
+      'u.res0: an array in the file, uint16_t in the table',
+      'offset of idxs: 16 in the file, 8 in the table',
+      'offset of gpfns: 24 in the file, 16 in the table',
+      'offset of errs: 32 in the file, 24 in the table',
+    ],
+  ],
+  [
+    'a longer array',
+    (text) => text.replace('_pad[3]', '_pad[5]'),
+    'xen_mem_sharing_op',
+    ['size of u.range: 40 in the file, 32 in the table', 'size of u.range._pad: 10 in the file, 6 in the table'],
+  ],
+  [
+    'a struct in a union that moved',
+    (text) => text.replace('uint64_aligned_t source_gfn;', 'uint32_t first; uint64_aligned_t source_gfn;'),
+    'xen_mem_sharing_op',
+    [
+      'size: 56 in the file, 48 in the table',
+      'size of u: 48 in the file, 40 in the table',
+      'size of u.share: 48 in the file, 40 in the table',
+      'offset of u.share.source_gfn: 8 in the file, 0 in the table',
+      'offset of u.share.source_handle: 16 in the file, 8 in the table',
+      'offset of u.share.client_gfn: 24 in the file, 16 in the table',
+      'offset of u.share.client_handle: 32 in the file, 24 in the table',
+      'offset of u.share.client_domain: 40 in the file, 32 in the table',
+      'u.share.first: at 0 in the file, not in the table',
+    ],
+  ],
+  [
+    'a struct where a union was',
+    (text) => text.replace(/union (\{\s+XEN_GUEST_HANDLE\(uint\) h;\s+uint64_t pad;\s+\} vdistance;)/, 'struct $1'),
+    'xen_vnuma_topology_info',
+    [
+      'size: 48 in the file, 40 in the table',
+      'vdistance: a struct in the file, a union in the table',
+      'offset of vcpu_to_vnode: 32 in the file, 24 in the table',
+      'offset of vmemrange: 40 in the file, 32 in the table',
+    ],
+  ],
+];
+
+describe('the other structs of memory.h', () => {
+  const others = (said: Record<string, readonly string[]>): [string, readonly string[]][] =>
+    Object.entries(said).filter(([struct]) => struct !== 'xen_memory_reservation' && struct !== 'xen_memory_exchange');
+  const all = memoryStructNames.map((name) => [name, []]);
+
+  for (const { arch, gcc } of targets) {
+    needs([gcc[0], '/usr/include/xen/memory.h'], `${gcc.join(' ')}: equal by DWARF 4 and 5`, () => {
+      for (const way of ['-gdwarf-4', '-O2 -gdwarf-5 -gz']) {
+        const { said, ...rest } = verdict(compiled(gcc, way, ofMemory()));
+        expect([rest.arch, others(said)]).toEqual([arch, all]);
+      }
+    });
+  }
+
+  needs(['aarch64-linux-gnu-gcc', 'pahole', '/usr/include/xen/memory.h'], 'each change is named, and BTF says what DWARF says', () => {
+    expect(others(byPahole(compiled(['aarch64-linux-gnu-gcc'], '-gdwarf-5', ofMemory())))).toEqual(all);
+    for (const [title, edit, struct, says] of ofOthers) {
+      const object = compiled(['aarch64-linux-gnu-gcc'], '-gdwarf-5', ofMemory(edit));
+      const differing = others(verdict(object).said).filter(([, differences]) => differences.length > 0);
+      expect([title, differing]).toEqual([title, [[struct, says]]]);
+      expect([title, byPahole(object)[struct]]).toEqual([title, says]);
+    }
+  });
+
+  needs(['aarch64-linux-gnu-gcc', '/usr/include/xen/memory.h'], 'layout diff finds none between the table and the header', () => {
+    const [found] = findTypes(readFileSync(compiled(['aarch64-linux-gnu-gcc'], '-gdwarf-5', ofMemory())), {
+      unpackers,
+      names: namesFor({}),
+    });
+    for (const name of memoryStructNames) {
+      const [shape] = found ? shapesOf(found.types, name) : [];
+      expect([name, shape && diffShapes(shape, shapeOfTable(name, 'arm64')).changes]).toEqual([name, []]);
+    }
   });
 });

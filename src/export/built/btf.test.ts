@@ -58,8 +58,8 @@ describe('where BTF is found', () => {
     header.writeUInt32LE(packed.length, 12);
     header.write('gzip\0', 24);
     expect(findOne(Buffer.concat([header, packed])).container).toBe('EFI zboot of gzip of arm64 Image');
-    packed.set([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]);
-    expect(() => findOne(Buffer.concat([header, packed]))).toThrow('an EFI zboot image: packed with xz: unpack it first');
+    packed.set([0x5d, 0x00, 0x00]);
+    expect(() => findOne(Buffer.concat([header, packed]))).toThrow('an EFI zboot image: packed with LZMA: unpack it first');
     packed.set([0x28, 0xb5, 0x2f, 0xfd]);
     expect(() => findOne(Buffer.concat([header, packed]))).toThrow('packed with zstd, which only Node 22.15 and later unpacks');
   });
@@ -142,6 +142,11 @@ describe('a file that is not what it claims to be', () => {
         25 + new DataView(right.buffer).getUint32(16, true),
       ),
       'BTF of a module',
+    ],
+    [
+      'an array of itself',
+      blob([...kernelTypes().with(4, { kind: 8, name: 'domid_t', last: 15 }), { kind: 3, list: [15, 2, 0xffffffff] }]),
+      'type 15: arrays of arrays without end',
     ],
     ['typedefs in a circle', blob([...circle, ...kernelTypes().slice(6)]), 'its typedefs go round in a circle'],
     [

@@ -37,6 +37,8 @@ const number = { little: btfMagic.slice(0, 2), big: btfMagic.slice(0, 2).reverse
 const shortestHeader = 24;
 const longestHeader = 32;
 const mostOfOneName = 16;
+/** Arrays of arrays stand at most a few deep. */
+const deepest = 32;
 
 /** The types of one BTF blob. */
 export interface Btf extends Types {
@@ -73,7 +75,8 @@ export function readBtf(file: Bytes, base?: Btf): Btf {
     if (where === undefined || id - first > count) throw new FileError(`type ${id} is meant, there are ${first + count}`);
     return where;
   };
-  const type = (id: number): FileType => {
+  const type = (id: number, depth = 0): FileType => {
+    if (depth > deepest) throw new FileError(`type ${id}: arrays of arrays without end`);
     if (id === 0) return { id, kind: 'void', name: '', size: 0, to: 0 };
     if (base && id <= first) return base.type(id);
     const where = whereOf(id);
@@ -81,7 +84,8 @@ export function readBtf(file: Bytes, base?: Btf): Btf {
     const last = types.u32(where + 8);
     const leads = kind === 'pointer' || modifiers.has(kind);
     const to = leads ? last : kind === 'array' ? types.u32(where + 12) : 0;
-    const size = kind === 'pointer' ? pointerSize() : leads ? 0 : kind === 'array' ? types.u32(where + 20) : last;
+    const arraySize = (): number => types.u32(where + 20) * bareType((one) => type(one, depth + 1), to).size;
+    const size = kind === 'pointer' ? pointerSize() : leads ? 0 : kind === 'array' ? arraySize() : last;
     return { id, kind, name: string(types.u32(where)), size, to };
   };
   let pointer: number | undefined;

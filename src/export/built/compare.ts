@@ -1,5 +1,6 @@
 import { type Arch, arches, archNames } from '../../abi/arch.ts';
-import { layoutOf, type Member, type StructLayout } from '../../abi/layout.ts';
+import { type AnyStruct, type Layout, layoutOf, type Member } from '../../abi/layout.ts';
+import { memoryStructNames } from '../../abi/memory-h.ts';
 import { type StructName, structNames } from '../../abi/structs.ts';
 import type { Found } from './find.ts';
 import { type FileField, fieldsOf, isCalled, structsCalled, unwrapped } from './shape.ts';
@@ -7,7 +8,7 @@ import { type FileType, mostMembers, type Types } from './types.ts';
 
 /** One struct of the file beside the table. Sizes and offsets in bytes. */
 export interface Compared {
-  readonly struct: StructName;
+  readonly struct: AnyStruct;
   /** What the file calls it, where that is another name. */
   readonly as?: string;
   readonly size: number;
@@ -32,21 +33,24 @@ export interface Comparison {
 
 /** What to compare, and as what. */
 export interface Wanted {
-  readonly structs?: readonly StructName[];
+  /** Where none is said: those that are judged, and of the others of memory.h what the file has. */
+  readonly structs?: readonly AnyStruct[];
   readonly arch?: Arch;
   /** Other names, in the file, of structs of the table. */
-  readonly as?: ReadonlyMap<string, StructName>;
+  readonly as?: ReadonlyMap<string, AnyStruct>;
   /** Other names, in the file, of fields of the table. */
   readonly fields?: ReadonlyMap<string, string>;
 }
 
+/** Every struct of the tables. */
+const everyStruct: readonly AnyStruct[] = [...structNames, ...memoryStructNames];
 /** More members than this are not told one by one. */
 const mostTold = 100;
 /** More ways in which one file has one struct are not told. */
 const mostWays = 16;
 
 /** Every name that a struct of the table may have in a file. */
-export function namesFor({ structs = structNames, as = new Map() }: Wanted): Set<string> {
+export function namesFor({ structs = everyStruct, as = new Map() }: Wanted): Set<string> {
   return new Set([...structs, ...structs.map((name) => `${name}_t`), ...as.keys()]);
 }
 
@@ -68,24 +72,24 @@ export function compareTypes(found: Found, wanted: Wanted = {}): Comparison {
 }
 
 function compareFor(found: Found, wanted: Wanted, arch: Arch, archFrom: Comparison['archFrom']): Comparison {
-  const { structs: names = structNames, as = new Map<string, StructName>() } = wanted;
+  const { structs: names = everyStruct, as = new Map<string, AnyStruct>() } = wanted;
   const structs = names.flatMap((name) => {
     const aliases = [...as].filter(([, of]) => of === name).map(([alias]) => alias);
     return [name, ...aliases].flatMap((called) => ways(found.types, name, called, arch, wanted.fields));
   });
-  const seen = new Set(structs.map(({ struct }) => struct));
-  return { arch, archFrom, structs, absent: names.filter((name) => !seen.has(name)) };
+  const seen = new Set<AnyStruct>(structs.map(({ struct }) => struct));
+  return { arch, archFrom, structs, absent: structNames.filter((name) => names.includes(name) && !seen.has(name)) };
 }
 
 /**
  * The different ways in which a file has a struct: as a rule one, however many sources include the
  * header.
  */
-function ways(types: Types, name: StructName, called: string, arch: Arch, others?: Wanted['fields']): Compared[] {
+function ways(types: Types, name: AnyStruct, called: string, arch: Arch, others?: Wanted['fields']): Compared[] {
   const layout = layoutOf(name, arch);
   const made = new Map<string, { compared: Compared; unit: string | undefined }>();
   for (const type of structsCalled(types, called)) {
-    const found = differences(types, type, layout, '', others);
+    const found = differences(types, type, { ...layout, path: '' }, others);
     const key = JSON.stringify([type.size, found]);
     if (made.has(key)) continue;
     if (made.size === mostWays) break;
@@ -97,7 +101,11 @@ function ways(types: Types, name: StructName, called: string, arch: Arch, others
   return [...made.values()].map(({ compared, unit }) => (several && unit !== undefined ? { ...compared, unit } : compared));
 }
 
-function differences(types: Types, type: FileType, layout: StructLayout, path: string, others?: Wanted['fields']): string[] {
+/** A struct of the table, or one or a union in it. */
+type Inside = Pick<Layout, 'arch' | 'size' | 'members'> & { readonly path: string };
+
+function differences(types: Types, type: FileType, layout: Inside, others?: Wanted['fields']): string[] {
+  const { path } = layout;
   const found: string[] = [];
   if (type.size !== layout.size)
     found.push(`${path === '' ? 'size' : `size of ${path}`}: ${type.size} in the file, ${layout.size} in the table`);
@@ -132,17 +140,20 @@ function memberDifferences(types: Types, member: FileField, table: Member, arch:
   if (offset !== table.offset) found.push(`offset of ${name}: ${offset} in the file, ${table.offset} in the table`);
   const type = types.bare(member.type);
   if (member.bits !== 0) return [...found, `${name}: a bit-field of ${member.bits} bits in the file`];
-  if (table.nested) {
-    return type.kind === 'struct'
-      ? [...found, ...differences(types, type, table.nested, name, others)]
-      : [...found, `${name}: ${aKind(type.kind)} in the file, a struct in the table`];
+  const members = table.nested?.members ?? table.parts;
+  if (members) {
+    const kind = table.type === 'union' ? 'union' : 'struct';
+    return type.kind === kind
+      ? [...found, ...differences(types, type, { arch, size: table.size, members, path: name }, others)]
+      : [...found, `${name}: ${aKind(type.kind)} in the file, a ${kind} in the table`];
   }
   const handle = table.type.startsWith('XEN_GUEST_HANDLE');
-  const inner = handle ? type : unwrapped(types, type);
+  const inner = handle || table.count > 1 ? type : unwrapped(types, type);
   // Linux wraps a guest handle in a struct or union on some architectures and has a plain pointer
   // on others.
-  const fits = handle ? ['pointer', 'struct', 'union', 'int'] : ['int', 'enum'];
-  if (!fits.includes(inner.kind)) return [...found, `${name}: ${aKind(inner.kind)} in the file, ${table.type} in the table`];
+  const fits = handle ? ['pointer', 'struct', 'union', 'int'] : table.count > 1 ? ['array'] : ['int', 'enum'];
+  const said = table.count > 1 ? `an array of ${table.count} ${table.type}` : table.type;
+  if (!fits.includes(inner.kind)) return [...found, `${name}: ${aKind(inner.kind)} in the file, ${said} in the table`];
   const size = inner.kind === 'pointer' ? inner.size || arches[arch].pointer : type.size;
   if (size !== table.size) found.push(`size of ${name}: ${size} in the file, ${table.size} in the table`);
   return found;
@@ -157,8 +168,8 @@ function aKind(kind: string): string {
  * A member that only names what the table calls padding. One that is longer than that moves what
  * follows it, or the end.
  */
-function isPadding(member: FileField, layout: StructLayout): boolean {
+function isPadding(member: FileField, { members, size }: Inside): boolean {
   if (!/^(_*(pad|padding|reserved|rsvd)\d*_*)?$/i.test(member.name)) return false;
   const start = member.bitOffset / 8;
-  return layout.padding.some((gap) => start >= gap.offset && start < gap.offset + gap.size);
+  return start < size && !members.some((one) => start >= one.offset && start < one.offset + one.size);
 }

@@ -1,7 +1,5 @@
 import type { Arch } from '../../abi/arch.ts';
-import { layoutOf, type MemoryLayout } from '../../abi/layout.ts';
-import { isMemoryStruct, type MemoryStructName } from '../../abi/memory-h.ts';
-import type { StructName } from '../../abi/structs.ts';
+import { type AnyStruct, layoutOf, type Member } from '../../abi/layout.ts';
 import { FileError } from './bytes.ts';
 import { fieldsOf, isCalled, structsCalled, unwrapped } from './shape.ts';
 import type { FileType, Types } from './types.ts';
@@ -64,25 +62,16 @@ export function shapesOf(types: Types, struct: string): Shape[] {
   return [...made.values()];
 }
 
-/** The shape that the table has of a struct; of a union the one leaf that a file has of it. */
-export function shapeOfTable(struct: StructName | MemoryStructName, arch: Arch): Shape {
-  if (isMemoryStruct(struct)) return shapeOfOther(layoutOf(struct, arch));
-  const { size, fields } = layoutOf(struct, arch);
-  const leaves = fields.map(({ path, offset, size: bytes }) => ({ path, bitOffset: 8 * offset, size: bytes, bits: 0, kind: 'word' }));
-  return { struct, size, leaves };
-}
-
-function shapeOfOther({ struct, size, fields }: MemoryLayout): Shape {
-  const leaves = new Map<string, Leaf>();
-  for (const { path, offset, size: bytes, count, within } of fields) {
-    // A union is one leaf, under the name that it has in the struct.
-    const union = within.length === 0 ? path : path.slice(0, path.indexOf(`.${within[0]?.member}`));
-    const before = leaves.get(union);
-    const start = before === undefined ? offset : before.bitOffset / 8;
-    const end = Math.max(offset + bytes * count, before === undefined ? 0 : start + before.size);
-    leaves.set(union, { path: union, bitOffset: 8 * start, size: end - start, bits: 0, kind: 'word' });
-  }
-  return { struct, size, leaves: [...leaves.values()] };
+/** The shape that the table has of a struct; a union is the one leaf that a file has of it. */
+export function shapeOfTable(struct: AnyStruct, arch: Arch): Shape {
+  const leavesOf = (members: readonly Member[], path: string, base: number): Leaf[] =>
+    members.flatMap(({ name, type, offset, size, nested, parts }) => {
+      const own = `${path}${path && '.'}${name}`;
+      const inside = type === 'union' ? undefined : (nested?.members ?? parts);
+      return inside ? leavesOf(inside, own, base + offset) : [{ path: own, bitOffset: 8 * (base + offset), size, bits: 0, kind: 'word' }];
+    });
+  const { size, members } = layoutOf(struct, arch);
+  return { struct, size, leaves: leavesOf(members, '', 0) };
 }
 
 function collect(

@@ -30,7 +30,8 @@ export interface Elf {
   /** 1: an object to be linked, 2: a program, 3: a shared one, 4: a core. */
   readonly type: number;
   readonly file: Bytes;
-  readonly sections: () => Section[];
+  /** `reach` is called with each part of the file before it is looked at. */
+  readonly sections: (reach?: (offset: number, size: number) => void) => Section[];
   /** Where the program headers end, or the section header that counts them, as the header says. */
   readonly segmentsEnd: () => number;
   readonly segments: () => Segment[];
@@ -83,15 +84,17 @@ export function readElf(file: Bytes): Elf {
   const address = (where: number): bigint => (kind === 1 ? BigInt(file.u32(where)) : file.word(where));
   const arch = machines.get(file.u16(0x12));
 
-  const sections = (): Section[] => {
+  const sections: Elf['sections'] = (reach) => {
     const table = word(at.header.sections);
     const entry = file.u16(at.header.sectionSize);
     if (table === 0 || entry < at.section.least) return [];
+    reach?.(table, entry);
     // Where there are too many to count in 16 bits, the first section header says how many, and
     // which holds the names.
     const few = file.u16(at.header.sectionSize + 2);
     const count = few || word(table + at.section.size);
     if (count * entry > file.length - table) throw new FileError(`an ELF whose ${count} sections lie outside it`);
+    reach?.(table, count * entry);
     const fewNames = file.u16(at.header.sectionSize + 4);
     const namesIndex = fewNames === 0xffff ? file.u32(table + at.section.link) : fewNames;
     if (namesIndex >= count) throw new FileError(`the names of the sections: section ${namesIndex} of ${count}`);
@@ -109,6 +112,7 @@ export function readElf(file: Bytes): Elf {
       };
     };
     const holder = read(namesIndex, 'the names of the sections');
+    reach?.(holder.offset, holder.size);
     const names = holder.type === noBits ? undefined : content(holder);
     return Array.from({ length: count }, (_, index) => read(index, names?.name(file.u32(table + index * entry)) ?? ''));
   };

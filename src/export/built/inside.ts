@@ -3,7 +3,7 @@ import { type Bytes, FileError } from './bytes.ts';
 import { readDwarf } from './dwarf/dwarf.ts';
 import type { DwarfSections } from './dwarf/tree.ts';
 import { type Elf, noBits, type Section } from './elf.ts';
-import { relocated } from './relocate.ts';
+import { isRelocation, relocated } from './relocate.ts';
 import type { Types } from './types.ts';
 import { mostUnpacked, type Unpackers, undo } from './unpack.ts';
 
@@ -38,6 +38,21 @@ export function typesInElf(elf: Elf, search: Search): Types | undefined {
   if (!debug) return btf;
   const types = readDwarf(debug, search.names);
   return btf && !has(types) ? btf : types;
+}
+
+/** What is looked at in an ELF file, by the names of sections: of others no byte is. */
+const lookedAt = /^\.z?(BTF|debug_(info|types|abbrev|str|line_str|str_offsets)(\.dwo)?|gnu_debuglink)$/;
+
+/**
+ * The sections that `typesInElf` may look at, lists of relocations and symbols among them, so that
+ * of a big file the rest need not be read.
+ */
+export function sectionsLookedAt(elf: Elf, reach: (offset: number, size: number) => void): Section[] {
+  const sections = elf.sections(reach);
+  const named = new Set(sections.filter(({ name }) => lookedAt.test(name)));
+  const lists = sections.filter((one) => isRelocation(one) && [...named].some(({ index }) => index === one.info));
+  const symbols = lists.flatMap(({ link }) => sections[link] ?? []);
+  return [...named, ...lists, ...symbols].filter(({ type }) => type !== noBits);
 }
 
 /**

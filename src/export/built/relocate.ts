@@ -12,16 +12,22 @@ const absolute: { readonly [A in Arch]: { readonly narrow: number; readonly wide
 
 const SHT = { rela: 4, rel: 9 } as const;
 
+/** Is it a list of relocations? */
+export function isRelocation({ type }: Section): boolean {
+  return type === SHT.rela || type === SHT.rel;
+}
+
 /**
  * The content of a section of an object that is not linked yet, with its relocations done as far as
  * debug information needs them: offsets into other such sections. Other relocations are left alone.
  */
 export function relocated(elf: Elf, section: Section, content: Uint8Array, sections: readonly Section[]): Uint8Array {
   const kinds = elf.arch && absolute[elf.arch];
-  const lists = sections.filter(({ type, info }) => (type === SHT.rela || type === SHT.rel) && info === section.index);
+  const lists = sections.filter((one) => isRelocation(one) && one.info === section.index);
   if (elf.type !== 1 || !kinds || lists.length === 0) return content;
-  const made = Uint8Array.from(content);
-  const view = new DataView(made.buffer);
+  // What was unpacked is nobody else's; what lies in the file is, and stays as it is.
+  const made = content.buffer === elf.file.data.buffer ? Uint8Array.from(content) : content;
+  const view = new DataView(made.buffer, made.byteOffset, made.byteLength);
   for (const list of lists) {
     const table = elf.content(list);
     const symbolTable = sections[list.link];

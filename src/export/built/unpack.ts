@@ -1,8 +1,12 @@
 import { ascii, type Bytes, FileError } from './bytes.ts';
+import { unpackBzip2 } from './bzip2.ts';
+import { unpackLzo } from './lzo.ts';
+import { unpackXz, xzMagic } from './xz.ts';
 
 /** What unpacks, given by whoever has it: each makes at most `most` bytes, or throws. */
 export interface Unpackers {
   readonly gzip: (packed: Uint8Array, most: number) => Uint8Array;
+  /** Of a section, which says how long it becomes: `most` is that. */
   readonly zlib: (packed: Uint8Array, most: number) => Uint8Array;
   /** Absent on a Node before 22.15. */
   readonly zstd?: (packed: Uint8Array, most: number) => Uint8Array;
@@ -14,16 +18,16 @@ export interface Unpackers {
  */
 export const mostUnpacked = 1 << 30;
 
-type Way = 'gzip' | 'zlib' | 'zstd' | 'lz4';
+type Way = 'gzip' | 'zlib' | 'zstd' | 'lz4' | 'xz' | 'bzip2' | 'lzo';
 
 /** The first bytes of each way to pack a kernel; where there is no `way`, we cannot undo it. */
 const magics: readonly { readonly name: string; readonly magic: readonly number[]; readonly way?: Way }[] = [
   { name: 'gzip', magic: [0x1f, 0x8b], way: 'gzip' },
   { name: 'LZ4', magic: [0x02, 0x21, 0x4c, 0x18], way: 'lz4' },
   { name: 'zstd', magic: [0x28, 0xb5, 0x2f, 0xfd], way: 'zstd' },
-  { name: 'xz', magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00] },
-  { name: 'bzip2', magic: ascii('BZh') },
-  { name: 'LZO', magic: [0x89, 0x4c, 0x5a, 0x4f] },
+  { name: 'xz', magic: xzMagic, way: 'xz' },
+  { name: 'bzip2', magic: ascii('BZh'), way: 'bzip2' },
+  { name: 'LZO', magic: [0x89, 0x4c, 0x5a, 0x4f], way: 'lzo' },
   { name: 'LZMA', magic: [0x5d, 0x00, 0x00] },
 ];
 
@@ -34,7 +38,7 @@ const wayOut = 'unpack it first (scripts/extract-vmlinux of Linux), or take /sys
  * apart before.
  */
 export function isPacked(file: Bytes): boolean {
-  return magics.slice(0, 4).some(({ magic }) => file.begins(0, magic));
+  return magics.some(({ magic, way }) => way !== undefined && file.begins(0, magic));
 }
 
 /** Unpacks what its first bytes say it is; `container` says how, for a person. */
@@ -46,10 +50,19 @@ export function unpack(packed: Bytes, unpackers: Unpackers, most = mostUnpacked)
   return { made: undo(way, packed, unpackers, most), container: name };
 }
 
+/** What Node has not. */
+const ownWays: { readonly [way: string]: ((packed: Bytes, most: number) => Uint8Array) | undefined } = {
+  lz4: unpackLz4,
+  xz: unpackXz,
+  bzip2: unpackBzip2,
+  lzo: unpackLzo,
+};
+
 /** Unpacks in one way; whatever goes wrong is a `FileError`. */
 export function undo(way: Way, packed: Bytes, unpackers: Unpackers, most: number): Uint8Array {
-  if (way === 'lz4') return unpackLz4(packed, most);
-  const undoing = unpackers[way];
+  const own = ownWays[way];
+  if (own) return own(packed, most);
+  const undoing = unpackers[way as keyof Unpackers];
   if (!undoing) throw new FileError(`${packed.what}: packed with zstd, which only Node 22.15 and later unpacks: ${wayOut}`);
   try {
     return undoing(packed.data, most);

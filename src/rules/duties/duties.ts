@@ -1,6 +1,6 @@
 import { arches, isHandle } from '../../abi/arch.ts';
 import { MAX_ORDER, MEMOP_MAX_EXTENTS, PAGE_SHIFT, XENMEMF } from '../../abi/constants.ts';
-import { entryAlign, type Field, fieldOf, type Layout, meantWhere } from '../../abi/layout.ts';
+import { entryOf, type Field, fieldOf, type Layout, meantWhere } from '../../abi/layout.ts';
 import { isMemoryStruct, type ListOf, memoryLists } from '../../abi/memory-h.ts';
 import { argumentOf, type JudgedOp, opsTaking } from '../../abi/ops.ts';
 import type { Severity } from '../answer.ts';
@@ -105,7 +105,7 @@ export const structDuties: { readonly [id: string]: StructDuty } = byId([
     reading: 'Each list starts at a multiple of its entry size, 8. Real Xen copies bytewise and does not check.',
     breaches: (layout) =>
       handlesOf(layout).flatMap(({ path, type, within }) => {
-        const align = entryAlign(type, layout.arch) ?? 1;
+        const align = entryOf(type, layout.arch)?.align ?? 1;
         const start = startOf(layout, path);
         const message = say`the list at ${hex(start)} is not ${decimal(align)}-aligned`;
         return align === 1 ? [] : { where: path, broken: meant(within, ne(low(start, Math.log2(align)), 0)), message };

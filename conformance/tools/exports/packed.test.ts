@@ -1,0 +1,63 @@
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { has } from '../../../bin/shell.ts';
+import { Bytes } from '../../../src/export/built/bytes.ts';
+import { unpack } from '../../../src/export/built/unpack.ts';
+import { numbers } from './memory.stage.ts';
+
+const unpackers = { gzip: nothing, zlib: nothing };
+function nothing(): never {
+  throw new Error('is not asked');
+}
+
+/** Words that the filters of xz change, for each kind of code, among others. */
+function code(): Uint8Array {
+  const next = numbers(3);
+  const words = Uint32Array.from({ length: 100_000 }, () => {
+    const marks = [0x94000000, 0x90000000, 0xeb000000, 0xf800f000, 0x000000e8, 0xffffffe8];
+    return ((next() & 0xffff) | (marks[next() % marks.length] ?? 0)) >>> 0;
+  });
+  return new Uint8Array(words.buffer);
+}
+
+/** Real machine code, and all kinds of other bytes. */
+const real = readFileSync(process.execPath).subarray(1 << 20, 2 << 20);
+
+const ways = [
+  ['xz', []],
+  ['xz', ['-0']],
+  ['xz', ['-9e', '--check=sha256']],
+  ['xz', ['-T2', '--block-size=300KiB']],
+  ['xz', ['--lzma2=lc=0,lp=2,pb=0', '--check=none']],
+  ['xz', ['--check=crc32', '--x86', '--lzma2=dict=32MiB']],
+  ['xz', ['--check=crc32', '--arm', '--lzma2']],
+  ['xz', ['--armthumb', '--lzma2']],
+  ['xz', ['--arm64', '--lzma2']],
+  ['xz', ['--x86', '--arm', '--lzma2']],
+  ['bzip2', ['-9']],
+  ['bzip2', ['-1']],
+  ['lzop', ['-9']],
+  ['lzop', ['-1', '-F']],
+] as const;
+
+describe('what the programs of Debian pack', () => {
+  for (const [program, options] of ways) {
+    const title = [program, ...options].join(' ');
+    it.skipIf(!has(program))(has(program) ? `${title} is unpacked` : `${title} is unpacked (skipped: there is no ${program})`, () => {
+      for (const bytes of [real, code(), new Uint8Array(1 << 20), Uint8Array.of(1)]) {
+        const packed = execFileSync(program, [...options, '-c'], { input: bytes, maxBuffer: 1 << 28 });
+        // A kernel's build appends its length.
+        const { made, container } = unpack(new Bytes(Buffer.concat([packed, Buffer.alloc(4, 0x7f)]), 'a kernel'), unpackers);
+        expect([container, Buffer.compare(made, bytes)]).toEqual([program === 'lzop' ? 'LZO' : program, 0]);
+      }
+    });
+  }
+
+  it.skipIf(!has('xz'))('a filter that no kernel is packed with is named', () => {
+    const packed = execFileSync('xz', ['--delta=dist=4', '--lzma2', '-c'], { input: real, maxBuffer: 1 << 28 });
+    expect(() => unpack(new Bytes(packed, 'a kernel'), unpackers)).toThrow(
+      'xz: a filter that no kernel is packed with: unpack it first (xz -d)',
+    );
+  });
+});
