@@ -25,31 +25,27 @@ function code(): Uint8Array {
 const real = readFileSync(process.execPath).subarray(1 << 20, 2 << 20);
 
 const ways = [
-  ['xz', []],
-  ['xz', ['-0']],
-  ['xz', ['-9e', '--check=sha256']],
-  ['xz', ['-T2', '--block-size=300KiB']],
-  ['xz', ['--lzma2=lc=0,lp=2,pb=0', '--check=none']],
-  ['xz', ['--check=crc32', '--x86', '--lzma2=dict=32MiB']],
-  ['xz', ['--check=crc32', '--arm', '--lzma2']],
-  ['xz', ['--armthumb', '--lzma2']],
-  ['xz', ['--arm64', '--lzma2']],
-  ['xz', ['--x86', '--arm', '--lzma2']],
-  ['bzip2', ['-9']],
-  ['bzip2', ['-1']],
-  ['lzop', ['-9']],
-  ['lzop', ['-1', '-F']],
+  [],
+  ['-0'],
+  ['-9e', '--check=sha256'],
+  ['-T2', '--block-size=300KiB'],
+  ['--lzma2=lc=0,lp=2,pb=0', '--check=none'],
+  ['--check=crc32', '--x86', '--lzma2=dict=32MiB'],
+  ['--check=crc32', '--arm', '--lzma2'],
+  ['--armthumb', '--lzma2'],
+  ['--arm64', '--lzma2'],
+  ['--x86', '--arm', '--lzma2'],
 ] as const;
 
-describe('what the programs of Debian pack', () => {
-  for (const [program, options] of ways) {
-    const title = [program, ...options].join(' ');
-    it.skipIf(!has(program))(has(program) ? `${title} is unpacked` : `${title} is unpacked (skipped: there is no ${program})`, () => {
+describe('what xz packs', () => {
+  for (const options of ways) {
+    const title = ['xz', ...options, 'is unpacked'].join(' ');
+    it.skipIf(!has('xz'))(has('xz') ? title : `${title} (skipped: there is no xz)`, () => {
       for (const bytes of [real, code(), new Uint8Array(1 << 20), Uint8Array.of(1)]) {
-        const packed = execFileSync(program, [...options, '-c'], { input: bytes, maxBuffer: 1 << 28 });
+        const packed = execFileSync('xz', [...options, '-c'], { input: bytes, maxBuffer: 1 << 28 });
         // A kernel's build appends its length.
         const { made, container } = unpack(new Bytes(Buffer.concat([packed, Buffer.alloc(4, 0x7f)]), 'a kernel'), unpackers);
-        expect([container, Buffer.compare(made, bytes)]).toEqual([program === 'lzop' ? 'LZO' : program, 0]);
+        expect([container, Buffer.compare(made, bytes)]).toEqual(['xz', 0]);
       }
     });
   }

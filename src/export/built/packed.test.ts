@@ -19,7 +19,7 @@ function nothing(): never {
   throw new Error('is not asked');
 }
 
-/** What xz 5.4.1, bzip2 1.0.8 and lzop 1.04 of Debian 12 made of it, in base64. */
+/** What xz 5.4.1 of Debian 12 made of it, in base64. */
 const made: readonly (readonly [string, string])[] = [
   [
     'xz --x86 --lzma2 --check=crc32',
@@ -28,14 +28,6 @@ const made: readonly (readonly [string, string])[] = [
   [
     'xz',
     '/Td6WFoAAATm1rRGAgAhARwAAAAQz1jM4AIHAJJdAHQ+vdELyhAbQqz0Gu1amiRZLUqCVM6uQqHzYdDmTHuRmFUhx7mM+1eKOAiXxlgD6uykTiDXsFC3cV5ZrFlt0/+JeVyYIBFr2zZvFMmiV/ze3kJFG2ZeMJuKHGS2cDbwq3EVn6ClI1aai54u0WqwGjjlzG7vbGsiWzhrPth9CoSX8Uu908gKJ8Xggtau4Kg6swAAAAAAmbjtkXVNmrkAAa4BiAQAAPu7x/KxxGf7AgAAAAAEWVo=',
-  ],
-  [
-    'bzip2',
-    'QlpoOTFBWSZTWVuCjTcAAOB//8BBghAEAgIEGIQkGDMjxGEgwYkGIQkGDEgxCEgwYkGIMAC6WIaqAAAAAaHqaNNHqPUyYnpiQio/9TVQAAAGgAAAAABp6oKABMATACMIwCYTAqifBAAAAACQAAMAADAAAYAAAH6mZGZi7r6xOxvQyaEJm29lLehiyIT9Zw6JjWiBUk/J+DzHMyBKpVtVFKtjpZp2uofIi0gyJtBmZgAECCEIQhy9JMvSZmc0UyTDJme90YPjF0IQfBwJOwJ0Ak7AnQCTsCdAJOwKfFaF/F3JFOFCQW4KNNw=',
-  ],
-  [
-    'lzop',
-    'iUxaTwANChoKEEAgoAlAAQUDAAANAAAAAGsKn64AAAAAACvcAzIAAAIIAAABOKDgmwYK6PsPAADo9g8AAHjo8HcAZejpmwBu6OG/AG3o2MABBWXozg8AAOjJegHow3cAZei8mwBu6LS/AG3oq8MBZeihcQWcegHolncAZeiPmwBu6Ie/AG3ofsMBZeh0cQVvegHoaXcAZehimwBu6Fq/AG3oUcMBZehHcQVCegHoPHcAZeg1mwBu6C2/AG3oJMMBZegacQUVegHoD3cAZegImwBu6AC8AA9t6PcOAAB4ZW5tZejtDgAA6Oh6AejidwBl6NubAG7o078AbejKwwFl6MBxBbt6Aei1dwBl6K6bAG7opr8AbeidwwFl6JNxBY56AeiIdwBl6IGbAG7oeb8AbehwwwFl6GZxBWF6AehbdwBl6FSbAG7oTL8AbehDwgFlACATAAAOAAAAAAAAAAAAAAAAAAAAAAARAAAAAAAA',
   ],
 ];
 
@@ -70,8 +62,7 @@ describe('what Node does not unpack', () => {
       bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
       return new Bytes(bytes, 'the kernel');
     };
-    // Of bzip2 it is behind the mark of the block; of xz before the index and the footer, 12 each.
-    expect(() => unpack(damaged('bzip2', 10), unpackers)).toThrow('bzip2: the check sum is wrong: the file is damaged');
+    // It is before the index and the footer, 12 bytes each.
     const { length } = Buffer.from(made[0]?.[1] ?? '', 'base64');
     expect(() => unpack(damaged('xz --x86 --lzma2 --check=crc32', length - 28), unpackers)).toThrow('xz: the check sum is wrong');
   });

@@ -1,6 +1,4 @@
 import { ascii, type Bytes, FileError } from './bytes.ts';
-import { unpackBzip2 } from './bzip2.ts';
-import { unpackLzo } from './lzo.ts';
 import { unpackXz, xzMagic } from './xz.ts';
 
 /** What unpacks, given by whoever has it: each makes at most `most` bytes, or throws. */
@@ -18,7 +16,7 @@ export interface Unpackers {
  */
 export const mostUnpacked = 1 << 30;
 
-type Way = 'gzip' | 'zlib' | 'zstd' | 'lz4' | 'xz' | 'bzip2' | 'lzo';
+type Way = 'gzip' | 'zlib' | 'zstd' | 'lz4' | 'xz';
 
 /** The first bytes of each way to pack a kernel; where there is no `way`, we cannot undo it. */
 const magics: readonly { readonly name: string; readonly magic: readonly number[]; readonly way?: Way }[] = [
@@ -26,8 +24,8 @@ const magics: readonly { readonly name: string; readonly magic: readonly number[
   { name: 'LZ4', magic: [0x02, 0x21, 0x4c, 0x18], way: 'lz4' },
   { name: 'zstd', magic: [0x28, 0xb5, 0x2f, 0xfd], way: 'zstd' },
   { name: 'xz', magic: xzMagic, way: 'xz' },
-  { name: 'bzip2', magic: ascii('BZh'), way: 'bzip2' },
-  { name: 'LZO', magic: [0x89, 0x4c, 0x5a, 0x4f], way: 'lzo' },
+  { name: 'bzip2', magic: ascii('BZh') },
+  { name: 'LZO', magic: [0x89, 0x4c, 0x5a, 0x4f] },
   { name: 'LZMA', magic: [0x5d, 0x00, 0x00] },
 ];
 
@@ -54,8 +52,6 @@ export function unpack(packed: Bytes, unpackers: Unpackers, most = mostUnpacked)
 const ownWays: { readonly [way: string]: ((packed: Bytes, most: number) => Uint8Array) | undefined } = {
   lz4: unpackLz4,
   xz: unpackXz,
-  bzip2: unpackBzip2,
-  lzo: unpackLzo,
 };
 
 /** Unpacks in one way; whatever goes wrong is a `FileError`. */
