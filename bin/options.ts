@@ -2,7 +2,7 @@ import type { Argv } from 'yargs';
 import type { Implementation } from '../conformance/protocol/implementation.ts';
 import { referenceFor, UnknownReferenceError, WrongReferenceError } from '../conformance/protocol/reference.ts';
 import { type Arch, archNames } from '../src/abi/arch.ts';
-import { isMemoryStruct, type MemoryStructName, memoryArguments } from '../src/abi/memory-h.ts';
+import { isMemoryStruct, type MemoryStructName, memoryArguments, memoryStructNames } from '../src/abi/memory-h.ts';
 import { argumentOf, type JudgedOp, judgedOp, opName, opNamed, opNumber, type Profile, profileNames, xenName } from '../src/abi/ops.ts';
 import { isStructName, type StructName, structNames } from '../src/abi/structs.ts';
 import type { Severity } from '../src/rules/answer.ts';
@@ -92,11 +92,15 @@ export interface CaptureOptions extends StructOptions {
   readonly privileged?: boolean;
 }
 
-/** A struct by its C tag, with or without `xen_`. */
-export function structNamed(name: string): StructName {
+/**
+ * A struct by its C tag, with or without `xen_`. `others`: what else would be taken, for who
+ * mistypes it.
+ */
+export function structNamed(name: string, others: readonly string[] = memoryStructNames): StructName {
   const full = name.startsWith('xen_') ? name : `xen_${name}`;
   if (isStructName(full)) return full;
-  throw new UsageError(`unknown struct ${JSON.stringify(name)}${closest(full, structNames)} (known: ${structNames.join(', ')})`);
+  const known = others.length > 0 ? [...structNames, 'the other structs of memory.h'] : structNames;
+  throw new UsageError(`unknown struct ${JSON.stringify(name)}${closest(full, [...structNames, ...others])} (known: ${known.join(', ')})`);
 }
 
 /** A `cmd` as the user wrote it: decimal or 0x-hex, 32 bits. */

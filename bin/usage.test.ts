@@ -19,11 +19,11 @@ describe('a wrong word gets one line, a hint and exit 2', () => {
     [['decode', '-x'], 'unknown option -x'],
     [
       ['decode', '--struct', 'get_dma_bug'],
-      'unknown struct "get_dma_bug", did you mean "xen_get_dma_buf"? (known: xen_memory_reservation, xen_memory_exchange, xen_get_dma_buf, xen_put_dma_buf)',
+      'unknown struct "get_dma_bug", did you mean "xen_get_dma_buf"? (known: xen_memory_reservation, xen_memory_exchange, xen_get_dma_buf, xen_put_dma_buf, the other structs of memory.h)',
     ],
     [
       ['decode', '--struct', 'constructor'],
-      'unknown struct "constructor" (known: xen_memory_reservation, xen_memory_exchange, xen_get_dma_buf, xen_put_dma_buf)',
+      'unknown struct "constructor" (known: xen_memory_reservation, xen_memory_exchange, xen_get_dma_buf, xen_put_dma_buf, the other structs of memory.h)',
     ],
     [['decode', '--arch', 'arm46'], 'unknown --arch "arm46", did you mean "arm64"? (known: arm32, arm64, x86_64, x86_32)'],
     [['layout', '--arch', 'ARM64'], 'unknown --arch "ARM64", did you mean "arm64"? (known: arm32, arm64, x86_64, x86_32)'],

@@ -94,7 +94,7 @@ function filterOf({ struct, arch, requirement }: Options): Filter {
     );
   }
   return {
-    ...(struct !== undefined && { struct: structNamed(struct) }),
+    ...(struct !== undefined && { struct: structNamed(struct, []) }),
     ...(arch !== undefined && { arch }),
     ...(requirement !== undefined && { requirement }),
   };
