@@ -160,16 +160,6 @@ function noiseOf(length: number): Uint8Array {
   return new Uint8Array(words.buffer);
 }
 
-/**
- * The call of a guest that keeps its own p2m: what it gives away it names by the frames behind its
- * pages.
- */
-export function inFrames(step: CallStep, op: JudgedOp, { p2m }: DomainView): CallStep {
-  if (op === 'populate_physmap' || op === 'increase_reservation') return step;
-  const [given, ...others] = step.lists;
-  return { ...step, lists: [given?.map((gfn) => p2m.get(gfn) ?? gfn), ...others] };
-}
-
 /** The call's lists, where they go. */
 export function listsOf(step: CallStep, arch: Arch): Piece[] {
   return step.lists.flatMap((list, i) => {

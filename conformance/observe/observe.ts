@@ -6,12 +6,13 @@ import { type ByteRange, type Piece, sparseMemory } from '../../src/guest/memory
 import type { ObservedCall, OtherDomain, P2m } from '../../src/trace/call.ts';
 import type { Hello, Inject, Reply, Request } from '../protocol/implementation.ts';
 import type { Play } from '../protocol/play.ts';
-import { type CallStep, type ChurnStep, framesOf, type Scenario } from '../scenario/scenario.ts';
+import type { CallStep, ChurnStep, Scenario } from '../scenario/scenario.ts';
 import { DomainView } from './domain-view.ts';
 import { believe, countIn, spill, touchedBy } from './effects.ts';
 import { type InUse, inUseOf } from './in-use.ts';
 import { Learnt, sameBytes } from './learnt.ts';
-import { fillOf, inFrames, listsOf, looksInto, mostMarks, namedElsewhere, newMarks, ramToFill, spreadOut, structOf } from './marks.ts';
+import { fillOf, listsOf, looksInto, mostMarks, namedElsewhere, newMarks, ramToFill, spreadOut, structOf } from './marks.ts';
+import { inFrames, namedBefore } from './own-p2m.ts';
 
 /** What was seen of one step. */
 export type Event =
@@ -376,20 +377,6 @@ class PlayedWorld {
     };
     return can.fail_alloc === undefined && can.preempt === undefined ? undefined : can;
   }
-}
-
-/**
- * What was RAM of what a guest names that keeps its own p2m: what it gives away it names by frames,
- * those behind its pages.
- */
-function namedBefore(
-  { lists, reservations }: CallStep,
-  p2m: P2m,
-  mapped: ((gfn: bigint) => boolean | undefined) | undefined,
-): (gfn: bigint) => boolean | undefined {
-  const [given, taken] = [0, 1].map((i) => new Set(framesOf(lists[i] ?? [], reservations[i]?.extent_order ?? 0)));
-  const behind = new Set(p2m.values());
-  return (frame) => (given?.has(frame) ? behind.has(frame) || undefined : taken?.has(frame) ? mapped?.(frame) : undefined);
 }
 
 function isDone(answer: Reply | undefined): boolean {
