@@ -33,6 +33,10 @@ describe('what a guest holds, as far as it is known', () => {
     expect([shadow.read(0x5000n, 4), shadow.read(0x5801n, 1), shadow.read(0x5004n, 1)]).toEqual([bytes(1, 2, 9, 4), bytes(6), undefined]);
     shadow.learn(0x5003n, bytes(7, 8));
     expect([shadow.read(0x5000n, 1), shadow.read(0x5003n, 2), shadow.read(0x5800n, 2)]).toEqual([undefined, bytes(7, 8), bytes(5, 6)]);
+    expect(shadow.known({ address: 0x5004n, length: 0x7fdn })).toEqual([
+      { address: 0x5004n, bytes: bytes(8) },
+      { address: 0x5800n, bytes: bytes(5) },
+    ]);
     for (let i = 0; i < 9; i++) shadow.learn(0x5100n + BigInt(16 * i), bytes(i));
     expect([shadow.read(0x5800n, 1), shadow.read(0x5180n, 1)]).toEqual([undefined, bytes(8)]);
   });

@@ -82,7 +82,9 @@ export class Shadow implements GuestMemory {
       if (from < to && from < PAGE_SIZE && to > 0) found.push({ address: start + BigInt(from), bytes: bytes.subarray(from, to) });
     }
     for (const { address, bytes } of [...this.#scraps.values()].flat()) {
-      if (address >= range.address && address + BigInt(bytes.length) <= end) found.push({ address, bytes });
+      const from = range.address > address ? Number(range.address - address) : 0;
+      const to = Math.min(bytes.length, Number(end - address));
+      if (from < to) found.push({ address: address + BigInt(from), bytes: bytes.subarray(from, to) });
     }
     return found.sort((a, b) => (a.address < b.address ? -1 : 1));
   }

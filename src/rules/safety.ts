@@ -113,14 +113,14 @@ export function writable(facts: Facts): ByteRange[] {
     const returned = entriesRange(facts.out, 0n, facts.K ?? 0n);
     return [...returned, ...facts.committed, ...(facts.nrExchangedRange ? [facts.nrExchangedRange] : [])];
   }
-  const pages = facts.call.space === 'physical' && !facts.foreign ? facts.extents(facts.in).map(addressesOf) : [];
+  // No guest frame of a translated guest leads to what op 0 gives: the entries of its list name none.
+  const namesPages = facts.op !== 'increase_reservation' || !facts.call.translated;
+  const pages = facts.call.space === 'physical' && !facts.foreign && namesPages ? facts.extents(facts.in).map(addressesOf) : [];
   return [...writableEntries(facts), ...(pagesChangedHands(facts) === 'none' ? [] : pages)];
 }
 
 function pagesChangedHands(facts: Facts): 'none' | 'some' | 'unknown' {
   if (facts.op === 'put_dma_buf') return 'none';
-  // No guest frame of a translated guest leads to what op 0 gives: it reads none from its list.
-  if (facts.op === 'increase_reservation' && facts.call.translated) return 'none';
   if (facts.exchanges) return facts.N === 0n ? 'none' : 'some';
   const { rc } = facts.call;
   if (rc === undefined) return 'unknown';
