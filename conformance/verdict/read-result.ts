@@ -123,9 +123,9 @@ function counterexampleOf(value: unknown, where: string): Counterexample {
     step: count(step, `${where}.step`, most, '2^53 - 1'),
     message: text(message, `${where}.message`),
     found: count(found, `${where}.found`, most, '2^53 - 1'),
-    story: list(story, `${where}.story`, storyStepOf),
     ...(tight !== undefined && flag(tight, `${where}.tight`) && { tight: true as const }),
     ...(flaky !== undefined && flag(flaky, `${where}.flaky`) && { flaky: true as const }),
+    story: list(story, `${where}.story`, storyStepOf),
     ...(evidence !== undefined && { evidence: list(evidence, `${where}.evidence`, text) }),
   };
 }
