@@ -3,6 +3,7 @@ import type { Hello, Reply, Request } from '../protocol/implementation.ts';
 import { CrashError } from '../protocol/play.ts';
 import { type Player, UndrivenError } from '../protocol/player.ts';
 import { StartError } from '../protocol/transport.ts';
+import { DirectGuest } from './direct-guest.ts';
 import { Guest, OddError } from './guest.ts';
 import { Machine, type Patience } from './machine.ts';
 import type { GuestHello } from './mailbox.ts';
@@ -15,6 +16,8 @@ const { increase_reservation, decrease_reservation, populate_physmap, exchange }
 const mostSilences = 2;
 /** Starts that may fail one after the other. */
 const mostFailedStarts = 3;
+
+const guests = { pv: PvGuest, translated: Guest, 'direct-mapped': DirectGuest } as const;
 
 /** A player whose implementation is a real hypervisor. */
 export interface LivePlayer extends Player {
@@ -37,7 +40,7 @@ export async function livePlayer(setup: Setup, files: Files, patience: Patience,
       try {
         starts++;
         const machine = await Machine.start(setup, files, patience);
-        return { machine, guest: setup.guests === 'pv' ? new PvGuest(machine, setup) : new Guest(machine, setup) };
+        return { machine, guest: new guests[setup.guests](machine, setup) };
       } catch (error) {
         if (error instanceof StartError) throw new UndrivenError(error.message);
         if (!(error instanceof CrashError)) throw error;
