@@ -3,9 +3,13 @@ import { layoutOf } from '../../src/abi/layout.ts';
 import { argumentOf, judgedOp } from '../../src/abi/ops.ts';
 import { entriesIn, listBehind } from '../../src/guest/handle.ts';
 import type { Reply } from '../protocol/implementation.ts';
-import { argumentIn } from './argument.ts';
-import { type Asked, error, framesOf, Guest, mostListed, OddError, type Of, ops, type Plan, page } from './guest.ts';
-import type { Ask } from './mailbox.ts';
+import { argumentIn, mostLooked } from './argument.ts';
+import { type Asked, error, framesOf, Guest, OddError, type Of, ops, type Plan, page } from './guest.ts';
+import type { Ask, Told } from './mailbox.ts';
+import { memory } from './setups.ts';
+
+/** No Xen takes extents of a higher order. */
+const mostOrder = 18;
 
 /**
  * A guest whose pages lie in the machine where they lie in it: its memory is read and written from
@@ -16,6 +20,8 @@ export class DirectGuest extends Guest {
   readonly #there = new Uint8Array(this.machine.mailbox.hello.pages);
   /** Pages that are looked at after each call: those of the world. */
   #watched = 0;
+  /** Pages that it owns, as it last told. */
+  #owned = 0;
   /** May pages beyond those have changed? */
   #isUnsure = true;
 
@@ -23,9 +29,9 @@ export class DirectGuest extends Guest {
     this.#isUnsure ||= this.#goesBeyond(request);
     const { asks, reply } = super.calls(request);
     return {
-      asks: [...asks, this.#probe(this.#watched)],
-      reply: ([called, probed]) => {
-        this.#there.set(probed?.bytes ?? []);
+      asks: [...asks, this.#probe(this.#watched), ...this.counts()],
+      reply: ([called, ...looked]) => {
+        this.#look(looked);
         return called ? reply([called]) : error('no answer');
       },
     };
@@ -61,20 +67,26 @@ export class DirectGuest extends Guest {
     };
   }
 
+  protected override owned(): Asked {
+    return { asks: [], reply: () => ({ pages: this.#owned }) };
+  }
+
   /** In one round, where nothing beyond the last world may have changed. */
   protected override async build({ ram, holes }: Plan): Promise<void> {
     const { first, pages } = this.machine.mailbox.hello;
     if (this.#isUnsure) this.#there.set((await this.machine.ask([this.#probe(pages)]))[0]?.bytes ?? []);
     const wanted = new Uint8Array(pages).fill(1);
     for (const gfn of framesOf(holes)) wanted[Number(gfn - first)] = 0;
-    const changed = (to: number): bigint[] => {
-      return [...wanted.keys()].filter((i) => wanted[i] === to && this.#there[i] !== to).map((i) => first + BigInt(i));
-    };
-    const calls = [...this.resizing(ops.decrease_reservation, changed(0)), ...this.resizing(ops.populate_physmap, changed(1))];
     const last = [...ram, ...holes].reduce((most, run) => Math.max(most, Number(run.gfn - first) + run.pages), 0);
+    const differing = (to: number): bigint[] => {
+      const found: bigint[] = [];
+      for (let i = 0; i < pages; i++) if (wanted[i] === to && this.#there[i] !== to) found.push(first + BigInt(i));
+      return found;
+    };
+    const calls = [...this.resizing(ops.decrease_reservation, differing(0)), ...this.resizing(ops.populate_physmap, differing(1))];
     this.#watched = Math.max(this.#watched, last);
     const told = await this.machine.ask([...calls.flatMap(({ asks }) => asks), this.#probe(this.#watched), ...this.counts()]);
-    this.#there.set(told.at(-3)?.bytes ?? []);
+    this.#look(told.slice(-3));
     for (const [i, { asks, count }] of calls.entries()) {
       const done = told[(i + 1) * asks.length - 1]?.value;
       if (done !== BigInt(count)) throw new OddError(`a call for ${count} extents ended with ${done}`);
@@ -85,6 +97,12 @@ export class DirectGuest extends Guest {
     for (const run of ram) this.machine.mailbox.putOutside(run.gfn * page, new Uint8Array(run.pages * PAGE_SIZE));
     this.#watched = last;
     this.#isUnsure = false;
+  }
+
+  /** Takes in what a probe told, and the two asks of `counts`. */
+  #look([probed, , counted]: readonly Told[]): void {
+    this.#there.set(probed?.bytes ?? []);
+    this.#owned = Number(counted?.value);
   }
 
   #probe(pages: number): Ask {
@@ -107,22 +125,36 @@ export class DirectGuest extends Guest {
   /** May a call change pages that are not looked at after it? By what it names, as that lies in memory. */
   #goesBeyond({ cmd, arg }: Of<'call'>): boolean {
     const { mailbox } = this.machine;
+    const { first, pages } = mailbox.hello;
     const { arch } = this.setup;
     const op = judgedOp(cmd, 'upstream');
     const size = op ? layoutOf(argumentOf[op], arch).size : 0;
-    if (!op || !this.#isThere(arg, size)) return true;
-    const [from, room] = [mailbox.hello.first, BigInt(mailbox.hello.pages)];
+    const struct = this.#readable(arg, size);
+    if (!op || struct === undefined) return true;
+    if (struct < size) return false;
     return argumentIn(op, arch, mailbox.outside(arg, size)).reservations.some(({ extent_start, nr_extents, extent_order }) => {
       const { range, stride } = listBehind(extent_start, nr_extents, arch);
-      const most = Number(nr_extents < mostListed ? nr_extents : mostListed);
-      let count = most;
-      while (count > 0 && !this.#isThere(range.address, count * stride)) count--;
-      // What lies behind a page that is not there no call comes to.
-      const isCut = this.#isWatched(range.address, (count + 1) * stride);
-      if (count < most ? !isCut : BigInt(most) < nr_extents) return true;
-      const entries = count > 0 ? entriesIn(mailbox.outside(range.address, count * stride), stride) : [];
-      const pages = 1n << BigInt(Math.min(extent_order, 32));
-      return entries.some((gfn) => gfn < from + room && gfn + pages > from && gfn + pages > from + BigInt(this.#watched));
+      const most = Number(nr_extents < mostLooked ? nr_extents : mostLooked) * stride;
+      const length = this.#readable(range.address, most);
+      if (length === undefined || (length === most && most < range.length)) return true;
+      const last = (1n << BigInt(Math.min(extent_order, mostOrder))) - 1n;
+      const entries = entriesIn(mailbox.outside(range.address, length - (length % stride)), stride);
+      return entries.some((gfn) => gfn < first + BigInt(pages) && gfn + last >= first && gfn + last >= first + BigInt(this.#watched));
     });
+  }
+
+  /**
+   * Bytes from an address on that a call can read, of so many: it stops at the first page that is
+   * not there. `undefined` where that cannot be told.
+   */
+  #readable(address: bigint, length: number): number | undefined {
+    const { first } = this.machine.mailbox.hello;
+    let end = address;
+    while (end < address + BigInt(length) && this.#isThere(end, 1)) end = (end / page + 1n) * page;
+    const read = Number(end - address);
+    if (read >= length) return length;
+    // What is further away than the machine has memory is none.
+    const isFar = end > first * page + BigInt(memory) || end + BigInt(memory) < first * page;
+    return isFar || this.#isWatched(end, 1) ? read : undefined;
   }
 }

@@ -93,7 +93,7 @@ export class Guest {
       case 'translate':
         return this.translates(request.gfn, request.pages);
       case 'pages':
-        return { asks: this.counts(), reply: ([, told]) => ({ pages: Number(told?.value) }) };
+        return this.owned();
       default:
         return unsupported(`the guest cannot do ${request.op}`);
     }
@@ -126,6 +126,11 @@ export class Guest {
 
   protected translates(_gfn: bigint, _pages: number): Asked {
     return unsupported('such a guest does not know its machine frames');
+  }
+
+  /** How many pages the domain owns. */
+  protected owned(): Asked {
+    return { asks: this.counts(), reply: ([, told]) => ({ pages: Number(told?.value) }) };
   }
 
   /** Is that in the guest's free memory? */

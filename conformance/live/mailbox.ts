@@ -65,10 +65,11 @@ export class SilenceError extends Error {
 }
 
 /**
- * Looks so often before it sleeps so many milliseconds: most answers are there by then. Where the
- * processors are busy the guest needs the one that looks. So many sleeps, and other things happen.
+ * Looks so often, then sleeps between two looks, from so many milliseconds on, each time longer by
+ * half: most answers are there at once, and where others want the processors the guest needs the one
+ * that looks. After the longest sleep other things happen.
  */
-const waiting = { looks: 16, sleep: 0.005, sleeps: 64 } as const;
+const waiting = { looks: 48, sleep: 0.005, longer: 1.5, longest: 0.5 } as const;
 /** Linux adds this many nanoseconds to a sleep: 50,000, unless a process wants it otherwise. */
 const slack = { file: '/proc/self/timerslack_ns', nanoseconds: 1000 } as const;
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
@@ -184,12 +185,13 @@ export class Mailbox {
     this.#one[0] = this.#bell;
     writeSync(this.#file, this.#one, 0, 1, this.#at + layout.bell);
     const deadline = performance.now() + milliseconds;
-    for (;;) {
-      for (let i = 0; i < waiting.looks * waiting.sleeps; i++) {
-        readSync(this.#file, this.#one, 0, 1, this.#at + layout.done);
-        if (this.#one[0] === this.#bell) return;
-        if (i % waiting.looks === waiting.looks - 1) Atomics.wait(sleeper, 0, 0, waiting.sleep);
-      }
+    for (let i = 0, sleep: number = waiting.sleep; ; i++) {
+      readSync(this.#file, this.#one, 0, 1, this.#at + layout.done);
+      if (this.#one[0] === this.#bell) return;
+      if (i < waiting.looks) continue;
+      Atomics.wait(sleeper, 0, 0, sleep);
+      sleep = Math.min(sleep * waiting.longer, waiting.longest);
+      if (sleep < waiting.longest) continue;
       if (performance.now() > deadline) throw new SilenceError(`no answer within ${milliseconds / 1000} s`);
       // The console has to be read, or what is printed there stops the guest.
       await new Promise((resolve) => setImmediate(resolve));
