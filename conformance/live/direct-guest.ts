@@ -8,6 +8,8 @@ import { type Asked, error, framesOf, Guest, OddError, type Of, ops, type Plan, 
 import type { Ask, Told } from './mailbox.ts';
 import { memory } from './setups.ts';
 
+/** Bytes that are read at once. */
+const mostImage = 64 * PAGE_SIZE;
 /** No Xen takes extents of a higher order. */
 const mostOrder = 18;
 
@@ -20,6 +22,8 @@ export class DirectGuest extends Guest {
   readonly #there = new Uint8Array(this.machine.mailbox.hello.pages);
   /** Pages that are looked at after each call: those of the world. */
   #watched = 0;
+  /** The first of those pages as they are since the last call or write. */
+  #image: Uint8Array | undefined;
   /** Pages that it owns, as it last told. */
   #owned = 0;
   /** May pages beyond those have changed? */
@@ -27,6 +31,7 @@ export class DirectGuest extends Guest {
 
   protected override calls(request: Of<'call'>): Asked {
     this.#isUnsure ||= this.#goesBeyond(request);
+    this.#image = undefined;
     const { asks, reply } = super.calls(request);
     return {
       asks: [...asks, this.#probe(this.#watched), ...this.counts()],
@@ -40,6 +45,7 @@ export class DirectGuest extends Guest {
   protected override writes(request: Of<'write'>): Asked {
     const { addr, bytes } = request;
     if (!this.#isThere(addr, bytes.length)) return super.writes(request);
+    this.#image = undefined;
     this.machine.mailbox.putOutside(addr, bytes);
     return { asks: [], reply: () => ({}) };
   }
@@ -47,7 +53,7 @@ export class DirectGuest extends Guest {
   protected override reads(request: Of<'read'>): Asked {
     const { addr, length } = request;
     if (!this.#isWatched(addr, length)) return super.reads(request);
-    const bytes = (): Reply => (this.#isThere(addr, length) ? { bytes: this.machine.mailbox.outside(addr, length) } : { fault: true });
+    const bytes = (): Reply => (this.#isThere(addr, length) ? { bytes: this.#bytes(addr, length) } : { fault: true });
     return { asks: [], reply: bytes };
   }
 
@@ -94,6 +100,7 @@ export class DirectGuest extends Guest {
     if (Buffer.compare(wanted, this.#there) !== 0) throw new OddError('a page did not come back, or did not go');
     const gained = this.gained(told.at(-1));
     if (gained !== 0) throw new OddError(`the domain owns ${gained} pages too many`);
+    this.#image = undefined;
     for (const run of ram) this.machine.mailbox.putOutside(run.gfn * page, new Uint8Array(run.pages * PAGE_SIZE));
     this.#watched = last;
     this.#isUnsure = false;
@@ -112,6 +119,16 @@ export class DirectGuest extends Guest {
   #isWatched(address: bigint, length: number): boolean {
     const end = (this.machine.mailbox.hello.first + BigInt(this.#watched)) * page;
     return this.isRoom(address, length) && address + BigInt(length) <= end;
+  }
+
+  /** Memory from outside: most worlds are so small that they are read at once. */
+  #bytes(address: bigint, length: number): Uint8Array {
+    const { mailbox } = this.machine;
+    const start = mailbox.hello.first * page;
+    const at = Number(address - start);
+    if (at + length > mostImage) return mailbox.outside(address, length);
+    this.#image ??= mailbox.outside(start, Math.min(this.#watched * PAGE_SIZE, mostImage));
+    return this.#image.subarray(at, at + length);
   }
 
   /** Is all of that memory, as far as pages are looked at? */

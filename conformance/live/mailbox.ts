@@ -65,11 +65,12 @@ export class SilenceError extends Error {
 }
 
 /**
- * Looks so often, then sleeps between two looks, from so many milliseconds on, each time longer by
- * half: most answers are there at once, and where others want the processors the guest needs the one
- * that looks. After the longest sleep other things happen.
+ * Looks so often, then sleeps so many milliseconds between two looks, each time longer. Most answers
+ * are there before the first sleep, unless the guest has to wait for the processor of the one that
+ * looks: then it sleeps at once, and finds out with each so-many-th answer whether that is still so.
+ * After the longest sleep other things happen.
  */
-const waiting = { looks: 48, sleep: 0.005, longer: 1.5, longest: 0.5 } as const;
+const waiting = { looks: 320, sleep: 0.1, longer: 1.3, longest: 0.5, tries: 16 } as const;
 /** Linux adds this many nanoseconds to a sleep: 50,000, unless a process wants it otherwise. */
 const slack = { file: '/proc/self/timerslack_ns', nanoseconds: 1000 } as const;
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
@@ -83,6 +84,8 @@ export class Mailbox {
   readonly #reply = Buffer.alloc(replyPages * PAGE_SIZE);
   readonly #one = Buffer.alloc(1);
   #bell = 0;
+  /** Were answers there before it slept, of late? */
+  #isQuick = true;
 
   private constructor(file: number, at: number, hello: GuestHello) {
     this.#file = file;
@@ -159,9 +162,10 @@ export class Mailbox {
   }
 
   #bytes(at: number, length: number): Uint8Array {
-    const bytes = new Uint8Array(length);
-    readSync(this.#file, bytes, 0, length, at);
-    return bytes;
+    const bytes = Buffer.allocUnsafeSlow(length);
+    const read = readSync(this.#file, bytes, 0, length, at);
+    if (read !== length) throw new RangeError(`${length} bytes at ${at} are not all in the machine's memory`);
+    return new Uint8Array(bytes.buffer);
   }
 
   /** Where the driver may put something of its own, as the guest addresses it. */
@@ -185,18 +189,27 @@ export class Mailbox {
     this.#one[0] = this.#bell;
     writeSync(this.#file, this.#one, 0, 1, this.#at + layout.bell);
     const deadline = performance.now() + milliseconds;
-    for (let i = 0, sleep: number = waiting.sleep; ; i++) {
-      readSync(this.#file, this.#one, 0, 1, this.#at + layout.done);
-      if (this.#one[0] === this.#bell) return;
-      if (i < waiting.looks) continue;
+    const looks = this.#isQuick || this.#bell % waiting.tries === 0 ? waiting.looks : 1;
+    for (let i = 1; i <= looks; i++) {
+      if (!this.#isDone()) continue;
+      this.#isQuick ||= looks > 1;
+      return;
+    }
+    this.#isQuick = false;
+    for (let sleep: number = waiting.sleep; ; sleep = Math.min(sleep * waiting.longer, waiting.longest)) {
       Atomics.wait(sleeper, 0, 0, sleep);
-      sleep = Math.min(sleep * waiting.longer, waiting.longest);
+      if (this.#isDone()) return;
       if (sleep < waiting.longest) continue;
       if (performance.now() > deadline) throw new SilenceError(`no answer within ${milliseconds / 1000} s`);
       // The console has to be read, or what is printed there stops the guest.
       await new Promise((resolve) => setImmediate(resolve));
       alive();
     }
+  }
+
+  #isDone(): boolean {
+    readSync(this.#file, this.#one, 0, 1, this.#at + layout.done);
+    return this.#one[0] === this.#bell;
   }
 }
 
