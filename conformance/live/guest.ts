@@ -48,6 +48,8 @@ export type Of<O extends Request['op']> = Request & { readonly op: O };
 export class Guest {
   protected readonly machine: Machine;
   protected readonly setup: Setup;
+  /** Frames that it was started with beside its free memory, where it knows them. */
+  readonly elsewhere: Set<number> = new Set();
   /** Pages that the domain owned when it was started. */
   #owned: number | undefined;
   /** Pages that were given back for those that were lost. */

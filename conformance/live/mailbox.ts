@@ -57,6 +57,8 @@ export interface GuestHello {
   readonly pages: number;
   /** The frames behind its pages, by guest frame, where the guest keeps that list itself. */
   readonly p2m: bigint;
+  /** How many there are. */
+  readonly frames: number;
 }
 
 /** The guest did not answer in time. */
@@ -223,6 +225,7 @@ function helloIn(page: Buffer): GuestHello {
     first: word(4),
     pages: Number(word(5)),
     p2m: word(6),
+    frames: Number(word(7)),
   };
 }
 

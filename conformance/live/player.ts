@@ -23,6 +23,8 @@ const guests = { pv: PvGuest, translated: Guest, 'direct-mapped': DirectGuest } 
 export interface LivePlayer extends Player {
   /** Pages that worlds may be made of. */
   readonly room: { readonly first: bigint; readonly pages: number };
+  /** Frames that a guest that knows its own has beside those pages, on the machine that is up. */
+  readonly elsewhere: () => ReadonlySet<number>;
   /** How often a machine was started. */
   readonly starts: () => number;
 }
@@ -75,6 +77,7 @@ export async function livePlayer(setup: Setup, files: Files, patience: Patience,
     hello: introduction(setup, hello),
     live,
     room: { first: hello.first, pages: hello.pages },
+    elsewhere: () => open?.guest.elsewhere ?? new Set(),
     starts: () => starts,
     predicted: true,
     async play(play) {

@@ -19,6 +19,8 @@ interface Listed {
 
 /** The order of extents that are looked at; what asks for more works on none of ours. */
 const mostOrder = 12;
+/** Entries of the list of frames that are read at once. */
+const mostRead = 4096;
 /** RAM is made of extents up to this order, each at a multiple of its size. */
 const ramOrder = 3;
 /**
@@ -209,10 +211,17 @@ export class PvGuest extends Guest {
 
   /** The list that Xen handed over. */
   async #readP2m(): Promise<void> {
-    const { first, pages, p2m } = this.machine.mailbox.hello;
-    const [told] = await this.machine.ask([{ what: 'read', address: p2m + first * 8n, length: pages * 8 }]);
-    if (told?.value !== 0n) throw new OddError('the list of frames cannot be read');
-    for (const [i, mfn] of new BigUint64Array(told.bytes.buffer).entries()) this.#p2m.set(first + BigInt(i), mfn);
+    const { first, pages, p2m, frames } = this.machine.mailbox.hello;
+    for (let at = 0; at < frames; at += mostRead) {
+      const length = Math.min(mostRead, frames - at) * 8;
+      const [told] = await this.machine.ask([{ what: 'read', address: p2m + BigInt(at * 8), length }]);
+      if (told?.value !== 0n) throw new OddError('the list of frames cannot be read');
+      for (const [i, mfn] of new BigUint64Array(told.bytes.buffer).entries()) {
+        const gfn = BigInt(at + i);
+        if (gfn >= first && gfn < first + BigInt(pages)) this.#p2m.set(gfn, mfn);
+        else this.elsewhere.add(Number(mfn));
+      }
+    }
     this.#isNew = false;
   }
 }
