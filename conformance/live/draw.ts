@@ -35,11 +35,11 @@ interface Draft {
 const ops = XENMEM['dma-buf'];
 const page = BigInt(PAGE_SIZE);
 /**
- * A world, in pages from its first: for structs and lists, the last of them with nothing behind it;
- * then what calls give away, and what they populate. In a large one that has room for extents of
+ * A world, in pages from its first: for structs and lists, the last of them with nothing behind it,
+ * and one that stays as it is; then what calls give away, and what they populate. In a large one that has room for extents of
  * order 9.
  */
-const places = { control: 5, ram: 8, holes: 32, end: 48, large: mostUsed } as const;
+const places = { idle: 3, control: 5, ram: 8, holes: 32, end: 48, large: mostUsed } as const;
 /** Orders that worlds have room for, that of a large one, and those that every Xen refuses. */
 const orders = { usual: [0, 0, 0, 0, 1, 1, 2, 3], large: 9, refused: [19, 20, 31, 32, 63, 64, 255, 0x7fff_ffff, 0xffff_ffff] } as const;
 const mostSteps = 8;
@@ -74,7 +74,9 @@ class Drawing {
   scenario(): Scenario {
     const { arch, domid, privileged } = this.#cast;
     const run = (from: number, to: number): PageRun => ({ gfn: this.#base + BigInt(from), pages: to - from });
-    const ram = [run(0, places.control), run(places.ram, places.holes)];
+    // The first page is left zero, and the others are filled: so it is one that nothing is put into.
+    const { idle, control } = places;
+    const ram = [run(idle, idle + 1), run(0, idle), run(idle + 1, control), run(places.ram, places.holes)];
     const holes = [run(places.control, places.ram), run(places.holes, this.#mapped.length)];
     const domain = { domid, privileged, ram, holes };
     const steps = Array.from({ length: 1 + this.#choices.below(mostSteps) }, () => this.#step());
