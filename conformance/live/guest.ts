@@ -14,7 +14,7 @@ export const page: bigint = BigInt(PAGE_SIZE);
 export const mostListed = 320;
 
 /** Pages of the guest's free memory that worlds are made of, at most. */
-export const mostUsed = 1536;
+export const mostUsed = 3072;
 
 /**
  * Guest frames beyond its memory that calls name, where that begins with this one. On arm32 none of
