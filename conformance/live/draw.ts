@@ -91,7 +91,7 @@ class Drawing {
     const isLong = this.#kind === 'long';
     const count = 1 + this.#choices.below(isLong ? mostSteps.long : mostSteps.usual);
     const steps = Array.from({ length: count }, () => (isLong ? this.#longStep() : this.#step()));
-    return { world: { arch, domains: [domain], free: { low: 64, high: 0 } }, steps };
+    return { world: { arch, domains: [domain], free: { low: isLong ? places.long : 64, high: 0 } }, steps };
   }
 
   #step(): CallStep {
