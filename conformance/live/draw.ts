@@ -35,14 +35,19 @@ interface Draft {
 const ops = XENMEM['dma-buf'];
 const page = BigInt(PAGE_SIZE);
 /**
- * A world, in pages from its first: for structs and lists, the last of them with nothing behind it;
- * then what calls give away, and what they populate. In a large one that has room for extents of
- * order 9.
+ * A world, in pages from its first: for structs and lists, the last of them with nothing behind it,
+ * and one that stays as it is; then what calls give away, and what they populate. In a large one that has room for extents of
+ * order 9; in a long one, and it has pages for the lists behind those for structs, so many extents
+ * that a call of them is preempted.
  */
-const places = { control: 5, ram: 8, holes: 32, end: 48, large: mostUsed } as const;
+const places = { idle: 3, control: 5, ram: 8, holes: 32, end: 48, large: 1536, listed: 16, long: mostUsed } as const;
 /** Orders that worlds have room for, that of a large one, and those that every Xen refuses. */
 const orders = { usual: [0, 0, 0, 0, 1, 1, 2, 3], large: 9, refused: [19, 20, 31, 32, 63, 64, 255, 0x7fff_ffff, 0xffff_ffff] } as const;
-const mostSteps = 8;
+const mostSteps = { usual: 8, long: 3 } as const;
+/** Where the RAM of a long world ends: there is little of it, or half, or all but little. */
+const longRam = [0x40, 0x600, 0xbc0] as const;
+/** Extents of a long list at least. */
+const fewestListed = 1000;
 
 /** Is a page of a world for structs and lists? No call gives it away, unless by mistake. */
 export function isControl(gfn: bigint, { first }: Cast['room']): boolean {
@@ -60,25 +65,33 @@ class Drawing {
   readonly #base: bigint;
   /** What the pages are meant to be, if each call does what it should. */
   readonly #mapped: boolean[];
-  readonly #isLarge: boolean;
+  readonly #kind: 'usual' | 'large' | 'long';
+  /** Where the RAM ends that calls give away. */
+  readonly #holes: number;
 
   constructor(choices: Choices, cast: Cast) {
     this.#choices = choices;
     this.#cast = cast;
     this.#base = cast.room.first;
-    this.#isLarge = choices.below(250) === 249;
-    const end = this.#isLarge ? places.large : places.end;
-    this.#mapped = Array.from({ length: end }, (_, i) => i < places.control || (i >= places.ram && i < places.holes));
+    const rare = choices.below(250);
+    this.#kind = rare === 249 ? 'large' : rare === 248 ? 'long' : 'usual';
+    this.#holes = this.#kind === 'long' ? choices.pick(longRam) : places.holes;
+    const end = this.#kind === 'usual' ? places.end : places[this.#kind];
+    this.#mapped = Array.from({ length: end }, (_, i) => i < places.control || (i >= places.ram && i < this.#holes));
   }
 
   scenario(): Scenario {
     const { arch, domid, privileged } = this.#cast;
     const run = (from: number, to: number): PageRun => ({ gfn: this.#base + BigInt(from), pages: to - from });
-    const ram = [run(0, places.control), run(places.ram, places.holes)];
-    const holes = [run(places.control, places.ram), run(places.holes, this.#mapped.length)];
+    // The first page is left zero, and the others are filled: so it is one that nothing is put into.
+    const { idle, control } = places;
+    const ram = [run(idle, idle + 1), run(0, idle), run(idle + 1, control), run(places.ram, this.#holes)];
+    const holes = [run(places.control, places.ram), run(this.#holes, this.#mapped.length)];
     const domain = { domid, privileged, ram, holes };
-    const steps = Array.from({ length: 1 + this.#choices.below(mostSteps) }, () => this.#step());
-    return { world: { arch, domains: [domain], free: { low: 64, high: 0 } }, steps };
+    const isLong = this.#kind === 'long';
+    const count = 1 + this.#choices.below(isLong ? mostSteps.long : mostSteps.usual);
+    const steps = Array.from({ length: count }, () => (isLong ? this.#longStep() : this.#step()));
+    return { world: { arch, domains: [domain], free: { low: isLong ? places.long : 64, high: 0 } }, steps };
   }
 
   #step(): CallStep {
@@ -95,13 +108,32 @@ class Drawing {
     return this.#finished(draft);
   }
 
+  /** Ops 0, 1 and 6 with a long list, from its first extent on or as after a preemption. */
+  #longStep(): CallStep {
+    const pair = ['decrease_reservation', 'populate_physmap'] as const;
+    const isFull = this.#mapped.filter((is) => is).length * 2 > this.#mapped.length;
+    const [long, short] = isFull ? pair : pair.toReversed();
+    const op = this.#choices.pick([long, long, long, 'increase_reservation', short] as JudgedOp[]);
+    const draft = this.#draft(op, false);
+    // Of a PV guest the frames behind two pages need not follow each other, and a list may lie in one.
+    const isOne = op === 'decrease_reservation' && !this.#cast.translated;
+    const order = isOne ? 0 : this.#choices.pick([0, 0, 1]);
+    const all = this.#extents(order, places.long, op === 'populate_physmap' ? 'hole' : 'mapped', places.listed);
+    const list = all.slice(0, fewestListed + this.#choices.below(all.length));
+    const handle = (this.#base + BigInt(places.ram)) * page + this.#choices.pick([0n, 8n, 3n]);
+    set(draft, { orders: [order, order], lists: [list, []], handles: [handle, 0n], flags: 0 });
+    set(draft, { start: this.#choices.pick([0, 0, 0, 1, list.length >> 1, Math.max(0, list.length - 1)]) });
+    this.#intend({ ...draft, lists: [list.slice(draft.start), []] });
+    return this.#finished(draft);
+  }
+
   /** A call that should work; `wild`: on pages that may be anything. */
   #draft(op: JudgedOp, wild: boolean): Draft {
-    const order = this.#isLarge ? orders.large : this.#choices.pick(orders.usual);
+    const order = this.#kind === 'large' ? orders.large : this.#choices.pick(orders.usual);
     const isExchange = op === 'exchange';
     const outOrder = isExchange ? this.#choices.pick(orders.usual) : order;
     const [perIn, perOut] = [2 ** Math.max(0, outOrder - order), 2 ** Math.max(0, order - outOrder)];
-    const chunks = 1 + this.#choices.below(this.#isLarge ? 2 : 4);
+    const chunks = 1 + this.#choices.below(this.#kind === 'large' ? 2 : 4);
     const given = op === 'populate_physmap' ? 'hole' : 'mapped';
     const ins = this.#extents(order, chunks * (isExchange ? perIn : 1), wild ? 'any' : given);
     const whole = Math.floor(ins.length / perIn);
@@ -124,10 +156,10 @@ class Drawing {
   }
 
   /** Aligned extents of pages that are all meant to be so, beginning anywhere, in order. */
-  #extents(order: number, count: number, wanted: 'mapped' | 'hole' | 'any'): bigint[] {
+  #extents(order: number, count: number, wanted: 'mapped' | 'hole' | 'any', first: number = places.ram): bigint[] {
     const step = 2 ** order;
     const found: bigint[] = [];
-    for (let i = Math.ceil(places.ram / step) * step; i + step <= this.#mapped.length; i += step) {
+    for (let i = Math.ceil(first / step) * step; i + step <= this.#mapped.length; i += step) {
       const pages = this.#mapped.slice(i, i + step);
       if (wanted === 'any' || pages.every((is) => is === (wanted === 'mapped'))) found.push(this.#base + BigInt(i));
     }

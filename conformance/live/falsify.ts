@@ -67,16 +67,18 @@ function flip(replies: Reply[], index: number, offset: number, change: (byte: nu
   return true;
 }
 
-/** Changes the frames that a look told. */
+/** Changes the frames that a look told of one of its runs. */
 const frames =
   (change: (mfns: readonly (bigint | null)[], choices: Choices) => (bigint | null)[] | undefined): Lie =>
   (replies, { requests, call }, choices) => {
-    const index = requests.findIndex((request, i) => i > call && request.op === 'translate');
-    const mfns = replies[index]?.mfns;
-    const made = mfns && change(mfns, choices);
-    if (!made) return false;
-    replies[index] = { ...replies[index], mfns: made };
-    return true;
+    for (const [index, { op }] of requests.entries()) {
+      const mfns = index > call && op === 'translate' ? replies[index]?.mfns : undefined;
+      const made = mfns && change(mfns, choices);
+      if (!made) continue;
+      replies[index] = { ...replies[index], mfns: made };
+      return true;
+    }
+    return false;
   };
 
 const other = (byte: number): number => byte ^ 0x5a;
@@ -105,7 +107,7 @@ export const lies: { readonly [name: string]: Lie } = {
   'padding is changed': struct(layout.padding[0]?.offset ?? 'last', other),
   'the last byte of the struct is changed': struct('last', other),
   'a byte of any page is changed': page(any, other),
-  'a byte of the page with the lists is changed': page((pages) => pages[2], other),
+  'a byte of the page with the lists is changed': page((pages) => pages[3], other),
   'a byte of a page is zero': page(any, () => 0),
   'a page is gone': (replies, at, choices) => {
     const index = any(pagesRead(replies, at), choices);

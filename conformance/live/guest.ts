@@ -14,7 +14,7 @@ export const page: bigint = BigInt(PAGE_SIZE);
 export const mostListed = 320;
 
 /** Pages of the guest's free memory that worlds are made of, at most. */
-export const mostUsed = 1536;
+export const mostUsed = 3072;
 
 /**
  * Guest frames beyond its memory that calls name, where that begins with this one. On arm32 none of
@@ -36,15 +36,20 @@ export interface Asked {
   readonly reply: (told: readonly Told[]) => Reply;
 }
 
-type Of<O extends Request['op']> = Request & { readonly op: O };
+/** What a world is to be made of. */
+export type Plan = Pick<World['domains'][number], 'ram' | 'holes'>;
+
+export type Of<O extends Request['op']> = Request & { readonly op: O };
 
 /**
- * Requests of the implementation protocol, answered by a guest of a real hypervisor. Of a
- * direct-mapped one memory is read from outside.
+ * Requests of the implementation protocol, answered by a guest of a real hypervisor, which does all
+ * of it: where the frames behind its pages are not known, nobody else can.
  */
 export class Guest {
   protected readonly machine: Machine;
   protected readonly setup: Setup;
+  /** Frames that it was started with beside its free memory, where it knows them. */
+  readonly elsewhere: Set<number> = new Set();
   /** Pages that the domain owned when it was started. */
   #owned: number | undefined;
   /** Pages that were given back for those that were lost. */
@@ -64,12 +69,12 @@ export class Guest {
       for (const { asks, reply } of waiting) replies.push(reply(told.splice(0, asks.length)));
       waiting = [];
     };
-    let isRead = false;
+    // What is read or written from outside does not wait for its turn in a round.
+    let isLate = false;
     for (const request of requests) {
-      // What is read from outside is read when the round is over.
       const isAlone = request.op === 'reset' || (request.op === 'call' && this.callsAlone);
-      if (isAlone || (isRead && (request.op === 'write' || request.op === 'call'))) await flush();
-      isRead = request.op === 'read';
+      if (isAlone || (isLate && (request.op === 'write' || request.op === 'call'))) await flush();
+      isLate = request.op === 'read' || request.op === 'call' || (isLate && request.op !== 'write');
       if (request.op === 'reset') replies.push(await this.#reset(request));
       else if (request.domid !== this.setup.domid) waiting.push(unsupported(`there is no guest ${request.domid}`));
       else if (request.op === 'call' && isAlone) replies.push(await this.call(request));
@@ -82,21 +87,15 @@ export class Guest {
   #one(request: Exclude<Request, { op: 'reset' }>): Asked {
     switch (request.op) {
       case 'write':
-        return {
-          asks: [{ what: 'write', address: request.addr, bytes: request.bytes }],
-          reply: ([told]) => (told?.value === 0n ? {} : { fault: true }),
-        };
+        return this.writes(request);
       case 'read':
         return this.reads(request);
       case 'call':
-        return {
-          asks: [{ what: 'call', cmd: request.cmd, arg: request.arg }],
-          reply: ([told]) => ({ rc: Number(told?.value) }),
-        };
+        return this.calls(request);
       case 'translate':
         return this.translates(request.gfn, request.pages);
       case 'pages':
-        return { asks: this.#counts(), reply: ([, told]) => ({ pages: Number(told?.value) }) };
+        return this.owned();
       default:
         return unsupported(`the guest cannot do ${request.op}`);
     }
@@ -112,33 +111,28 @@ export class Guest {
     return { rc: Number(told?.value) };
   }
 
-  protected reads({ addr, length }: Of<'read'>): Asked {
-    if (this.setup.guests !== 'direct-mapped' || !this.isRoom(addr, length)) return this.readsInside(addr, length);
-    const gfn = addr / page;
-    const pages = Number((addr + BigInt(length - 1)) / page - gfn) + 1;
-    return {
-      asks: [{ what: 'probe', gfn, pages }],
-      reply: ([told]) => (told?.bytes.includes(0) ? { fault: true } : { bytes: this.machine.mailbox.outside(addr, length) }),
-    };
+  protected calls({ cmd, arg }: Of<'call'>): Asked {
+    return { asks: [{ what: 'call', cmd, arg }], reply: ([told]) => ({ rc: Number(told?.value) }) };
   }
 
-  protected readsInside(address: bigint, length: number): Asked {
+  protected writes({ addr, bytes }: Of<'write'>): Asked {
+    return { asks: [{ what: 'write', address: addr, bytes }], reply: ([told]) => (told?.value === 0n ? {} : { fault: true }) };
+  }
+
+  protected reads({ addr, length }: Of<'read'>): Asked {
     return {
-      asks: [{ what: 'read', address, length }],
+      asks: [{ what: 'read', address: addr, length }],
       reply: ([told]) => (told?.value === 0n ? { bytes: told.bytes } : { fault: true }),
     };
   }
 
-  /** What is there of a direct-mapped domain lies at the same place in the machine. */
-  protected translates(gfn: bigint, pages: number): Asked {
-    if (this.setup.guests !== 'direct-mapped') return unsupported('such a guest does not know its machine frames');
-    // What can be read beside the free memory may be a device.
-    const isOwn = (mfn: bigint | null): boolean => mfn === null || this.isRoom(mfn * page, PAGE_SIZE);
-    const replied = (mfns: (bigint | null)[]): Reply => (mfns.every(isOwn) ? { mfns } : error('there is something that may be no memory'));
-    return {
-      asks: [{ what: 'probe', gfn, pages }],
-      reply: ([told]) => replied([...(told?.bytes ?? [])].map((there, i) => (there ? gfn + BigInt(i) : null))),
-    };
+  protected translates(_gfn: bigint, _pages: number): Asked {
+    return unsupported('such a guest does not know its machine frames');
+  }
+
+  /** How many pages the domain owns. */
+  protected owned(): Asked {
+    return { asks: this.counts(), reply: ([, told]) => ({ pages: Number(told?.value) }) };
   }
 
   /** Is that in the guest's free memory? */
@@ -147,7 +141,8 @@ export class Guest {
     return length > 0 && address >= first * page && address + BigInt(length) <= (first + BigInt(pages)) * page;
   }
 
-  #counts(): readonly [Ask, Ask] {
+  /** Asks how many pages the domain owns. */
+  protected counts(): readonly [Ask, Ask] {
     const arg = this.machine.mailbox.scratch(0);
     const bytes = new Uint8Array(new Uint16Array([DOMID.SELF]).buffer);
     return [
@@ -159,55 +154,59 @@ export class Guest {
   async #reset({ domains }: World): Promise<Reply> {
     const [plan, ...others] = domains;
     if (plan?.domid !== this.setup.domid || others.length > 0) return error(`there is one guest, number ${this.setup.domid}`);
-    const [ram, holes] = [framesOf(plan.ram), framesOf(plan.holes)];
-    this.#owned ??= Number((await this.machine.ask(this.#counts()))[1]?.value);
-    const more = await this.build(ram, new Set(holes));
+    this.#owned ??= Number((await this.machine.ask(this.counts()))[1]?.value);
+    await this.build(plan);
+    return {};
+  }
+
+  /** Makes a world of the guest's free memory: pages come back, or go, by calls of ops 1 and 6. */
+  protected async build({ ram, holes }: Plan): Promise<void> {
+    const { first, pages } = this.machine.mailbox.hello;
+    const [probed] = await this.machine.ask([{ what: 'probe', gfn: first, pages }]);
+    const isMapped = (gfn: bigint): boolean => probed?.bytes[Number(gfn - first)] === 1;
+    const isHole = new Set(framesOf(holes));
+    const room = framesOf([{ gfn: first, pages }]).filter((gfn) => !this.#spare.has(gfn));
+    for (const gfn of strayFrames(this.setup.arch, first)) await this.resize(ops.decrease_reservation, [gfn], { short: true });
+    await this.resize(
+      ops.decrease_reservation,
+      room.filter((gfn) => isHole.has(gfn) && isMapped(gfn)),
+    );
+    await this.resize(
+      ops.populate_physmap,
+      room.filter((gfn) => !isHole.has(gfn) && !isMapped(gfn)),
+    );
+    await this.#counted((await this.zeroed(ram)) + isHole.size);
+  }
+
+  /** Zeros what a world is made of; how many pages more the domain owns than when it was started. */
+  protected async zeroed(ram: readonly PageRun[]): Promise<number> {
     const most = mostBytes / PAGE_SIZE;
-    const zeros = plan.ram.flatMap(({ gfn, pages }) =>
+    const zeros = ram.flatMap(({ gfn, pages }) =>
       Array.from({ length: Math.ceil(pages / most) }, (_, i): Ask => {
         return { what: 'zero', address: (gfn + BigInt(i * most)) * page, length: Math.min(most, pages - i * most) * PAGE_SIZE };
       }),
     );
-    const told = await this.machine.ask([...zeros, ...this.#counts()]);
+    const told = await this.machine.ask([...zeros, ...this.counts()]);
     if (told.slice(0, -1).some(({ value }) => value !== 0n)) throw new OddError('a page that is there cannot be written');
-    await this.#counted(Number(told.at(-1)?.value) - this.#owned - more);
-    return {};
+    return this.gained(told.at(-1));
+  }
+
+  /** So many pages more the domain owns than when it was started, by the answer to `counts`. */
+  protected gained(told: Told | undefined): number {
+    return Number(told?.value) - (this.#owned ?? 0);
   }
 
   /**
-   * A translated guest has lost pages that no frame leads to: as many others are given back, so that
-   * it may populate as many as before.
+   * The guest has lost pages that no frame leads to: as many others are given back, so that it may
+   * populate as many as before.
    */
   async #counted(beyond: number): Promise<void> {
     if (beyond === 0) return;
     const { first, pages } = this.machine.mailbox.hello;
     const spare = Array.from({ length: Math.max(0, beyond) }, (_, i) => first + BigInt(pages - 1 - this.#spare.size - i));
-    const left = pages - this.#spare.size - beyond;
-    if (this.setup.guests !== 'translated' || beyond < 0 || left < mostUsed) throw new OddError(`the domain owns ${beyond} pages too many`);
+    if (beyond < 0 || pages - this.#spare.size - beyond < mostUsed) throw new OddError(`the domain owns ${beyond} pages too many`);
     await this.resize(ops.decrease_reservation, spare);
     for (const gfn of spare) this.#spare.add(gfn);
-  }
-
-  /**
-   * Makes a world of the guest's free memory: pages come back, or go, by calls of ops 1 and 6.
-   * Answers how many pages more the domain owns now than at its start.
-   */
-  protected async build(_ram: readonly bigint[], holes: ReadonlySet<bigint>): Promise<number> {
-    const { first, pages } = this.machine.mailbox.hello;
-    const [probed] = await this.machine.ask([{ what: 'probe', gfn: first, pages }]);
-    const isMapped = (gfn: bigint): boolean => probed?.bytes[Number(gfn - first)] === 1;
-    const room = framesOf([{ gfn: first, pages }]).filter((gfn) => !this.#spare.has(gfn));
-    if (this.setup.guests === 'translated')
-      for (const gfn of strayFrames(this.setup.arch, first)) await this.resize(ops.decrease_reservation, [gfn], { short: true });
-    await this.resize(
-      ops.decrease_reservation,
-      room.filter((gfn) => holes.has(gfn) && isMapped(gfn)),
-    );
-    await this.resize(
-      ops.populate_physmap,
-      room.filter((gfn) => !holes.has(gfn) && !isMapped(gfn)),
-    );
-    return this.setup.guests === 'direct-mapped' ? 0 : -holes.size;
   }
 
   /**
@@ -219,25 +218,33 @@ export class Guest {
     entries: readonly bigint[],
     { order = 0, short = false }: { readonly order?: number; readonly short?: boolean } = {},
   ): Promise<{ readonly done: number; readonly list: bigint[] }> {
-    const codec = codecFor(this.setup.arch).xen_memory_reservation;
     const list: bigint[] = [];
-    for (let at = 0; at < entries.length; at += mostListed) {
-      const part = entries.slice(at, at + mostListed);
-      const [arg, handle] = [this.machine.mailbox.scratch(0), this.machine.mailbox.scratch(codec.size)];
+    for (const { asks, count, listed } of this.resizing(cmd, entries, order)) {
+      const [, , called, read] = await this.machine.ask([...asks, { what: 'read', address: listed, length: count * 8 }]);
+      const done = Number(called?.value);
+      const before = list.length;
+      if (read) list.push(...new BigUint64Array(read.bytes.buffer));
+      if (done === count) continue;
+      if (short) return { done: before + done, list };
+      throw new OddError(`op ${cmd} of ${count} extents ended with ${done}`);
+    }
+    return { done: entries.length, list };
+  }
+
+  /** What is asked for that, call by call: the struct, the list, the call. */
+  protected resizing(cmd: number, entries: readonly bigint[], order = 0): { asks: [Ask, Ask, Ask]; count: number; listed: bigint }[] {
+    const codec = codecFor(this.setup.arch).xen_memory_reservation;
+    const [arg, handle] = [this.machine.mailbox.scratch(0), this.machine.mailbox.scratch(codec.size)];
+    return Array.from({ length: Math.ceil(entries.length / mostListed) }, (_, i) => {
+      const part = entries.slice(i * mostListed, (i + 1) * mostListed);
       const struct = { extent_start: handle, nr_extents: BigInt(part.length), extent_order: order, address_bits: 0, domid: DOMID.SELF };
-      const [, , called, read] = await this.machine.ask([
+      const asks: [Ask, Ask, Ask] = [
         { what: 'write', address: arg, bytes: codec.encode(struct) },
         { what: 'write', address: handle, bytes: new Uint8Array(new BigUint64Array(part).buffer) },
         { what: 'call', cmd, arg },
-        { what: 'read', address: handle, length: part.length * 8 },
-      ]);
-      const done = Number(called?.value);
-      if (read) list.push(...new BigUint64Array(read.bytes.buffer));
-      if (done === part.length) continue;
-      if (short) return { done: at + done, list };
-      throw new OddError(`op ${cmd} of ${part.length} extents ended with ${done}`);
-    }
-    return { done: entries.length, list };
+      ];
+      return { asks, count: part.length, listed: handle };
+    });
   }
 }
 
@@ -249,6 +256,6 @@ export function unsupported(message: string): Asked {
   return { asks: [], reply: () => error(message) };
 }
 
-function error(message: string): Reply {
+export function error(message: string): Reply {
   return { error: { kind: 'unsupported', message } };
 }

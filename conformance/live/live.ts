@@ -65,7 +65,9 @@ export async function openLive({ setup: name, xen, sources, scale, say }: LiveOp
   const used = packages.filter((p) => p.name === headers || (xen === undefined && p.name === setup.hypervisor.package));
   const oracleWith: Live['oracleWith'] = (change) => (scenario) => {
     const answer = change(xen417(setup.guests, setup.mappable));
-    return setup.guests === 'pv' ? new PvOracle(scenario, cast, answer) : new ReleaseOracle(scenario, cast, setup.guests, answer);
+    return setup.guests === 'pv'
+      ? new PvOracle(scenario, cast, answer, player.elsewhere)
+      : new ReleaseOracle(scenario, cast, setup.guests, answer);
   };
   const course: Course = {
     draw: (numbers) => drawn(numbers, cast),

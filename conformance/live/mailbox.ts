@@ -1,4 +1,4 @@
-import { readSync, writeSync } from 'node:fs';
+import { readSync, writeFileSync, writeSync } from 'node:fs';
 import { PAGE_SIZE } from '../../src/abi/constants.ts';
 
 // The mailbox lies in the guest's own memory, which is a file that QEMU and this process share. The
@@ -57,6 +57,8 @@ export interface GuestHello {
   readonly pages: number;
   /** The frames behind its pages, by guest frame, where the guest keeps that list itself. */
   readonly p2m: bigint;
+  /** How many there are. */
+  readonly frames: number;
 }
 
 /** The guest did not answer in time. */
@@ -65,10 +67,14 @@ export class SilenceError extends Error {
 }
 
 /**
- * Looks so often before it sleeps so many milliseconds: most answers are there by then, and where
- * the processors are busy the guest needs one of them. So many sleeps, and other things happen.
+ * Looks so often, then sleeps so many milliseconds between two looks, each time longer. Most answers
+ * are there before the first sleep, unless the guest has to wait for the processor of the one that
+ * looks: then it sleeps at once, and finds out with each so-many-th answer whether that is still so.
+ * After the longest sleep other things happen.
  */
-const waiting = { looks: 48, sleep: 0.05, sleeps: 8 } as const;
+const waiting = { looks: 320, sleep: 0.1, longer: 1.3, longest: 0.5, tries: 16 } as const;
+/** Linux adds this many nanoseconds to a sleep: 50,000, unless a process wants it otherwise. */
+const slack = { file: '/proc/self/timerslack_ns', nanoseconds: 1000 } as const;
 const sleeper = new Int32Array(new SharedArrayBuffer(4));
 
 /** The mailbox of a running guest. */
@@ -80,11 +86,18 @@ export class Mailbox {
   readonly #reply = Buffer.alloc(replyPages * PAGE_SIZE);
   readonly #one = Buffer.alloc(1);
   #bell = 0;
+  /** Were answers there before it slept, of late? */
+  #isQuick = true;
 
   private constructor(file: number, at: number, hello: GuestHello) {
     this.#file = file;
     this.#at = at;
     this.hello = hello;
+    try {
+      writeFileSync(slack.file, String(slack.nanoseconds));
+    } catch {
+      // It sleeps longer then.
+    }
   }
 
   /** Looks for it in so many bytes of memory; `undefined` where it is not, in one piece. */
@@ -140,15 +153,21 @@ export class Mailbox {
     return this.#bytes(this.#at + Number(address - this.hello.mailbox), length);
   }
 
-  /** The same of a frame, where the machine's memory begins with the first one. */
+  /** Writes there. */
+  putOutside(address: bigint, bytes: Uint8Array): void {
+    writeSync(this.#file, bytes, 0, bytes.length, this.#at + Number(address - this.hello.mailbox));
+  }
+
+  /** Memory of a frame as it is from outside, where the machine's memory begins with the first one. */
   inFrame(mfn: bigint, offset: number, length: number): Uint8Array {
     return this.#bytes(Number(mfn) * PAGE_SIZE + offset, length);
   }
 
   #bytes(at: number, length: number): Uint8Array {
-    const bytes = new Uint8Array(length);
-    readSync(this.#file, bytes, 0, length, at);
-    return bytes;
+    const bytes = Buffer.allocUnsafeSlow(length);
+    const read = readSync(this.#file, bytes, 0, length, at);
+    if (read !== length) throw new RangeError(`${length} bytes at ${at} are not all in the machine's memory`);
+    return new Uint8Array(bytes.buffer);
   }
 
   /** Where the driver may put something of its own, as the guest addresses it. */
@@ -172,17 +191,27 @@ export class Mailbox {
     this.#one[0] = this.#bell;
     writeSync(this.#file, this.#one, 0, 1, this.#at + layout.bell);
     const deadline = performance.now() + milliseconds;
-    for (;;) {
-      for (let i = 0; i < waiting.looks * waiting.sleeps; i++) {
-        readSync(this.#file, this.#one, 0, 1, this.#at + layout.done);
-        if (this.#one[0] === this.#bell) return;
-        if (i % waiting.looks === waiting.looks - 1) Atomics.wait(sleeper, 0, 0, waiting.sleep);
-      }
+    const looks = this.#isQuick || this.#bell % waiting.tries === 0 ? waiting.looks : 1;
+    for (let i = 1; i <= looks; i++) {
+      if (!this.#isDone()) continue;
+      this.#isQuick ||= looks > 1;
+      return;
+    }
+    this.#isQuick = false;
+    for (let sleep: number = waiting.sleep; ; sleep = Math.min(sleep * waiting.longer, waiting.longest)) {
+      Atomics.wait(sleeper, 0, 0, sleep);
+      if (this.#isDone()) return;
+      if (sleep < waiting.longest) continue;
       if (performance.now() > deadline) throw new SilenceError(`no answer within ${milliseconds / 1000} s`);
       // The console has to be read, or what is printed there stops the guest.
       await new Promise((resolve) => setImmediate(resolve));
       alive();
     }
+  }
+
+  #isDone(): boolean {
+    readSync(this.#file, this.#one, 0, 1, this.#at + layout.done);
+    return this.#one[0] === this.#bell;
   }
 }
 
@@ -196,6 +225,7 @@ function helloIn(page: Buffer): GuestHello {
     first: word(4),
     pages: Number(word(5)),
     p2m: word(6),
+    frames: Number(word(7)),
   };
 }
 

@@ -16,6 +16,17 @@ import type { Deviation, Oracle, Said } from '../twin/prediction.ts';
 import { argumentIn } from './argument.ts';
 import type { Cast } from './draw.ts';
 
+let whole: { readonly first: number; readonly pages: number; readonly base: number; readonly frames: Map<number, number> } | undefined;
+
+/** The frames behind a run of pages, so many numbers further on; kept for the next scenario. */
+function framesFrom(first: number, pages: number, base: number): ReadonlyMap<number, number> {
+  if (whole?.first !== first || whole.pages !== pages || whole.base !== base) {
+    const frames = new Map(Array.from({ length: pages }, (_, i) => [first + i, base + first + i]));
+    whole = { first, pages, base, frames };
+  }
+  return whole.frames;
+}
+
 type CallEvent = Event & { readonly kind: 'call' };
 
 /** Frames that are free in the reference's machine: more than any call asks for. */
@@ -50,12 +61,13 @@ export class ReleaseOracle implements Oracle {
     const isHole = new Set(plan?.holes.flatMap(({ gfn, pages }) => Array.from({ length: pages }, (_, i) => Number(gfn) + i)));
     const first = Number(cast.room.first);
     this.#room = { address: cast.room.first * BigInt(PAGE_SIZE), length: BigInt(cast.room.pages * PAGE_SIZE) };
-    this.#domain = emptyDomain(cast.domid, cast.privileged, cast.room.pages);
-    for (let gfn = first; gfn < first + cast.room.pages; gfn++) {
-      const mfn = guests === 'direct-mapped' ? gfn : behind + gfn;
-      if (!isHole.has(gfn)) this.#domain.p2m.set(gfn, mfn);
+    const base = guests === 'direct-mapped' ? 0 : behind;
+    const frames = framesFrom(first, cast.room.pages, base);
+    this.#domain = { ...emptyDomain(cast.domid, cast.privileged, cast.room.pages), p2m: new Map(frames), owned: new Set(frames.values()) };
+    for (const gfn of isHole) {
+      this.#domain.p2m.delete(gfn);
       // What a direct-mapped domain gives up stays its own.
-      if (!isHole.has(gfn) || guests === 'direct-mapped') this.#domain.owned.add(mfn);
+      if (guests !== 'direct-mapped') this.#domain.owned.delete(base + gfn);
     }
     if (guests === 'direct-mapped') this.#domain.unaddressed = holes;
     const lists = emptyFreeLists();

@@ -3,6 +3,7 @@ import type { Hello, Reply, Request } from '../protocol/implementation.ts';
 import { CrashError } from '../protocol/play.ts';
 import { type Player, UndrivenError } from '../protocol/player.ts';
 import { StartError } from '../protocol/transport.ts';
+import { DirectGuest } from './direct-guest.ts';
 import { Guest, OddError } from './guest.ts';
 import { Machine, type Patience } from './machine.ts';
 import type { GuestHello } from './mailbox.ts';
@@ -16,10 +17,14 @@ const mostSilences = 2;
 /** Starts that may fail one after the other. */
 const mostFailedStarts = 3;
 
+const guests = { pv: PvGuest, translated: Guest, 'direct-mapped': DirectGuest } as const;
+
 /** A player whose implementation is a real hypervisor. */
 export interface LivePlayer extends Player {
   /** Pages that worlds may be made of. */
   readonly room: { readonly first: bigint; readonly pages: number };
+  /** Frames that a guest that knows its own has beside those pages, on the machine that is up. */
+  readonly elsewhere: () => ReadonlySet<number>;
   /** How often a machine was started. */
   readonly starts: () => number;
 }
@@ -37,7 +42,7 @@ export async function livePlayer(setup: Setup, files: Files, patience: Patience,
       try {
         starts++;
         const machine = await Machine.start(setup, files, patience);
-        return { machine, guest: setup.guests === 'pv' ? new PvGuest(machine, setup) : new Guest(machine, setup) };
+        return { machine, guest: new guests[setup.guests](machine, setup) };
       } catch (error) {
         if (error instanceof StartError) throw new UndrivenError(error.message);
         if (!(error instanceof CrashError)) throw error;
@@ -72,6 +77,7 @@ export async function livePlayer(setup: Setup, files: Files, patience: Patience,
     hello: introduction(setup, hello),
     live,
     room: { first: hello.first, pages: hello.pages },
+    elsewhere: () => open?.guest.elsewhere ?? new Set(),
     starts: () => starts,
     predicted: true,
     async play(play) {

@@ -6,7 +6,7 @@ import type { Reply, Request } from '../protocol/implementation.ts';
 import { covered } from '../twin/twin.ts';
 import { type Argument, argumentIn, mostLooked } from './argument.ts';
 import { isControl } from './draw.ts';
-import { type Asked, Guest, mostListed, OddError, ops, page, unsupported } from './guest.ts';
+import { type Asked, framesOf, Guest, mostListed, OddError, ops, type Plan, page, unsupported } from './guest.ts';
 
 type CallRequest = Request & { readonly op: 'call' };
 
@@ -19,6 +19,8 @@ interface Listed {
 
 /** The order of extents that are looked at; what asks for more works on none of ours. */
 const mostOrder = 12;
+/** Entries of the list of frames that are read at once. */
+const mostRead = 4096;
 /** RAM is made of extents up to this order, each at a multiple of its size. */
 const ramOrder = 3;
 /**
@@ -47,7 +49,7 @@ export class PvGuest extends Guest {
   protected override reads({ addr, length }: Request & { op: 'read' }): Asked {
     const offset = Number(addr % page);
     const isOne = this.isRoom(addr, length) && offset + length <= PAGE_SIZE;
-    if (!isOne) return this.readsInside(addr, length);
+    if (!isOne) return super.reads({ op: 'read', domid: this.setup.domid, addr, length });
     const bytes = (): Reply => {
       const mfn = this.#p2m.get(addr / page);
       return mfn === undefined ? { fault: true } : { bytes: this.machine.mailbox.inFrame(mfn, offset, length) };
@@ -55,7 +57,7 @@ export class PvGuest extends Guest {
     return { asks: [], reply: bytes };
   }
 
-  protected override async build(ram: readonly bigint[], holes: ReadonlySet<bigint>): Promise<number> {
+  protected override async build({ ram }: Plan): Promise<void> {
     if (this.#isNew) await this.#readP2m();
     this.#isUnsure = false;
     const world = [...this.#p2m.keys()].filter((gfn) => !this.#isKept(gfn));
@@ -63,13 +65,14 @@ export class PvGuest extends Guest {
     await this.#map(world.map((gfn) => [gfn, null]));
     await this.#free([...given, ...this.#loose]);
     this.#loose.clear();
-    const wanted = ram.filter((gfn) => !this.#isKept(gfn));
+    const pages = framesOf(ram);
+    const wanted = pages.filter((gfn) => !this.#isKept(gfn));
     for (const [order, gfns] of blocksOf(wanted)) {
       const { list } = await this.resize(ops.increase_reservation, Array<bigint>(gfns.length).fill(0n), { order });
       await this.#map(gfns.flatMap((gfn, i) => pagesOf(gfn, order).map((at, j) => [at, (list[i] as bigint) + BigInt(j)] as const)));
     }
-    if (ram.some((gfn) => holes.has(gfn))) throw new OddError('a page is RAM and a hole');
-    return ram.length - this.machine.mailbox.hello.pages;
+    const beyond = (await this.zeroed(ram)) + this.machine.mailbox.hello.pages - pages.length;
+    if (beyond !== 0) throw new OddError(`the domain owns ${beyond} pages too many`);
   }
 
   /** Pages for structs and lists keep the frames that they were started with. */
@@ -208,10 +211,17 @@ export class PvGuest extends Guest {
 
   /** The list that Xen handed over. */
   async #readP2m(): Promise<void> {
-    const { first, pages, p2m } = this.machine.mailbox.hello;
-    const [told] = await this.machine.ask([{ what: 'read', address: p2m + first * 8n, length: pages * 8 }]);
-    if (told?.value !== 0n) throw new OddError('the list of frames cannot be read');
-    for (const [i, mfn] of new BigUint64Array(told.bytes.buffer).entries()) this.#p2m.set(first + BigInt(i), mfn);
+    const { first, pages, p2m, frames } = this.machine.mailbox.hello;
+    for (let at = 0; at < frames; at += mostRead) {
+      const length = Math.min(mostRead, frames - at) * 8;
+      const [told] = await this.machine.ask([{ what: 'read', address: p2m + BigInt(at * 8), length }]);
+      if (told?.value !== 0n) throw new OddError('the list of frames cannot be read');
+      for (const [i, mfn] of new BigUint64Array(told.bytes.buffer).entries()) {
+        const gfn = BigInt(at + i);
+        if (gfn >= first && gfn < first + BigInt(pages)) this.#p2m.set(gfn, mfn);
+        else this.elsewhere.add(Number(mfn));
+      }
+    }
     this.#isNew = false;
   }
 }

@@ -18,12 +18,15 @@ import { covered } from '../twin/twin.ts';
 import { argumentIn, mostLooked } from './argument.ts';
 import { type Cast, isControl } from './draw.ts';
 import { behind, differentByte, nameOf, pagesOf } from './oracle.ts';
+import { memory } from './setups.ts';
 
 /**
  * Frames that are free in the reference's machine: beyond any that the real one has, like those
  * behind the guest's pages. What the guest works with are the real ones.
  */
 const free = { first: 0x100_0000, frames: 0x1_0000 } as const;
+/** The real machine's memory lies from 0 on: its frames have lower numbers than this. */
+const mostFrames = memory / PAGE_SIZE;
 /** The order of extents that are looked at. */
 const mostOrder = 9;
 
@@ -45,13 +48,18 @@ export class PvOracle implements Oracle {
   readonly #arch: Scenario['world']['arch'];
   readonly #cast: Cast;
   readonly #room: ByteRange;
+  readonly #elsewhere: () => ReadonlySet<number>;
   /** The real frames that the guest owns. */
   #owned: Set<number> | undefined;
+  /** Frames that the guest was given and not told of, as where the list cannot be written (D1). */
+  #untold = 0;
   /** Frames that the last call took away. */
   #freed = 0;
   #lost = false;
 
-  constructor({ world }: Scenario, cast: Cast, answer: MemoryOpOf = xen417('pv')) {
+  /** `elsewhere`: frames that the guest has beside its free memory, asked for when a call is seen. */
+  constructor({ world }: Scenario, cast: Cast, answer: MemoryOpOf = xen417('pv'), elsewhere = (): ReadonlySet<number> => new Set()) {
+    this.#elsewhere = elsewhere;
     this.#answer = answer;
     this.#arch = world.arch;
     this.#cast = cast;
@@ -68,8 +76,11 @@ export class PvOracle implements Oracle {
     const before = this.#stateOf(call, this.#owned);
     if (typeof before !== 'object') return this.#lose(before);
     const asked = this.#asked(call, before);
+    // Whether such a frame can be taken depends on what the guest uses it for.
+    if (asked && this.#takesFromElsewhere(asked, before)) return this.#lose();
     const wrong = this.#differs(call, this.#owned, asked, before);
-    if (wrong !== undefined && asked && this.#takesWhatItGave(call, asked, before)) return this.#lose();
+    if (wrong !== undefined && asked && (this.#takesWhatItGave(call, asked, before) || this.#takesUntold(asked, before)))
+      return this.#lose();
     this.#lost = wrong !== undefined;
     return wrong === undefined
       ? { agrees: true, readings: deviationsOf(call, asked, this.#freed) }
@@ -98,6 +109,7 @@ export class PvOracle implements Oracle {
     const given = asked?.told ? this.#given(call, ended.state, asked.told, kept) : [];
     if (typeof given === 'string') return given;
     this.#owned = new Set([...kept, ...given]);
+    this.#untold += domain.owned.size - kept.size - given.length;
     return this.#wrongPages(call, kept, asked) ?? this.#wrongBytes(call, ended.state, asked, kept);
   }
 
@@ -121,6 +133,27 @@ export class PvOracle implements Oracle {
         (frame) => (gave.get(frame) ?? Number.POSITIVE_INFINITY) < Math.floor(i / (perIn ?? 1)),
       );
     });
+  }
+
+  /** Does a call name a frame that is the guest's, and none of its free memory? */
+  #takesFromElsewhere(asked: Asked, before: State): boolean {
+    const elsewhere = this.#elsewhere();
+    return this.#taken(asked, before).some((frame) => elsewhere.has(frame));
+  }
+
+  /** Does it name one that may be the guest's without anybody knowing? */
+  #takesUntold(asked: Asked, before: State): boolean {
+    if (this.#untold === 0) return false;
+    return this.#taken(asked, before).some((frame) => frame < mostFrames && !domainOf(before, this.#cast.domid).owned.has(frame));
+  }
+
+  /** The frames that a call names to give them away. */
+  #taken({ op, reservations: [given] }: Asked, before: State): number[] {
+    if (!given || (op !== 'exchange' && op !== 'decrease_reservation')) return [];
+    const list = listBehind(given.extent_start, given.nr_extents, this.#arch);
+    const domain = domainOf(before, this.#cast.domid);
+    const listed = entriesOf(list, (address, length) => readBytes(before, domain, at(address), length));
+    return listed.flatMap((base) => framesOf(base, given.extent_order));
   }
 
   /** The reference's machine as the call finds it. */
@@ -175,10 +208,15 @@ export class PvOracle implements Oracle {
     if (asked.op !== 'exchange') return run(call.rc - startExtent(call.cmd));
     if (call.rc !== -errno.ENOMEM) return ended;
     const { offset, size } = fieldOf(asked.layout, 'nr_exchanged');
-    const bytes = call.after.read((call.arg ?? 0n) + BigInt(offset), size);
+    const { of } = asked.told;
     const [given] = asked.reservations;
-    const N = bytes ? (entriesIn(bytes, size)[0] ?? 0n) : 0n;
-    return run(given ? Number(covered(given, asked.told.of, N)) : 0);
+    // So many extents had it got before there was none, beyond those of an earlier call.
+    const [had = 0, got = 0] = [call.before, call.after].map((memory) => {
+      const bytes = memory.read((call.arg ?? 0n) + BigInt(offset), size);
+      const [N = 0n] = bytes ? entriesIn(bytes, size) : [];
+      return given ? Number(covered(given, of, N)) : 0;
+    });
+    return run(got - had);
   }
 
   /** Takes the limit on addresses out of the struct, where it is one; puts it back afterwards. */

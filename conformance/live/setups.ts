@@ -53,11 +53,13 @@ export function memoryOptions(backend: string): string[] {
 
 const common = 'loglvl=warning guest_loglvl=none';
 
+/** Bytes of a guest's free memory. */
+const arenaBytes = 16 * MiB;
 /** Where the mailbox and the guest's free memory lie, from the image on. */
-const armPlaces = { MAILBOX_OFFSET: 8 * MiB, ARENA_OFFSET: 16 * MiB, ARENA_BYTES: 8 * MiB };
+const armPlaces = { MAILBOX_OFFSET: 8 * MiB, ARENA_OFFSET: 16 * MiB, ARENA_BYTES: arenaBytes };
 
 /** As a 32-bit kernel that may lie anywhere is put at the end of its memory, they lie before it. */
-const arm32Places = { MAILBOX_OFFSET: -8 * MiB, ARENA_OFFSET: -32 * MiB, ARENA_BYTES: 8 * MiB };
+const arm32Places = { MAILBOX_OFFSET: -8 * MiB, ARENA_OFFSET: -32 * MiB, ARENA_BYTES: arenaBytes };
 
 /** The first domain may name others, and its pages lie where they lie. */
 const directMapped = {
@@ -153,7 +155,7 @@ export const setups = {
     ...debianXen('amd64', '.gz'),
     tools: 'x86_64-linux-gnu-',
     sources: ['x86_64.S', 'x86_64.c'],
-    flags: ['-m64', '-mno-red-zone', '-mgeneral-regs-only', '-fcf-protection=none', ...defines({ ARENA_BYTES: 8 * MiB })],
+    flags: ['-m64', '-mno-red-zone', '-mgeneral-regs-only', '-fcf-protection=none', ...defines({ ARENA_BYTES: arenaBytes })],
     script: 'x86_64.lds',
     flat: false,
     qemu: 'qemu-system-x86_64',

@@ -152,10 +152,10 @@ describe('the captures of a real Xen', () => {
   });
 
   it.each([
-    ['arm32-dom0', 57, { arch: 'arm32', translated: true, privileged: true }],
-    ['arm64-dom0', 59, { arch: 'arm64', translated: true, privileged: true }],
-    ['arm64-domu', 37, { arch: 'arm64', translated: true, privileged: false }],
-    ['x86_64-pv-dom0', 120, { arch: 'x86_64', translated: false, privileged: true }],
+    ['arm32-dom0', 61, { arch: 'arm32', translated: true, privileged: true }],
+    ['arm64-dom0', 61, { arch: 'arm64', translated: true, privileged: true }],
+    ['arm64-domu', 60, { arch: 'arm64', translated: true, privileged: false }],
+    ['x86_64-pv-dom0', 141, { arch: 'x86_64', translated: false, privileged: true }],
   ])('that live wrote: %s', async (name, calls, setting) => {
     const input = readFileSync(new URL(`../../fixtures/captures/live/xen-4.17-${name}.ndjson`, import.meta.url));
     const [format, ...rest] = await outcome(pieces(input));

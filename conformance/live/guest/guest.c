@@ -95,6 +95,7 @@ static void hello(const struct machine *m)
         page[4] = m->first_gfn;
         page[5] = m->pages;
         page[6] = m->p2m;
+        page[7] = m->frames;
         hypercall(__HYPERVISOR_xen_version, XENVER_extraversion, (unsigned long)(page + 8), 0);
         page[0] = MAILBOX_MAGIC;
     }

@@ -31,7 +31,8 @@ struct machine {
     uint8_t *mailbox;   /* MAILBOX_PAGES pages */
     uint64_t first_gfn; /* of memory that is nobody else's, */
     uint64_t pages;     /* so many pages of it */
-    uint64_t p2m;       /* a list of frames by guest frame, where the guest keeps one */
+    uint64_t p2m;       /* a list of frames by guest frame, where the guest keeps one, */
+    uint64_t frames;    /* and how many are in it */
 };
 
 /* Serves the mailbox for ever. */

@@ -19,6 +19,7 @@ void guest_main(const struct start_info *start)
         .first_gfn = (unsigned long)arena / PAGE,
         .pages = ARENA_BYTES / PAGE,
         .p2m = start->mfn_list,
+        .frames = start->nr_pages,
     };
 
     p2m = (unsigned long *)start->mfn_list;

@@ -83,14 +83,21 @@ function mostNodes(arch: Arch): number {
  */
 export function hasNode({ caller: { privileged }, state }: Call, flags: number): boolean {
   const node = XENMEMF.node(flags);
-  if (node === undefined || (flags & XENMEMF.vnode) !== 0) return true;
+  if (node === undefined) return true;
   return privileged ? node < mostNodes(state.arch) : (flags & XENMEMF.exact_node_request) === 0;
 }
 
 /** Is memory of another node than the first demanded? There is none, and so no memory at all. */
 export function lacksNode({ caller }: Call, flags: number): boolean {
-  const isDemanded = (flags & XENMEMF.exact_node_request) !== 0 && (flags & XENMEMF.vnode) === 0;
-  return caller.privileged && isDemanded && (XENMEMF.node(flags) ?? 0) > 0;
+  return caller.privileged && (flags & XENMEMF.exact_node_request) !== 0 && (XENMEMF.node(flags) ?? 0) > 0;
+}
+
+/**
+ * The flags of ops 0, 1 and 6 without a node of the guest's own numbering, which only they know of:
+ * op 11 takes it for one of the machine.
+ */
+export function nodeFlags(flags: number): number {
+  return (flags & XENMEMF.vnode) === 0 ? flags : 0;
 }
 
 /** The entry of a list: a 32-bit Xen seems to drop its upper half. */

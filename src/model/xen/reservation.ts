@@ -4,7 +4,7 @@ import { domainNamed, listOf, readStruct, writeEntry } from '../call.ts';
 import { releaseFrame, unmapPage } from '../p2m.ts';
 import { newExtent, type ReservationOp } from '../reservation-ops.ts';
 import type { Domain } from '../state.ts';
-import { addPages, entry, hasNode, lacksNode, type ReleaseCall } from './release.ts';
+import { addPages, entry, hasNode, lacksNode, nodeFlags, type ReleaseCall } from './release.ts';
 
 /** "construct_memop_from_reservation" and what stands around it. */
 export function reservation(s: ReleaseCall, op: ReservationOp, start: number): number {
@@ -14,7 +14,7 @@ export function reservation(s: ReleaseCall, op: ReservationOp, start: number): n
   if (!asked || asked.nr_extents > MEMOP_MAX_EXTENTS || start >= asked.nr_extents) return start;
   const bits = XENMEMF.address_bits(asked.address_bits);
   const domain = domainNamed(call, asked.domid);
-  if (!domain || (bits !== 0 && bits <= PAGE_SHIFT) || !hasNode(call, asked.address_bits)) return start;
+  if (!domain || (bits !== 0 && bits <= PAGE_SHIFT) || !hasNode(call, nodeFlags(asked.address_bits))) return start;
   if (domain !== caller && !caller.privileged) return release.foreign(start);
   const maxOrder = op === 'decrease_reservation' ? release.maxDecreaseOrder : release.maxOrder;
   if (asked.extent_order > maxOrder(caller.privileged, state.arch)) return start;
@@ -27,7 +27,7 @@ export function reservation(s: ReleaseCall, op: ReservationOp, start: number): n
 }
 
 function increase({ call, release, translated }: ReleaseCall, asked: XenMemoryReservation, domain: Domain, i: number): boolean {
-  const mfn = lacksNode(call, asked.address_bits) ? undefined : newExtent({ ...asked, call, domain });
+  const mfn = lacksNode(call, nodeFlags(asked.address_bits)) ? undefined : newExtent({ ...asked, call, domain });
   if (mfn === undefined) return false;
   domain.unaddressed += 2 ** asked.extent_order;
   // "Inform the domain of the new page's machine address."
@@ -65,7 +65,7 @@ function populate(s: ReleaseCall, asked: XenMemoryReservation, domain: Domain, i
     for (let mfn = gpfn; mfn < gpfn + pages; mfn++) if (!domain.owned.has(mfn)) return false;
     return addPages(s, domain, gpfn, gpfn, pages);
   }
-  const mfn = lacksNode(call, asked.address_bits) ? undefined : newExtent({ ...asked, call, domain });
+  const mfn = lacksNode(call, nodeFlags(asked.address_bits)) ? undefined : newExtent({ ...asked, call, domain });
   if (mfn === undefined) return false;
   domain.unaddressed += pages;
   if (translated) return addPages(s, domain, gpfn, mfn, pages) || !release.noticesUnmapped;
