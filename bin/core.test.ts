@@ -83,6 +83,28 @@ describe('decode --elf', () => {
     expect(stdout).toContain('  extent_start: 2 of 3 entries at 0x40002000: 0x40600 0x40601\n');
   });
 
+  it('of segments that lie over each other each byte is read once, however many they are', () => {
+    // 5000 that all say they hold the same 8 MiB, of which a list is said to take all.
+    const count = 5000;
+    const struct = words(0x2000n, 0xffff_ffffn, 0n, 0x7ff0n);
+    const memory = Buffer.alloc(8 << 20);
+    memory.set(struct);
+    memory.set(frames, 0x1000);
+    const made = core(64, [
+      ...Array.from({ length: count }, () => ({ virtual: 0x1000n, physical: 0n, bytes: Buffer.alloc(0) })),
+      { virtual: 0x1010n, physical: 0n, bytes: Buffer.alloc(16, 0xff) },
+    ]);
+    for (let i = 0; i < count; i++) {
+      made.writeBigUInt64LE(BigInt(made.length), 64 + 56 * i + 8);
+      made.writeBigUInt64LE(BigInt(memory.length), 64 + 56 * i + 32);
+    }
+    const name = file('crowded.core', Buffer.concat([made, memory]));
+    const { code, stdout, stderr } = xenmem(['decode', '--elf', name, '--at', '0x1000', '--struct', 'memory_reservation']);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toContain(`  extent_start: ${((8 << 20) - 0x1000) / 8} of 4294967295 entries at 0x2000: 0x40600 0x40601 0x40601 0x0`);
+    expect(stdout).toMatch(/domid +DOMID_SELF/);
+  });
+
   it.each([
     [['--at', '0x10'], 'nothing at 0x10 in it: its 1 segments lie in 0x4000..0x4020', 3],
     [['--at', '4010'], '--at "four": expected an address', 2],
@@ -98,6 +120,14 @@ describe('decode --elf', () => {
     [
       'physical addresses only',
       core(64, [{ virtual: 0n, physical: 0x4000n, bytes: reservation }]),
+      'it has physical addresses only: --space physical',
+    ],
+    [
+      'the same, many of them',
+      core(64, [
+        { virtual: 0n, physical: 0x4000_1000n, bytes: reservation },
+        { virtual: 0n, physical: 0x4000_2000n, bytes: frames },
+      ]),
       'it has physical addresses only: --space physical',
     ],
     ['no core', Buffer.from('KDUMP   and more'), 'is not an ELF file: --elf takes a core of gcore or dump-guest-memory, not packed'],
