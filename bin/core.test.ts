@@ -167,8 +167,8 @@ describe('decode --elf', () => {
     memory.set(words(at + 0x100n, at + 0x120n, at + 0x140n), 8);
     memory.set(words(1n, 2n, 3n, 0n, 0x40600n, 0x40601n, 0x40602n), 0x100);
     memory.writeInt32LE(-22, 0x144);
-    // get_vnumainfo of 1 node, 2 vcpus and 1 range, which is a struct of its own.
-    memory.set([0xf0, 0x7f, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0], 0x200);
+    // get_vnumainfo of 2 nodes, between which are 4 distances, 2 vcpus and 1 range, a struct of its own.
+    memory.set([0xf0, 0x7f, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0], 0x200);
     memory.set(words(0n, at + 0x300n, at + 0x310n), 0x210);
     memory.set([5, 0, 0, 0, 6, 0, 0, 0], 0x300);
     memory.set(words(0x1000n, 0x8000_0000n, 7n << 32n), 0x310);
@@ -187,7 +187,7 @@ describe('decode --elf', () => {
     const json = xenmem(['decode', '--json', '--elf', made, '--at', '0xffff000010000200', '--struct', 'vnuma_topology_info']).stdout;
     const { lists, findings } = JSON.parse(json);
     expect(lists).toEqual({
-      'vdistance.h': { address: '0x0', count: '1', entries: [] },
+      'vdistance.h': { address: '0x0', count: '4', entries: [] },
       'vcpu_to_vnode.h': { address: '0xffff000010000300', count: '2', entries: ['0x5', '0x6'] },
       'vmemrange.h': {
         address: '0xffff000010000310',

@@ -61,11 +61,18 @@ export function structInCore(path: string, at: string, options: CaptureOptions):
 export function memoryInCore(path: string, at: string, options: CaptureOptions, struct: MemoryStructName): MemoryInCore {
   return inCore(path, at, options, struct, ({ layout, bytes, piecesAt }) => {
     const known = new Map(memoryValues(layout, bytes).map(({ field, values }) => [field.path, BigInt(values[0] ?? 0)]));
-    const lists = (memoryLists[struct] ?? []).flatMap(({ handle, count: counted, where }): CoreList[] => {
-      const [start, count] = [known.get(handle), known.get(counted)];
+    const lists = (memoryLists[struct] ?? []).flatMap(({ handle, count: counted, times, where }): CoreList[] => {
+      const [start, first, other] = [known.get(handle), known.get(counted), times === undefined ? 1n : known.get(times)];
       const entry = entryOf(fieldOf(layout, handle).type, layout.arch);
-      if (start === undefined || count === undefined || !entry || (where && known.get(where[0]) !== BigInt(where[1]))) return [];
-      const address = pointerOf(start, layout.arch);
+      if (
+        start === undefined ||
+        first === undefined ||
+        other === undefined ||
+        !entry ||
+        (where && known.get(where[0]) !== BigInt(where[1]))
+      )
+        return [];
+      const [address, count] = [pointerOf(start, layout.arch), first * other];
       const most = BigInt(Math.floor(mostListed / entry.size));
       const length = Number(count < most ? count : most) * entry.size;
       const held = length === 0 ? new Uint8Array(0) : readPrefix(sparseMemory(piecesAt(address, length)), address, length);
