@@ -131,6 +131,13 @@ xen_add_to_physmap  24 bytes  arm64  not judged
     expect(told('08')).toEqual([]);
   });
 
+  it('explain says which duties are asked of them', () => {
+    const ops = (id: string): string => /^ +ops +(.*(\n {12}.*)*)/m.exec(xenmem(['explain', id]).stdout)?.[1]?.replace(/\s+/g, ' ') ?? '';
+    expect(ops('caller-padding-zero')).toBe('all judged ops; the other structs of memory.h too');
+    expect(ops('caller-list-null')).toMatch(/^decrease_reservation, .*; the other structs of memory.h too$/);
+    expect(ops('caller-order')).toBe('all judged ops');
+  });
+
   it('an array of them is read as it comes, and an op that is not said is asked for', () => {
     const name = file('domains.bin', Buffer.alloc(24 * 50_000));
     const raw = ['--input-format', 'raw'];
