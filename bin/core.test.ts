@@ -83,6 +83,28 @@ describe('decode --elf', () => {
     expect(stdout).toContain('  extent_start: 2 of 3 entries at 0x40002000: 0x40600 0x40601\n');
   });
 
+  it('of segments that lie over each other each byte is read once, however many they are', () => {
+    // 5000 that all say they hold the same 8 MiB, of which a list is said to take all.
+    const count = 5000;
+    const struct = words(0x2000n, 0xffff_ffffn, 0n, 0x7ff0n);
+    const memory = Buffer.alloc(8 << 20);
+    memory.set(struct);
+    memory.set(frames, 0x1000);
+    const made = core(64, [
+      ...Array.from({ length: count }, () => ({ virtual: 0x1000n, physical: 0n, bytes: Buffer.alloc(0) })),
+      { virtual: 0x1010n, physical: 0n, bytes: Buffer.alloc(16, 0xff) },
+    ]);
+    for (let i = 0; i < count; i++) {
+      made.writeBigUInt64LE(BigInt(made.length), 64 + 56 * i + 8);
+      made.writeBigUInt64LE(BigInt(memory.length), 64 + 56 * i + 32);
+    }
+    const name = file('crowded.core', Buffer.concat([made, memory]));
+    const { code, stdout, stderr } = xenmem(['decode', '--elf', name, '--at', '0x1000', '--struct', 'memory_reservation']);
+    expect([code, stderr]).toEqual([0, '']);
+    expect(stdout).toContain(`  extent_start: ${((8 << 20) - 0x1000) / 8} of 4294967295 entries at 0x2000: 0x40600 0x40601 0x40601 0x0`);
+    expect(stdout).toMatch(/domid +DOMID_SELF/);
+  });
+
   it.each([
     [['--at', '0x10'], 'nothing at 0x10 in it: its 1 segments lie in 0x4000..0x4020', 3],
     [['--at', '4010'], '--at "four": expected an address', 2],
@@ -98,6 +120,14 @@ describe('decode --elf', () => {
     [
       'physical addresses only',
       core(64, [{ virtual: 0n, physical: 0x4000n, bytes: reservation }]),
+      'it has physical addresses only: --space physical',
+    ],
+    [
+      'the same, many of them',
+      core(64, [
+        { virtual: 0n, physical: 0x4000_1000n, bytes: reservation },
+        { virtual: 0n, physical: 0x4000_2000n, bytes: frames },
+      ]),
       'it has physical addresses only: --space physical',
     ],
     ['no core', Buffer.from('KDUMP   and more'), 'is not an ELF file: --elf takes a core of gcore or dump-guest-memory, not packed'],
@@ -137,8 +167,8 @@ describe('decode --elf', () => {
     memory.set(words(at + 0x100n, at + 0x120n, at + 0x140n), 8);
     memory.set(words(1n, 2n, 3n, 0n, 0x40600n, 0x40601n, 0x40602n), 0x100);
     memory.writeInt32LE(-22, 0x144);
-    // get_vnumainfo of 1 node, 2 vcpus and 1 range, which is a struct of its own.
-    memory.set([0xf0, 0x7f, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0], 0x200);
+    // get_vnumainfo of 2 nodes, between which are 4 distances, 2 vcpus and 1 range, a struct of its own.
+    memory.set([0xf0, 0x7f, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0], 0x200);
     memory.set(words(0n, at + 0x300n, at + 0x310n), 0x210);
     memory.set([5, 0, 0, 0, 6, 0, 0, 0], 0x300);
     memory.set(words(0x1000n, 0x8000_0000n, 7n << 32n), 0x310);
@@ -157,7 +187,7 @@ describe('decode --elf', () => {
     const json = xenmem(['decode', '--json', '--elf', made, '--at', '0xffff000010000200', '--struct', 'vnuma_topology_info']).stdout;
     const { lists, findings } = JSON.parse(json);
     expect(lists).toEqual({
-      'vdistance.h': { address: '0x0', count: '1', entries: [] },
+      'vdistance.h': { address: '0x0', count: '4', entries: [] },
       'vcpu_to_vnode.h': { address: '0xffff000010000300', count: '2', entries: ['0x5', '0x6'] },
       'vmemrange.h': {
         address: '0xffff000010000310',

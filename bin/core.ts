@@ -61,11 +61,18 @@ export function structInCore(path: string, at: string, options: CaptureOptions):
 export function memoryInCore(path: string, at: string, options: CaptureOptions, struct: MemoryStructName): MemoryInCore {
   return inCore(path, at, options, struct, ({ layout, bytes, piecesAt }) => {
     const known = new Map(memoryValues(layout, bytes).map(({ field, values }) => [field.path, BigInt(values[0] ?? 0)]));
-    const lists = (memoryLists[struct] ?? []).flatMap(({ handle, count: counted, where }): CoreList[] => {
-      const [start, count] = [known.get(handle), known.get(counted)];
+    const lists = (memoryLists[struct] ?? []).flatMap(({ handle, count: counted, times, where }): CoreList[] => {
+      const [start, first, other] = [known.get(handle), known.get(counted), times === undefined ? 1n : known.get(times)];
       const entry = entryOf(fieldOf(layout, handle).type, layout.arch);
-      if (start === undefined || count === undefined || !entry || (where && known.get(where[0]) !== BigInt(where[1]))) return [];
-      const address = pointerOf(start, layout.arch);
+      if (
+        start === undefined ||
+        first === undefined ||
+        other === undefined ||
+        !entry ||
+        (where && known.get(where[0]) !== BigInt(where[1]))
+      )
+        return [];
+      const [address, count] = [pointerOf(start, layout.arch), first * other];
       const most = BigInt(Math.floor(mostListed / entry.size));
       const length = Number(count < most ? count : most) * entry.size;
       const held = length === 0 ? new Uint8Array(0) : readPrefix(sparseMemory(piecesAt(address, length)), address, length);
@@ -125,14 +132,24 @@ function read<Name extends AnyStruct>(file: number, address: bigint, options: Ca
   const physical = options.space === 'physical';
   const layout = layoutOf(struct, arch);
   const startOf = (one: Segment): bigint => (physical ? one.physical : one.virtual);
-  const piecesAt = (from: bigint, length: number): Piece[] =>
-    segments.flatMap((one) => {
+  // All of them begin at 0: an address there would be anywhere.
+  if (!physical && segments.length > 1 && segments.every(({ virtual }) => virtual === 0n)) throw new FileError(physicalOnly);
+  const inOrder = [...segments].sort((a, b) => (startOf(a) < startOf(b) ? -1 : startOf(a) > startOf(b) ? 1 : 0));
+  // Of segments that lie over each other the first has the bytes: none is read twice.
+  const piecesAt = (from: bigint, length: number): Piece[] => {
+    const pieces: Piece[] = [];
+    const end = from + BigInt(length);
+    let at = from;
+    for (const one of inOrder) {
       const start = startOf(one);
-      const first = from > start ? from : start;
-      const end = from + BigInt(length) < start + BigInt(one.size) ? from + BigInt(length) : start + BigInt(one.size);
-      if (first >= end) return [];
-      return [{ address: first, bytes: bytesAt(file, one.offset + Number(first - start), Number(end - first)) }];
-    });
+      const first = at > start ? at : start;
+      const behind = end < start + BigInt(one.size) ? end : start + BigInt(one.size);
+      if (first >= behind) continue;
+      pieces.push({ address: first, bytes: bytesAt(file, one.offset + Number(first - start), Number(behind - first)) });
+      at = behind;
+    }
+    return pieces;
+  };
 
   const own = piecesAt(address, layout.size);
   const bytes = readPrefix(sparseMemory(own), address, layout.size);
@@ -145,7 +162,7 @@ function judgedIn(core: InCore<StructName>, options: CaptureOptions, struct: Str
   const { layout, address, bytes, own, notes, piecesAt } = core;
   const { arch } = layout;
   const known = new Map<string, CoreList>();
-  const pieces = [...own];
+  let pieces = own;
   if (bytes.length === layout.size) {
     const values = codecFor(arch)[struct].decode(bytes);
     for (const { path } of layout.fields.filter((field) => field.type.startsWith('XEN_GUEST_HANDLE'))) {
@@ -153,7 +170,7 @@ function judgedIn(core: InCore<StructName>, options: CaptureOptions, struct: Str
       const list = listBehind(wordAt(values, path), wordAt(values, fieldOf(layout, count).path), arch);
       const wanted = list.range.length < BigInt(mostListed) ? Number(list.range.length) : mostListed;
       const found = wanted === 0 ? [] : piecesAt(list.range.address, wanted);
-      pieces.push(...found);
+      pieces = [...pieces, ...found];
       const prefix = readPrefix(sparseMemory(found), list.range.address, wanted);
       const whole = prefix.subarray(0, prefix.length - (prefix.length % list.stride));
       const entries = entriesIn(whole, list.stride).map((entry) => `0x${entry.toString(16)}`);
@@ -192,10 +209,10 @@ function bytesAt(file: number, at: number, length: number): Uint8Array {
   return held.subarray(0, filled);
 }
 
+const physicalOnly = 'it has physical addresses only: --space physical with such a one, or make it with dump-guest-memory -p';
+
 function placesOf(segments: readonly Segment[], physical: boolean): string {
-  if (!physical && segments.every(({ virtual }) => virtual === 0n)) {
-    return 'it has physical addresses only: --space physical with such a one, or make it with dump-guest-memory -p';
-  }
+  if (!physical && segments.every(({ virtual }) => virtual === 0n)) return physicalOnly;
   const starts = segments.map((one) => (physical ? one.physical : one.virtual));
   const ends = segments.map((one, i) => (starts[i] ?? 0n) + BigInt(one.size));
   const [low, high] = [starts.reduce((a, b) => (b < a ? b : a)), ends.reduce((a, b) => (b > a ? b : a))];

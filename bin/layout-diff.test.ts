@@ -60,6 +60,21 @@ xen_put_dma_buf: only in now.btf
     expect(xenmem(['layout', 'diff', arm64, 'table', '--arch', 'x86_32', 'xen_put_dma_buf']).stdout).toContain('in.domid: offset 24 → 16');
   });
 
+  it('without names: the structs of the table, the others of memory.h where a build has them', () => {
+    const members = ['start', 4, 0, 'end', 4, 64, 'flags', 2, 128, 'nid', 2, 160];
+    const range = { kind: 4, name: 'xen_vmemrange', last: 24, count: 4, list: members };
+    const made = file('range.btf', blob([...kernelTypes(), range]));
+    const others = file('others.btf', blob(kernelTypes()));
+    const last = (...args: string[]): (string | undefined)[] =>
+      xenmem(['layout', 'diff', ...args])
+        .stdout.split('\n')
+        .slice(-3, -1);
+    const exchange = 'xen_memory_exchange: only in table (arm64)';
+    expect(last(made, 'table')).toEqual(['xen_vmemrange           equal: 24 bytes, 4 fields', exchange]);
+    expect(last(others, 'table')).toEqual(['xen_put_dma_buf         equal: 32 bytes, 5 fields', exchange]);
+    expect(last(made, others)).toEqual(['xen_memory_exchange: in neither', 'xen_vmemrange: only in range.btf']);
+  });
+
   it('any struct of the two by its name, and none in common is exit 4', () => {
     expect(xenmem(['layout', 'diff', arm64, arm32, 'nowhere'])).toEqual({
       code: 4,

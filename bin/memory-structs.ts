@@ -1,6 +1,5 @@
 import { layoutOf, type MemoryLayout } from '../src/abi/layout.ts';
 import { type MemoryStructName, memoryArguments } from '../src/abi/memory-h.ts';
-import { opNamed } from '../src/abi/ops.ts';
 import { memoryJson } from '../src/codec/memory-json.ts';
 import type { Finding } from '../src/rules/judge.ts';
 import { findingsIn } from '../src/rules/shown.ts';
@@ -100,7 +99,7 @@ export function memoryCalls(struct: MemoryStructName, options: CaptureOptions): 
   const [only] = ops;
   if (only === undefined) throw new UsageError(`${struct} is no argument of an op, but the entry of a list: decode shows it`);
   if (ops.length > 1 && options.cmd === undefined) throw new UsageError(`${struct} is what ${ops.join(', ')} take: say which with --cmd`);
-  const cmd = opNamed(options.cmd ?? only, 'upstream') ?? cmdNamed(options.cmd ?? only);
+  const cmd = cmdNamed(options.cmd ?? only, 'upstream');
   const setting = { ...flagsOf(options), arch: options.arch ?? 'arm64', profile: 'upstream' } as const;
   return (argument) => observedCall(cmd, { ...setting, argument });
 }

@@ -62,7 +62,11 @@ export function structOptions(args: Argv): Argv {
       describe: `the struct: ${structNames.join(', ')}, or any of memory.h (xen_ may be left out)`,
       requiresArg: true,
     })
-    .option('cmd', { type: 'string', describe: 'the cmd of the call instead: op in bits 0..5, start_extent above', requiresArg: true })
+    .option('cmd', {
+      type: 'string',
+      describe: 'the cmd of the call instead: op in bits 0..5, start_extent above; or its op by name',
+      requiresArg: true,
+    })
     .option('arch', { choices: archNames, describe: 'the architecture (default arm64)', requiresArg: true })
     .option('profile', { choices: profileNames, describe: 'what op numbers mean (default dma-buf)', requiresArg: true });
 }
@@ -103,10 +107,15 @@ export function structNamed(name: string, others: readonly string[] = memoryStru
   throw new UsageError(`unknown struct ${JSON.stringify(name)}${closest(full, [...structNames, ...others])} (known: ${known.join(', ')})`);
 }
 
-/** A `cmd` as the user wrote it: decimal or 0x-hex, 32 bits. */
-export function cmdNamed(text: string): number {
-  const value = /^(0x[0-9a-f]+|\d+)$/i.test(text) ? Number(text) : Number.NaN;
-  if (!(value <= 0xffff_ffff)) throw new UsageError(`--cmd ${JSON.stringify(text)}: expected a number, 0..0xffffffff`);
+/** A `cmd` as the user wrote it: an op by its name, or 32 bits, decimal or 0x-hex. */
+export function cmdNamed(text: string, profile: Profile): number {
+  const op = opNamed(text, profile);
+  const other = op ?? opNamed(text, 'upstream');
+  if (op === undefined && other !== undefined && opName(other, profile) !== undefined)
+    throw new UsageError(`--cmd ${text} is op ${other}, which is ${opName(other, profile)} in profile ${profile}: say --profile upstream`);
+  const value = other ?? (/^(0x[0-9a-f]+|\d+)$/i.test(text) ? Number(text) : Number.NaN);
+  if (!(value <= 0xffff_ffff))
+    throw new UsageError(`--cmd ${JSON.stringify(text)}: expected an op by its name, or a number, 0..0xffffffff`);
   return value;
 }
 
@@ -114,7 +123,7 @@ export function cmdNamed(text: string): number {
 export function asked({ struct, cmd, profile = 'dma-buf' }: StructOptions): { struct?: StructName; cmd?: number } {
   const named = struct === undefined ? undefined : structNamed(struct);
   if (cmd === undefined) return named === undefined ? {} : { struct: named };
-  const nr = cmdNamed(cmd);
+  const nr = cmdNamed(cmd, profile);
   const op = judgedOp(nr, profile);
   if (op === undefined && named === undefined) {
     const name = opName(opNumber(nr), profile);
@@ -134,9 +143,14 @@ export function memoryStructNamed(name: string): MemoryStructName | undefined {
 
 /** The struct that is not judged that `--struct` or `--cmd` asks for. */
 export function memoryStructAsked({ struct, cmd, profile = 'dma-buf' }: StructOptions): MemoryStructName | undefined {
-  if (struct !== undefined) return memoryStructNamed(struct);
+  if (struct !== undefined) {
+    const named = memoryStructNamed(struct);
+    const op = named !== undefined && cmd !== undefined ? xenName(cmdNamed(cmd, 'upstream'), 'upstream') : undefined;
+    if (op !== undefined && memoryArguments[op] !== named) throw new UsageError(`--cmd ${cmd} is ${op}, whose argument is not ${named}`);
+    return named;
+  }
   if (cmd === undefined) return undefined;
-  const nr = opNamed(cmd, 'upstream') ?? cmdNamed(cmd);
+  const nr = cmdNamed(cmd, profile);
   if (judgedOp(nr, profile) !== undefined) return undefined;
   const takes = memoryArguments[xenName(nr, profile)];
   return takes !== undefined && isMemoryStruct(takes) ? takes : undefined;

@@ -1,6 +1,6 @@
 import type { GateCase } from '../../conformance/report/gate.ts';
 import { type Arch, archNames } from '../../src/abi/arch.ts';
-import { isMemoryStruct } from '../../src/abi/memory-h.ts';
+import { isMemoryStruct, memoryStructNames } from '../../src/abi/memory-h.ts';
 import { isStructName, structNames } from '../../src/abi/structs.ts';
 import { type Difference, diffShapes, type Shape, shapeOfTable, shapesOf } from '../../src/export/built/diff.ts';
 import { type Found, findTypes } from '../../src/export/built/find.ts';
@@ -25,8 +25,8 @@ interface Side {
 
 /**
  * Says what became of each struct from one build to another, or to the table: exit 1 where anything
- * changed, 4 where the two have no struct in common. Without names it looks at the structs of the
- * table.
+ * changed, 4 where the two have no struct in common. Without names it looks at those that are
+ * judged, and at the others of memory.h that a build has.
  */
 export async function diff(options: DiffOptions, words: readonly string[]): Promise<Iterable<number>> {
   const [a, b, ...wanted] = words;
@@ -34,7 +34,8 @@ export async function diff(options: DiffOptions, words: readonly string[]): Prom
   if (a === table && b === table)
     throw new UsageError('layout diff compares the table with a build: layout --compare compares two architectures');
   if (a === '-' && b === '-') throw new UsageError('stdin (-) can be read only once');
-  const structs = wanted.length > 0 ? wanted : structNames;
+  const isAll = wanted.length === 0;
+  const structs = isAll ? [...structNames, ...memoryStructNames] : wanted;
   const { json = false, report = [] } = options;
   const deliver = gateReports('layout diff', report);
   const quiet = reportsOnStdout(report);
@@ -56,6 +57,7 @@ export async function diff(options: DiffOptions, words: readonly string[]): Prom
     const [ofLeft, ofRight] = [left.shapes(struct), right.shapes(struct)];
     if (ofLeft.length === 0 || ofRight.length === 0) {
       const only = ofLeft.length > 0 ? left : ofRight.length > 0 ? right : undefined;
+      if (isAll && isMemoryStruct(struct) && (only ?? ofTable) === ofTable) continue;
       absent.push(only === undefined ? `${struct}: in neither` : `${struct}: only in ${only.name}`);
       continue;
     }

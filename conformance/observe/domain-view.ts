@@ -182,18 +182,23 @@ export class DomainView {
   /**
    * The parts of some ranges whose content was known, in pieces that one read can fetch. It goes by
    * the pages that are known, and not by the ranges: an implementation may name all of 2^64 bytes,
-   * or the same byte a thousand times.
+   * the same byte a thousand times, or a thousand bytes of one page.
    */
   knownParts(ranges: readonly ChangedRange[]): ByteRange[] {
     if (ranges.length === 0) return [];
     const wanted = united(ranges);
     return this.memory.knownRanges().flatMap((known) => {
-      const parts = wanted.flatMap(({ address, length }) => {
-        const from = address > known.address ? address : known.address;
-        const end = address + length < known.address + known.length ? address + length : known.address + known.length;
-        return from < end ? [{ address: from, length: end - from }] : [];
-      });
-      return parts.length > mostParts ? [known] : parts;
+      const knownEnd = endOf(known);
+      const parts: ByteRange[] = [];
+      for (let i = firstBehind(wanted, known.address); i < wanted.length; i++) {
+        const range = wanted[i] as ByteRange;
+        if (range.address >= knownEnd) break;
+        const from = range.address > known.address ? range.address : known.address;
+        const end = endOf(range) < knownEnd ? endOf(range) : knownEnd;
+        if (from < end) parts.push({ address: from, length: end - from });
+        if (parts.length > mostParts) return [known];
+      }
+      return parts;
     });
   }
 
@@ -214,6 +219,21 @@ function joined(runs: readonly PageRun[]): PageRun[] {
     else found.push(run);
   }
   return found;
+}
+
+function endOf({ address, length }: ByteRange): bigint {
+  return address + length;
+}
+
+/** The first of some ranges in order, none of which overlap, that does not end at or before an address. */
+function firstBehind(ranges: readonly ByteRange[], address: bigint): number {
+  let [low, high] = [0, ranges.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (endOf(ranges[middle] as ByteRange) <= address) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** Ranges in order, those that overlap or touch as one. */

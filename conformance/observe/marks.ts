@@ -28,8 +28,8 @@ const unfilled = 4;
 /** Most bytes of one write. */
 const mostWritten = 16 * PAGE_SIZE;
 /**
- * Bytes without a pattern that a page is filled with a stretch of; the stretches of two pages begin
- * at different places.
+ * Bytes without a pattern that a page is filled with a stretch of; the stretches of two pages next
+ * to each other begin at different places.
  */
 const noise = noiseOf(32 * PAGE_SIZE);
 

@@ -3,12 +3,9 @@ import type { P2m } from '../../src/trace/call.ts';
 import { type CallStep, framesOf } from '../scenario/scenario.ts';
 import type { DomainView } from './domain-view.ts';
 
-// What a guest names that keeps its own p2m: what it gives away by frames, those behind its pages.
+// A guest that keeps its own p2m names what it gives away by the frames behind its pages.
 
-/**
- * The call of a guest that keeps its own p2m: what it gives away it names by the frames behind its
- * pages.
- */
+/** The call of such a guest, where `step` names pages. */
 export function inFrames(step: CallStep, op: JudgedOp, { p2m }: DomainView): CallStep {
   if (op === 'populate_physmap' || op === 'increase_reservation') return step;
   const [given, ...others] = step.lists;
@@ -16,8 +13,8 @@ export function inFrames(step: CallStep, op: JudgedOp, { p2m }: DomainView): Cal
 }
 
 /**
- * What was RAM of what a guest names that keeps its own p2m: what it gives away it names by frames,
- * those behind its pages.
+ * Which of the frames that such a call names were RAM: of what it gives away those that a page had
+ * behind it, of what it takes those that were `mapped`.
  */
 export function namedBefore(
   { lists, reservations }: CallStep,

@@ -1,4 +1,6 @@
-import { PAGE_SHIFT } from '../../src/abi/constants.ts';
+import { type Arch, arches } from '../../src/abi/arch.ts';
+import { DOMID, PAGE_SHIFT } from '../../src/abi/constants.ts';
+import { layoutOf } from '../../src/abi/layout.ts';
 import { judgedOp } from '../../src/abi/ops.ts';
 import type { DomainPlan, Hello, World } from '../protocol/implementation.ts';
 import type { Choices } from './choices.ts';
@@ -157,7 +159,7 @@ function renamedDomids({ world, steps }: Scenario, by: number): Map<number, numb
   const names = new Map(own.map((domid) => [domid, domid + by]));
   const taken = [...names.values()];
   // Domain 0 is somebody else on a real machine.
-  return own.includes(0) || taken.some((name) => name >= 0x7fef || strangers.includes(name)) ? undefined : names;
+  return own.includes(0) || taken.some((name) => name >= DOMID.FIRST_RESERVED || strangers.includes(name)) ? undefined : names;
 }
 
 /** More pages begin below it: 4 GiB is as far as every guest reaches. */
@@ -177,10 +179,10 @@ function withMore(scenario: Scenario, pages: number, { limits }: Hello): World |
 }
 
 /** The first of two neighbouring calls, neither of which has to do with what the other names. */
-function swappable({ steps }: Scenario, which: number): number | undefined {
+function swappable({ world, steps }: Scenario, which: number): number | undefined {
   const pairs = steps.flatMap((step, i) => {
     const next = steps[i + 1];
-    return step.do === 'call' && next?.do === 'call' && areApart(step, next) ? [i] : [];
+    return step.do === 'call' && next?.do === 'call' && areApart(step, next, world.arch) ? [i] : [];
   });
   return pairs.length > 0 ? pairs[which % pairs.length] : undefined;
 }
@@ -188,16 +190,19 @@ function swappable({ steps }: Scenario, which: number): number | undefined {
 /** Of larger extents neither is known where they end. */
 const largest = 9;
 
-function areApart(a: CallStep, b: CallStep): boolean {
+function areApart(a: CallStep, b: CallStep, arch: Arch): boolean {
   const own = (step: CallStep): { pages: Set<bigint>; memory: Set<bigint> } | undefined => {
     const pages = new Set<bigint>();
-    const memory = new Set([step.arg >> shift, (step.arg + 71n) >> shift]);
+    const memory = new Set<bigint>();
+    const touches = (address: bigint, bytes: number): void => {
+      for (let page = address >> shift; page <= (address + BigInt(bytes)) >> shift; page++) memory.add(page);
+    };
+    touches(step.arg, layoutOf('xen_get_dma_buf', arch).size - 1);
     for (const [i, { extent_start, extent_order }] of step.reservations.entries()) {
       const list = step.lists[i];
       if (!list || extent_order > largest || judgedOp(step.cmd, 'dma-buf') === undefined) return undefined;
       for (const gfn of framesOf(list, extent_order)) pages.add(gfn);
-      for (let at = 0; at <= list.length; at += 256) memory.add((extent_start + BigInt(at) * 8n) >> shift);
-      memory.add((extent_start + BigInt(list.length) * 8n) >> shift);
+      touches(extent_start, list.length * arches[arch].word);
     }
     return { pages, memory };
   };

@@ -1,6 +1,7 @@
 import type { Arch } from '../../src/abi/arch.ts';
-import { DOMID } from '../../src/abi/constants.ts';
-import { type JudgedOp, XENMEM } from '../../src/abi/ops.ts';
+import { DOMID, PAGE_SIZE } from '../../src/abi/constants.ts';
+import { layoutOf } from '../../src/abi/layout.ts';
+import { argumentOf, type JudgedOp, XENMEM } from '../../src/abi/ops.ts';
 import type { XenMemoryReservation } from '../../src/abi/values.ts';
 import type { DomainPlan, Hello, PageRun, World } from '../protocol/implementation.ts';
 import type { Choices } from './choices.ts';
@@ -27,7 +28,7 @@ const spare = 8;
 /** Churns in which a page that was put must move. */
 const movesToSee = 4;
 const caller = 1;
-const page = 4096n;
+const page = BigInt(PAGE_SIZE);
 
 /**
  * The scenario of a row: one call that has all its values, with a history before it and what shows
@@ -224,7 +225,7 @@ class Planned {
 
   #structAt(): bigint {
     const at = (this.#base + control.struct) * page;
-    const size = this.#row.op === 'get' || this.#row.op === 'exchange' ? 72n : 32n;
+    const size = BigInt(layoutOf(argumentOf[opOf[this.#row.op]], this.#arch).size);
     if (this.#row.lists === 'in one page') return at + 0x40n;
     return { 'inside a page': at + 0x100n, 'ends with a page': at + page - size, 'crosses a page': at + page - 16n, 'at 0': 0n }[
       this.#row.struct
@@ -298,13 +299,7 @@ function ordersOf({ orders, extents }: Row, choices: Choices, most: number): rea
   const isMany = Number(extents) > 60;
   const large = Math.min(4 + choices.below(6), most);
   if (orders === '0 and 0') return [0, 0];
-  if (orders === 'equal')
-    return isMany
-      ? [1, 1]
-      : (([1, 2] as const)
-          .map((o) => Math.min(o, most))
-          .slice(0, 1)
-          .flatMap((o) => [o, o]) as [number, number]);
+  if (orders === 'equal') return [1, 1];
   if (orders === 'in < out') return [0, 1 + choices.below(isMany ? 1 : 2)];
   if (orders === 'in > out') return [1 + choices.below(isMany ? 1 : 2), 0];
   return [large, large];

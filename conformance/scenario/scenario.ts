@@ -1,5 +1,6 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { type Arch, isArch } from '../../src/abi/arch.ts';
+import { DOMID } from '../../src/abi/constants.ts';
 import { judgedOp } from '../../src/abi/ops.ts';
 import type { XenMemoryReservation } from '../../src/abi/values.ts';
 import type { Inject, World } from '../protocol/implementation.ts';
@@ -53,6 +54,9 @@ export function framesOf(bases: readonly bigint[], order: number): bigint[] {
   for (const base of bases) for (let j = 0n; j < 1n << BigInt(order); j++) frames.push(base + j);
   return frames;
 }
+
+/** Steps that a scenario has at most. */
+export const mostSteps = 256;
 
 const version = 'x1';
 
@@ -117,7 +121,7 @@ function isScenario(value: unknown): value is Scenario {
   const isRun = (v: unknown): boolean => isObject(v) && typeof v['gfn'] === 'bigint' && isCount(v['pages'], 4096);
   const isDomain = (v: unknown): boolean =>
     isObject(v) &&
-    isCount(v['domid'], 0x7fef) &&
+    isCount(v['domid'], DOMID.FIRST_RESERVED - 1) &&
     typeof v['privileged'] === 'boolean' &&
     [v['ram'], v['holes']].every((runs) => Array.isArray(runs) && runs.length <= 16 && runs.every(isRun));
   const isReservation = (v: unknown): boolean =>
@@ -160,7 +164,7 @@ function isScenario(value: unknown): value is Scenario {
     isObject(free) &&
     isCount(free['low'], 0x40000) &&
     isCount(free['high'], 0x400000) &&
-    value['steps'].length <= 256 &&
+    value['steps'].length <= mostSteps &&
     value['steps'].every(isStep) &&
     (pair === undefined ||
       (isObject(pair) &&

@@ -5,7 +5,7 @@ import { namedDomain } from '../../src/rules/reach.ts';
 import { exchanges } from '../../src/rules/rule.ts';
 import type { P2m } from '../../src/trace/call.ts';
 import type { DomainPlan, Hello, PageRun } from '../protocol/implementation.ts';
-import type { CallStep, Scenario, Step } from '../scenario/scenario.ts';
+import { type CallStep, mostSteps, type Scenario, type Step } from '../scenario/scenario.ts';
 import { type Difference, isForWant, p2mAtEnd } from './alike.ts';
 import type { Checked, JudgedCall } from './check.ts';
 
@@ -108,9 +108,6 @@ export function leftUndone({ after, from, asked }: Undone, { calls }: Checked, h
   const { op, facts } = failed.judgement;
   return { step: failed.step, op, did: ['does it', `returned ${failed.event.call.rc} for ${facts.in.nr_extents} pages`] };
 }
-
-/** Steps that a token has room for. */
-const mostSteps = 256;
 
 /** Was all seen, was nothing undefined, and does a guest frame lead to every page that was taken? */
 function isKnown({ steps }: Scenario, { events, calls, crash }: Checked): boolean {

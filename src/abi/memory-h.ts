@@ -177,7 +177,7 @@ export const memoryLists: { readonly [tag in MemoryStructName]?: readonly ListOf
   xen_reserved_device_memory_map: [{ handle: 'buffer', count: 'nr_entries' }],
   xen_mem_acquire_resource: [{ handle: 'frame_list', count: 'nr_frames' }],
   xen_vnuma_topology_info: [
-    { handle: 'vdistance.h', count: 'nr_vnodes' },
+    { handle: 'vdistance.h', count: 'nr_vnodes', times: 'nr_vnodes' }, // from each node to each
     { handle: 'vcpu_to_vnode.h', count: 'nr_vcpus' },
     { handle: 'vmemrange.h', count: 'nr_vmemranges' },
   ],
@@ -187,6 +187,8 @@ export const memoryLists: { readonly [tag in MemoryStructName]?: readonly ListOf
 export interface ListOf {
   readonly handle: string;
   readonly count: string;
+  /** Another count, where there is an entry for each of one and each of the other. */
+  readonly times?: string;
   readonly where?: readonly [field: string, value: number];
 }
 

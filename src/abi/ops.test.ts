@@ -44,6 +44,12 @@ describe('a captured length', () => {
   ])('of op %i in profile %s: %i bytes', (op, profile, bytes, fits) => {
     expect(betterFit(op, profile, 'arm64', bytes)).toEqual(fits);
   });
+
+  it('is another on x86_32, where words have 4 bytes', () => {
+    const fits = { profile: 'upstream', op: 'reserved_device_memory_map' };
+    expect([16, 24].map((bytes) => betterFit(27, 'dma-buf', 'x86_32', bytes))).toEqual([fits, undefined]);
+    expect(betterFit(26, 'dma-buf', 'x86_32', 40)).toEqual({ profile: 'upstream', op: 'get_vnumainfo' });
+  });
 });
 
 describe('an errno', () => {

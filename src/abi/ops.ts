@@ -1,6 +1,7 @@
 import type { Arch } from './arch.ts';
 import { MEMOP_CMD_MASK, MEMOP_EXTENT_SHIFT } from './constants.ts';
 import { type AnyStruct, layoutOf } from './layout.ts';
+import { memoryArguments } from './memory-h.ts';
 import type { StructName } from './structs.ts';
 
 const shared = {
@@ -71,12 +72,6 @@ export function opsTaking(struct: AnyStruct): JudgedOp[] {
   return (Object.keys(argumentOf) as JudgedOp[]).filter((op) => argumentOf[op] === struct);
 }
 
-/**
- * Argument sizes of the ops that took over the patch's numbers, in bytes: in 64-bit layouts, on
- * x86_32.
- */
-const takenOver: { readonly [op: string]: readonly [number, number] } = { get_vnumainfo: [40, 40], reserved_device_memory_map: [24, 16] };
-
 const names = new Map<Profile, ReadonlyMap<number, string>>(
   profileNames.map((p) => [p, new Map(Object.entries(XENMEM[p]).map(([name, nr]) => [nr, name]))]),
 );
@@ -122,7 +117,8 @@ export function judgedOp(cmd: number, profile: Profile): JudgedOp | undefined {
 
 /** Bytes of the argument of an op, where xenmem knows them. */
 function argumentSize(op: string, arch: Arch): number | undefined {
-  return Object.hasOwn(argumentOf, op) ? layoutOf(argumentOf[op as JudgedOp], arch).size : takenOver[op]?.[arch === 'x86_32' ? 1 : 0];
+  const takes = Object.hasOwn(argumentOf, op) ? argumentOf[op as JudgedOp] : memoryArguments[op];
+  return takes === undefined || takes === 'domid' || takes === 'nothing' ? undefined : layoutOf(takes, arch).size;
 }
 
 /**

@@ -21,12 +21,9 @@ export interface ShownArgument {
 export function shownArgument(call: ObservedCall): ShownArgument | undefined {
   const takes = memoryArguments[xenName(call.cmd, call.profile)];
   if (opOf(call) !== undefined || takes === undefined || takes === 'nothing' || takes === 'domid') return undefined;
-  const bytes = call.argument ?? (call.arg === undefined ? new Uint8Array(0) : readPrefix(call.before, call.arg, mostCaptured));
+  const bytes = call.argument ?? (call.arg === undefined ? new Uint8Array(0) : readPrefix(call.before, call.arg, Number.MAX_SAFE_INTEGER));
   return bytes.length === 0 ? undefined : { layout: layoutOf(takes, call.arch), bytes };
 }
-
-/** Bytes of an argument that are looked at: more than the longest struct has. */
-const mostCaptured = 256;
 
 /** What a call that is not judged shows of its caller's duties: nothing where it is not the struct. */
 export function shownFindings(call: ObservedCall): Finding[] {

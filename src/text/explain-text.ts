@@ -1,6 +1,7 @@
 import { argumentOf } from '../abi/ops.ts';
 import { type Ambiguity, commandsText } from '../rules/ambiguities.ts';
 import { pieces } from '../rules/answer.ts';
+import { structDuties } from '../rules/duties/duties.ts';
 import { examples } from '../rules/examples.ts';
 import { isRequirement, type Rule, saying } from '../rules/rule.ts';
 import { plain, type Style } from './style.ts';
@@ -23,11 +24,16 @@ export function explanation(rule: Rule, style: Style = plain): string[] {
     ...(rule.quote && rule.remark ? field('remark', rule.remark) : []),
     ...field('means', rule.reading),
     ...field('blames', blames),
-    ...field('ops', rule.ops.length === Object.keys(argumentOf).length ? 'all judged ops' : rule.ops.join(', ')),
+    ...field('ops', opsOf(rule)),
     ...field('needs', `level ${rule.level}: ${level}; shown by ${scopeText[rule.scope]}`),
     ...(rule.needs ? field('captured', rule.needs.map((piece) => pieces[piece]).join(', ')) : []),
     ...field('example', examples[rule.id] ?? ''),
   ];
+}
+
+function opsOf({ id, ops }: Rule): string {
+  const judged = ops.length === Object.keys(argumentOf).length ? 'all judged ops' : ops.join(', ');
+  return structDuties[id]?.everywhere ? `${judged}; the other structs of memory.h too` : judged;
 }
 
 function blamed({ blame, severity, always }: Rule): string {

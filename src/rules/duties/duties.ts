@@ -102,7 +102,8 @@ export const structDuties: { readonly [id: string]: StructDuty } = byId([
     ops: everyOp,
     everywhere: true,
     basis: { source: 'arch-arm.h', quote: 'always 8 bytes sizes and 8 bytes aligned' },
-    reading: 'Each list starts at a multiple of its entry size, 8. Real Xen copies bytewise and does not check.',
+    reading:
+      'Each list starts at a multiple of what its entries are aligned to: frames to 8, on x86_32 to 4. Real Xen copies bytewise and does not check.',
     breaches: (layout) =>
       handlesOf(layout).flatMap(({ path, type, within }) => {
         const align = entryOf(type, layout.arch)?.align ?? 1;
