@@ -31,12 +31,11 @@ export const dimensionNames: readonly Dimension[] = Object.keys(dimensions) as D
 type Apart = readonly [Dimension, readonly string[], Dimension, readonly string[]];
 
 const reservationOps = ['increase', 'decrease', 'populate'];
-const odd = ['1', '65', '513'];
 const many = ['64', '65', '512', '513'];
 const apart: readonly Apart[] = [
   // Two orders are had by two lists only, and extents of four pages and more make up for many
   ['op', ['put', ...reservationOps], 'orders', ['in < out', 'in > out']],
-  ['orders', ['in < out'], 'extents', [...odd]],
+  ['orders', ['in < out'], 'extents', ['1', '65', '513']],
   ['orders', ['4 to 9'], 'extents', many],
   // Two things cannot lie at one place, and what has no bytes lies nowhere
   ['struct', ['at 0'], 'lists', ['at 0', 'in one page']],

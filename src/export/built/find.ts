@@ -71,8 +71,11 @@ function find(file: Bytes, search: Search, around: string, depth: number): Found
 function inElf(elf: Elf, search: Search, around: string): Found {
   const types = typesInElf(elf, search);
   if (!types) throw new FileError(whyNone(elf));
-  const arch = elf.arch === undefined ? {} : { arch: elf.arch };
-  return { types, container: `${around}ELF`, pointer: elf.bits / 8, ...arch };
+  return foundIn(elf, types, `${around}ELF`);
+}
+
+function foundIn({ arch, bits }: Elf, types: Types, container: string): Found {
+  return { types, container, pointer: bits / 8, ...(arch !== undefined && { arch }) };
 }
 
 /** Why an ELF file has no types, and where they may be. */
@@ -97,10 +100,7 @@ function inArchive(file: Bytes, search: Search, around: string): Found[] {
     objects++;
     const elf = readElf(content);
     const types = typesInElf(elf, search);
-    if (types) {
-      const arch = elf.arch === undefined ? {} : { arch: elf.arch };
-      found.push({ types, container: `${around}archive`, member: name, pointer: elf.bits / 8, ...arch });
-    }
+    if (types) found.push({ ...foundIn(elf, types, `${around}archive`), member: name });
   }
   if (objects === 0) throw new FileError('an archive without an ELF object in it');
   if (found.length === 0) throw new FileError(`an archive whose ${objects} objects have no types: build them with -g`);
