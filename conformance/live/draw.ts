@@ -43,6 +43,8 @@ const page = BigInt(PAGE_SIZE);
 const places = { idle: 3, control: 5, ram: 8, holes: 32, end: 48, large: 1536, listed: 16, long: mostUsed } as const;
 /** Orders that worlds have room for, that of a large one, and those that every Xen refuses. */
 const orders = { usual: [0, 0, 0, 0, 1, 1, 2, 3], large: 9, refused: [19, 20, 31, 32, 63, 64, 255, 0x7fff_ffff, 0xffff_ffff] } as const;
+/** Which of a thousand worlds are so: a long one takes as long as hundreds of others. */
+export const rarely = { long: 995, large: 996 } as const;
 const mostSteps = { usual: 8, long: 3 } as const;
 /** Where the RAM of a long world ends: there is little of it, or half, or all but little. */
 const longRam = [0x40, 0x600, 0xbc0] as const;
@@ -73,8 +75,8 @@ class Drawing {
     this.#choices = choices;
     this.#cast = cast;
     this.#base = cast.room.first;
-    const rare = choices.below(250);
-    this.#kind = rare === 249 ? 'large' : rare === 248 ? 'long' : 'usual';
+    const rare = choices.below(1000);
+    this.#kind = rare >= rarely.large ? 'large' : rare === rarely.long ? 'long' : 'usual';
     this.#holes = this.#kind === 'long' ? choices.pick(longRam) : places.holes;
     const end = this.#kind === 'usual' ? places.end : places[this.#kind];
     this.#mapped = Array.from({ length: end }, (_, i) => i < places.control || (i >= places.ram && i < this.#holes));

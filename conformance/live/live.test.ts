@@ -14,7 +14,7 @@ import { wholeNumbers } from '../scenario/numbers.ts';
 import { scenarioOf, tokenOf } from '../scenario/scenario.ts';
 import { type Checked, type Course, check, nothingSeen } from '../verdict/check.ts';
 import { withDomain } from './device-tree.ts';
-import { type Cast, drawn } from './draw.ts';
+import { type Cast, drawn, rarely } from './draw.ts';
 import { lies } from './falsify.ts';
 import { ReleaseOracle } from './oracle.ts';
 import { cacheFolder, fetched, needs } from './packages.ts';
@@ -71,7 +71,7 @@ describe('scenarios', () => {
 
 describe('a scenario of long lists', () => {
   /** As the numbers say, but for the first, which makes the world a long one. */
-  const long = lists.slice(0, 12).map((numbers) => [248, ...numbers.slice(1)]);
+  const long = lists.slice(0, 12).map((numbers) => [rarely.long, ...numbers.slice(1)]);
 
   it('has lists of a thousand extents and more, of ops 0, 1 and 6, from the first on and from a later one', () => {
     const steps = long.flatMap((numbers) => drawn(numbers, cast).steps).filter((step) => step.do === 'call');

@@ -1,6 +1,6 @@
 import { type Arch, archNames } from '../../src/abi/arch.ts';
 import type { JudgedOp } from '../../src/abi/ops.ts';
-import { hex64, toHex } from '../../src/codec/hex.ts';
+import { hex64 } from '../../src/codec/hex.ts';
 import { bytesOf, count, flag, object, oneOf, pairs, RecordError, returnCode, shown, word } from '../../src/trace/fields.ts';
 import { type Capability, capabilities, type Hello, type PageRun, type Reply, type Request } from './implementation.ts';
 
@@ -45,7 +45,7 @@ function fieldsOf(request: WireRequest): string {
       return `${op},"arch":"${request.arch}","domains":[${domains.join(',')}],"free":{"low":${low},"high":${high}}`;
     }
     case 'write':
-      return `${op},"domid":${request.domid},"addr":"${hex64(request.addr)}","hex":"${toHex(request.bytes)}"`;
+      return `${op},"domid":${request.domid},"addr":"${hex64(request.addr)}","hex":"${hexOf(request.bytes)}"`;
     case 'read':
       return `${op},"domid":${request.domid},"addr":"${hex64(request.addr)}","length":${request.length}`;
     case 'call': {
@@ -64,6 +64,11 @@ function fieldsOf(request: WireRequest): string {
     case 'bye':
       return op;
   }
+}
+
+/** Pages are written by the thousand: the runtime's own way is several times as fast as `toHex`. */
+function hexOf({ buffer, byteOffset, byteLength }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString('hex');
 }
 
 /**

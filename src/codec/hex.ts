@@ -2,7 +2,6 @@ const digits: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.
 
 /** Bytes as lower-case hex, optionally separated. */
 export function toHex(bytes: Uint8Array, separator = ''): string {
-  if (separator === '') return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
   let text = '';
   for (let i = 0; i < bytes.length; i++) text += (i ? separator : '') + digits[bytes[i] as number];
   return text;
