@@ -18,9 +18,9 @@ import type { Incident } from './verdict/result.ts';
 import { inOtherWorld, inUndone, silently, type Unlike } from './worlds.ts';
 
 const long = process.env['XENMEM_LONG'] !== undefined;
-/** Thousands of scenarios of each in the long form (npm run test:long). */
+/** Hundreds of scenarios of each in the long form (npm run test:long). */
 const seeds = long ? [1, 2, 3] : [1];
-const most = { legal: long ? 1500 : 12, faulty: 700 };
+const most = { legal: long ? 100 : 12, faulty: 700 };
 const creates = await load([...legal, ...unlikely]);
 
 function seen(implementation: Implementation, seed: number, scenarios: number) {
