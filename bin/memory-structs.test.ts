@@ -54,13 +54,14 @@ xen_add_to_physmap  24 bytes  arm64  not judged
   it('validate shows their fields, or says why it does not', () => {
     const record = (cmd: number, bytes: string): string =>
       JSON.stringify({ cmd, arch: 'arm64', profile: 'upstream', arg: '0x1000', before: [['0x1000', bytes]], rc: 0 });
-    const rows = [record(7, hex.slice(0, 48)), record(15, '00'.repeat(32)), record(2, ''), record(7, '00'.repeat(4096))];
+    const rows = [record(7, hex.slice(0, 48)), record(15, '00'.repeat(32)), record(2, ''), record(7, '00'.repeat(4096)), record(29, '')];
     const { stdout } = xenmem(['validate', file('others.ndjson', `${rows.join('\n')}\n`)]);
     const lines = stdout.split('\n').map((line) => line.trim());
     expect(lines[1]).toBe('xen_add_to_physmap: domid 0x7ff0, size 0, space 1, idx 0x0, gpfn 0x1234');
     expect(lines[3]).toBe('32 bytes were captured, the shape of a reservation; xen_remove_from_physmap has 16');
     expect(lines[5]).toBe('takes no argument');
     expect(lines[7]).toBe('4096 bytes were captured; xen_add_to_physmap has 24');
+    expect(lines[9]).toBe('no Xen has this op');
   });
 
   /** `add_to_physmap_batch` on arm32: a dirty handle, a null list, a list that is not aligned. */

@@ -1,6 +1,6 @@
 import { PAGE_SHIFT, PAGE_SIZE } from '../../src/abi/constants.ts';
 import { layoutOf } from '../../src/abi/layout.ts';
-import { argumentOf, judgedOp, startExtent } from '../../src/abi/ops.ts';
+import { argumentOf, judgedOp, opNumber, startExtent } from '../../src/abi/ops.ts';
 import { hex64 } from '../../src/codec/hex.ts';
 import type { ByteRange, Piece } from '../../src/guest/memory.ts';
 import { emptyFreeLists, releaseRun } from '../../src/model/allocator.ts';
@@ -153,7 +153,7 @@ export function differentByte(address: bigint, own: Uint8Array, real: Uint8Array
 /** A call by its op. */
 export function nameOf(cmd: number): string {
   const start = startExtent(cmd);
-  return `${judgedOp(cmd, 'dma-buf') ?? `op ${cmd}`}${start > 0 ? ` from extent ${start}` : ''}`;
+  return `${judgedOp(cmd, 'dma-buf') ?? `op ${opNumber(cmd)}`}${start > 0 ? ` from extent ${start}` : ''}`;
 }
 
 /** A piece of memory, cut where pages end. */

@@ -1,6 +1,6 @@
 import { type Layout, layoutOf } from '../abi/layout.ts';
 import { memoryArguments } from '../abi/memory-h.ts';
-import { xenName } from '../abi/ops.ts';
+import { opNumber, xenName } from '../abi/ops.ts';
 import { toHex } from '../codec/hex.ts';
 import { memoryValues } from '../codec/memory-codec.ts';
 import { memoryJson, memoryValueText } from '../codec/memory-json.ts';
@@ -51,7 +51,9 @@ export function memoryLayoutText({ struct, arch, size, align, fields }: Layout):
  * bytes are that op's struct.
  */
 export function memoryCallText(call: ObservedCall): string | undefined {
-  if (memoryArguments[xenName(call.cmd, call.profile)] === 'nothing') return 'takes no argument';
+  const name = xenName(call.cmd, call.profile);
+  if (name === `op_${opNumber(call.cmd)}`) return 'no Xen has this op';
+  if (memoryArguments[name] === 'nothing') return 'takes no argument';
   const argument = shownArgument(call);
   if (!argument) return undefined;
   const { layout, bytes } = argument;
