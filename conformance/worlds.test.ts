@@ -20,7 +20,7 @@ import { inOtherWorld, inUndone, silently, type Unlike } from './worlds.ts';
 const long = process.env['XENMEM_LONG'] !== undefined;
 /** Hundreds of scenarios of each in the long form (npm run test:long). */
 const seeds = long ? [1, 2, 3] : [1];
-const most = { legal: long ? 100 : 12, faulty: 700 };
+const most = { legal: long ? 40 : 12, faulty: 700 };
 const creates = await load([...legal, ...unlikely]);
 
 function seen(implementation: Implementation, seed: number, scenarios: number) {
