@@ -11,5 +11,13 @@ export default {
   },
   platform: 'node',
   external: ['fast-check'],
-  output: { dir: 'dist/bin', format: 'esm', entryFileNames: '[name].js', chunkFileNames: '[name].js', minify: true },
+  output: {
+    dir: 'dist/bin',
+    format: 'esm',
+    entryFileNames: '[name].js',
+    chunkFileNames: '[name].js',
+    minify: true,
+    // What most commands need is one file: thirty small ones take a tenth longer to start.
+    codeSplitting: { groups: [{ name: 'shared', test: /[\\/](src|bin)[\\/]/, minShareCount: 7 }] },
+  },
 };
