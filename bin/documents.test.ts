@@ -69,6 +69,17 @@ describe('the two commands', () => {
 });
 
 describe('the pages', () => {
+  it('README says how many calls were recorded on a real Xen, and that no requirement is broken in them', () => {
+    const folder = join(root, 'fixtures/captures/live');
+    const files = readdirSync(folder).filter((name) => name.endsWith('.ndjson'));
+    const summaries = files.map((name) => {
+      const { stdout } = spawnSync(process.execPath, [command, 'validate', '--json', join(folder, name)], { encoding: 'utf8' });
+      return JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '').summary as { calls: number; violated: object };
+    });
+    expect(readme).toContain(`and ${summaries.reduce((sum, { calls }) => sum + calls, 0)} more by \`xenmem live\``);
+    expect(summaries.map(({ violated }) => violated)).toEqual(files.map(() => ({})));
+  });
+
   it('README has at most 150 lines', () => expect(readme.trimEnd().split('\n').length).toBeLessThanOrEqual(150));
 
   it('docs/api.md says what the built declarations say (npm run docs writes it)', async () => {

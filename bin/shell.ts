@@ -33,7 +33,8 @@ export function xenmem(args: readonly string[], input: string | Uint8Array = '',
 /** Runs a line of shell in which `xenmem` is the built command. */
 export function shell(line: string, env: NodeJS.ProcessEnv = {}): Ran {
   const script = `xenmem() { '${process.execPath}' '${command}' "$@"; }; ${line}`;
-  const { status, stdout, stderr } = spawnSync('bash', ['-c', script], options(env, ''));
+  // What bash reads before a script has things of its own to say.
+  const { status, stdout, stderr } = spawnSync('bash', ['-c', script], options({ BASH_ENV: '', ...env }, ''));
   return { code: status, stdout, stderr };
 }
 

@@ -7,6 +7,7 @@ import { headerOf, recordOf } from '../../src/trace/write.ts';
 import type { InUse } from '../observe/in-use.ts';
 import type { Event } from '../observe/observe.ts';
 import type { Hello, Implementation } from '../protocol/implementation.ts';
+import { isIn } from '../protocol/page-runs.ts';
 import { playHere } from '../protocol/play.ts';
 import { type Scenario, scenarioIn, toJson } from '../scenario/scenario.ts';
 import { type Checked, givenByPair, pairEnds } from '../verdict/check.ts';
@@ -69,7 +70,7 @@ export function eventsOf(golden: Pick<CallCase, 'header' | 'observed' | 'scenari
   const { header, observed } = golden;
   const domains = scenarioIn(golden.scenario)?.world.domains;
   const runs = domains?.flatMap(({ ram, holes }) => [...ram, ...holes]);
-  const isPlanned = (page: bigint): boolean => !runs || runs.some(({ gfn, pages }) => page >= gfn && page < gfn + BigInt(pages));
+  const isPlanned = (page: bigint): boolean => !runs || isIn(runs, page);
   const { setting } = readRecord(header, defaultSetting);
   return observed.map((seen, step) => {
     if (seen.do === 'churn') {

@@ -3,8 +3,9 @@ import { layoutOf } from '../../src/abi/layout.ts';
 import { argumentOf, judgedOp } from '../../src/abi/ops.ts';
 import { entriesIn, listBehind } from '../../src/guest/handle.ts';
 import type { Reply } from '../protocol/implementation.ts';
+import { pagesIn } from '../protocol/page-runs.ts';
 import { argumentIn, mostLooked } from './argument.ts';
-import { type Asked, error, framesOf, Guest, OddError, type Of, ops, type Plan, page } from './guest.ts';
+import { type Asked, error, Guest, OddError, type Of, ops, type Plan, page } from './guest.ts';
 import type { Ask, Told } from './mailbox.ts';
 import { memory } from './setups.ts';
 
@@ -82,7 +83,7 @@ export class DirectGuest extends Guest {
     const { first, pages } = this.machine.mailbox.hello;
     if (this.#isUnsure) this.#there.set((await this.machine.ask([this.#probe(pages)]))[0]?.bytes ?? []);
     const wanted = new Uint8Array(pages).fill(1);
-    for (const gfn of framesOf(holes)) wanted[Number(gfn - first)] = 0;
+    for (const gfn of pagesIn(holes)) wanted[Number(gfn - first)] = 0;
     const last = [...ram, ...holes].reduce((most, run) => Math.max(most, Number(run.gfn - first) + run.pages), 0);
     const differing = (to: number): bigint[] => {
       const found: bigint[] = [];

@@ -3,6 +3,7 @@ import { DOMID, PAGE_SIZE } from '../../src/abi/constants.ts';
 import { XENMEM } from '../../src/abi/ops.ts';
 import { codecFor } from '../../src/codec/codec.ts';
 import type { PageRun, Reply, Request, World } from '../protocol/implementation.ts';
+import { pagesIn } from '../protocol/page-runs.ts';
 import type { Machine } from './machine.ts';
 import { type Ask, mostBytes, type Told } from './mailbox.ts';
 import type { Setup } from './setups.ts';
@@ -164,8 +165,8 @@ export class Guest {
     const { first, pages } = this.machine.mailbox.hello;
     const [probed] = await this.machine.ask([{ what: 'probe', gfn: first, pages }]);
     const isMapped = (gfn: bigint): boolean => probed?.bytes[Number(gfn - first)] === 1;
-    const isHole = new Set(framesOf(holes));
-    const room = framesOf([{ gfn: first, pages }]).filter((gfn) => !this.#spare.has(gfn));
+    const isHole = new Set(pagesIn(holes));
+    const room = pagesIn([{ gfn: first, pages }]).filter((gfn) => !this.#spare.has(gfn));
     for (const gfn of strayFrames(this.setup.arch, first)) await this.resize(ops.decrease_reservation, [gfn], { short: true });
     await this.resize(
       ops.decrease_reservation,
@@ -246,10 +247,6 @@ export class Guest {
       return { asks, count: part.length, listed: handle };
     });
   }
-}
-
-export function framesOf(runs: readonly PageRun[]): bigint[] {
-  return runs.flatMap(({ gfn, pages }) => Array.from({ length: pages }, (_, i) => gfn + BigInt(i)));
 }
 
 export function unsupported(message: string): Asked {

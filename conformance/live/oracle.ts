@@ -89,8 +89,7 @@ export class ReleaseOracle implements Oracle {
     // What can be read beside the guest's free memory may be a device.
     const pieces = call.before.known(this.#room);
     for (const piece of pieces) {
-      for (const { address, length } of pagesOf(piece)) {
-        const bytes = piece.bytes.subarray(Number(address - piece.address)).subarray(0, length);
+      for (const { address, bytes } of pagesOf(piece)) {
         const isThere = writeBytes(this.#state, this.#domain, at(address), bytes);
         // Where the p2m is not looked at, a page that was given away uncounted passes for memory.
         if (!isThere && call.p2mBefore.has(address >> BigInt(PAGE_SHIFT))) return `${hex64(address)} is no memory in the reference`;
@@ -113,8 +112,8 @@ export class ReleaseOracle implements Oracle {
       if (this.#isDirect && mfn !== null && mfn !== gfn) return `page ${hex64(gfn)} leads to ${hex64(mfn)}`;
     }
     for (const before of pieces) {
-      for (const { address, length } of pagesOf(before)) {
-        const wrong = this.#wrongIn(address, length, call.after.read(address, length));
+      for (const { address, bytes } of pagesOf(before)) {
+        const wrong = this.#wrongIn(address, bytes.length, call.after.read(address, bytes.length));
         if (wrong !== undefined) return `${nameOf(cmd)}: ${wrong}`;
       }
     }
@@ -157,14 +156,13 @@ export function nameOf(cmd: number): string {
 }
 
 /** A piece of memory, cut where pages end. */
-export function pagesOf({ address, bytes }: Piece): { address: bigint; length: number }[] {
-  const found: { address: bigint; length: number }[] = [];
-  const end = address + BigInt(bytes.length);
-  for (let from = address; from < end; ) {
-    const next = ((from >> BigInt(PAGE_SHIFT)) + 1n) * BigInt(PAGE_SIZE);
-    const to = next < end ? next : end;
-    found.push({ address: from, length: Number(to - from) });
-    from = to;
+export function pagesOf({ address, bytes }: Piece): Piece[] {
+  const found: Piece[] = [];
+  for (let at = 0; at < bytes.length; ) {
+    const from = address + BigInt(at);
+    const part = bytes.subarray(at, at + PAGE_SIZE - Number(from % BigInt(PAGE_SIZE)));
+    found.push({ address: from, bytes: part });
+    at += part.length;
   }
   return found;
 }

@@ -3,10 +3,12 @@ import { layoutOf } from '../../src/abi/layout.ts';
 import { argumentOf, type JudgedOp, judgedOp, startExtent } from '../../src/abi/ops.ts';
 import { listBehind } from '../../src/guest/handle.ts';
 import type { Reply, Request } from '../protocol/implementation.ts';
+import { pagesIn } from '../protocol/page-runs.ts';
+import { mostOrder } from '../scenario/scenario.ts';
 import { covered } from '../twin/twin.ts';
 import { type Argument, argumentIn, mostLooked } from './argument.ts';
 import { isControl } from './draw.ts';
-import { type Asked, framesOf, Guest, mostListed, OddError, ops, type Plan, page, unsupported } from './guest.ts';
+import { type Asked, Guest, mostListed, OddError, ops, type Plan, page, unsupported } from './guest.ts';
 
 type CallRequest = Request & { readonly op: 'call' };
 
@@ -17,8 +19,6 @@ interface Listed {
   readonly entries: readonly bigint[];
 }
 
-/** The order of extents that are looked at; what asks for more works on none of ours. */
-const mostOrder = 12;
 /** Entries of the list of frames that are read at once. */
 const mostRead = 4096;
 /** RAM is made of extents up to this order, each at a multiple of its size. */
@@ -65,7 +65,7 @@ export class PvGuest extends Guest {
     await this.#map(world.map((gfn) => [gfn, null]));
     await this.#free([...given, ...this.#loose]);
     this.#loose.clear();
-    const pages = framesOf(ram);
+    const pages = pagesIn(ram);
     const wanted = pages.filter((gfn) => !this.#isKept(gfn));
     for (const [order, gfns] of blocksOf(wanted)) {
       const { list } = await this.resize(ops.increase_reservation, Array<bigint>(gfns.length).fill(0n), { order });

@@ -12,7 +12,7 @@ import { cloneState, domainOf, emptyDomain, type State } from '../../src/model/s
 import { xen417 } from '../../src/model/xen/xen-4.17.ts';
 import type { ObservedCall } from '../../src/trace/call.ts';
 import type { Event } from '../observe/observe.ts';
-import type { Scenario } from '../scenario/scenario.ts';
+import { mostOrder, type Scenario } from '../scenario/scenario.ts';
 import type { Deviation, Oracle, Said } from '../twin/prediction.ts';
 import { covered } from '../twin/twin.ts';
 import { argumentIn, mostLooked } from './argument.ts';
@@ -27,8 +27,6 @@ import { memory } from './setups.ts';
 const free = { first: 0x100_0000, frames: 0x1_0000 } as const;
 /** The real machine's memory lies from 0 on: its frames have lower numbers than this. */
 const mostFrames = memory / PAGE_SIZE;
-/** The order of extents that are looked at. */
-const mostOrder = 9;
 
 /** A call as the reference reads it. */
 interface Asked {
@@ -166,8 +164,7 @@ export class PvOracle implements Oracle {
     releaseRun(lists, free.first, free.frames);
     const state: State = { arch: this.#arch, domains: new Map([[domain.domid, domain]]), content: new Map(), free: lists, frames: 0 };
     for (const piece of before.known(this.#room)) {
-      for (const { address, length } of pagesOf(piece)) {
-        const bytes = piece.bytes.subarray(Number(address - piece.address)).subarray(0, length);
+      for (const { address, bytes } of pagesOf(piece)) {
         if (writeBytes(state, domain, at(address), bytes)) continue;
         // Of a page that is not looked at nobody knows whether it is there.
         return p2mBefore.has(address >> BigInt(PAGE_SHIFT)) ? `${hex64(address)} is no memory in the reference` : undefined;
@@ -291,7 +288,8 @@ export class PvOracle implements Oracle {
       }
     }
     for (const before of call.before.known(this.#room)) {
-      for (const { address, length } of pagesOf(before)) {
+      for (const { address, bytes } of pagesOf(before)) {
+        const { length } = bytes;
         const gfn = address >> BigInt(PAGE_SHIFT);
         // Its frame was given away, or the guest has led it to another.
         const mfn = call.p2mBefore.get(gfn);

@@ -1,6 +1,7 @@
 import { PAGE_SHIFT, PAGE_SIZE } from '../../src/abi/constants.ts';
 import type { ByteRange } from '../../src/guest/memory.ts';
 import type { ChangedRange, DomainPlan, PageRun } from '../protocol/implementation.ts';
+import { isIn, joined, pagesIn } from '../protocol/page-runs.ts';
 import { type Frames, SeenP2m } from './frames.ts';
 import { Shadow } from './shadow.ts';
 
@@ -43,11 +44,11 @@ export class DomainView {
     this.#planned = joined([...plan.ram, ...plan.holes]);
     this.runs = joined([...plan.ram, ...plan.holes, ...elsewhere.map((gfn) => ({ gfn, pages: 1 }))]);
     this.#p2m = new SeenP2m(this.runs, []);
-    eachFrame(plan.ram, (gfn) => {
+    for (const gfn of pagesIn(plan.ram)) {
       this.memory.zero(gfn);
       this.#mapped.set(gfn, true);
-    });
-    eachFrame(plan.holes, (gfn) => this.#mapped.set(gfn, false));
+    }
+    for (const gfn of pagesIn(plan.holes)) this.#mapped.set(gfn, false);
   }
 
   /**
@@ -77,7 +78,7 @@ export class DomainView {
   }
 
   #isPlanned(page: bigint): boolean {
-    return this.#planned.some(({ gfn, pages }) => page >= gfn && page < gfn + BigInt(pages));
+    return isIn(this.#planned, page);
   }
 
   /** Frames that are RAM for all that is known. */
@@ -91,7 +92,7 @@ export class DomainView {
 
   /** Marked frames in a run. */
   marked(gfn: bigint, pages: number): bigint[] {
-    return [...this.#marks].filter((page) => page >= gfn && page < gfn + BigInt(pages));
+    return [...this.#marks].filter((page) => isIn([{ gfn, pages }], page));
   }
 
   /** The frame that a write marks: of RAM, from its first byte on. */
@@ -210,17 +211,6 @@ export class DomainView {
   }
 }
 
-/** Runs that follow each other as one: each is a question of its own. */
-function joined(runs: readonly PageRun[]): PageRun[] {
-  const found: PageRun[] = [];
-  for (const run of runs) {
-    const last = found.at(-1);
-    if (last && last.gfn + BigInt(last.pages) === run.gfn) found[found.length - 1] = { gfn: last.gfn, pages: last.pages + run.pages };
-    else found.push(run);
-  }
-  return found;
-}
-
 function endOf({ address, length }: ByteRange): bigint {
   return address + length;
 }
@@ -258,8 +248,4 @@ function holesBetween(ram: bigint[]): ByteRange[] {
   }
   if (end < lastAddress) found.push({ address: end, length: lastAddress - end });
   return found;
-}
-
-function eachFrame(runs: readonly PageRun[], visit: (gfn: bigint) => void): void {
-  for (const { gfn, pages } of runs) for (let i = 0; i < pages; i++) visit(gfn + BigInt(i));
 }

@@ -1,11 +1,13 @@
 import type { Arch } from '../../src/abi/arch.ts';
 import { PAGE_SHIFT, PAGE_SIZE } from '../../src/abi/constants.ts';
+import { framesInAll } from '../../src/abi/frames.ts';
 import type { JudgedOp } from '../../src/abi/ops.ts';
 import type { StructCodec } from '../../src/codec/codec.ts';
 import { pointerOf } from '../../src/codec/handle.ts';
 import type { ByteRange, Piece } from '../../src/guest/memory.ts';
 import type { DomainPlan, PageRun } from '../protocol/implementation.ts';
-import type { CallStep, Scenario } from '../scenario/scenario.ts';
+import { isIn, joined, pagesIn } from '../protocol/page-runs.ts';
+import { type CallStep, mostOrder, type Scenario } from '../scenario/scenario.ts';
 import type { DomainView } from './domain-view.ts';
 
 // What a guest writes into its memory for a call.
@@ -47,12 +49,11 @@ export function ramToFill(scenario: Scenario, plan: DomainPlan, all: boolean): P
     return { gfn: gfn + BigInt(skipped), pages: pages - skipped };
   });
   if (all) return ram;
-  const isRam = (page: bigint): boolean => ram.some(({ gfn, pages }) => page >= gfn && page < gfn + BigInt(pages));
-  const named = new Set(endsNamed(scenario, plan.domid).filter(isRam));
-  const others = framesOfRuns(ram).filter((page) => !named.has(page));
+  const named = new Set(endsNamed(scenario, plan.domid).filter((page) => isIn(ram, page)));
+  const others = pagesIn(ram).filter((page) => !named.has(page));
   const turn = [...named].reduce((sum, page) => (sum * 31 + Number(page & 0xffffn)) % 0x1_0000, scenario.steps.length);
   const wanted = [...spreadOut([...named], turn, mostFilled.named), ...spreadOut(others, turn, mostFilled.others)];
-  return runsOf(wanted.sort((a, b) => Number(a - b)));
+  return joined(wanted.sort((a, b) => Number(a - b)).map((gfn) => ({ gfn, pages: 1 })));
 }
 
 /** The first and the last page of each extent that calls on a domain's pages name, and of each churn. */
@@ -61,7 +62,7 @@ function endsNamed({ steps, world }: Scenario, domid: number): bigint[] {
     if (step.do === 'churn') return step.domid === domid ? [step.gfn, step.gfn + BigInt(step.pages - 1)] : [];
     if (ownerOf(step, world) !== domid) return [];
     return step.lists.flatMap((list, i) => {
-      const last = (1n << BigInt(Math.min(step.reservations[i]?.extent_order ?? 0, 12))) - 1n;
+      const last = (1n << BigInt(Math.min(step.reservations[i]?.extent_order ?? 0, mostOrder))) - 1n;
       return (list ?? []).flatMap((base) => [base, base + last]);
     });
   });
@@ -112,17 +113,14 @@ export function spreadOut(gfns: readonly bigint[], step: number, count: number):
 
 /** Most frames that are watched beside the RAM and the holes of a domain. */
 const mostElsewhere = 4;
-/** No frame has this number or a higher one. */
-const beyondFrames = 1n << 52n;
 
 /** The first frames beside a domain's RAM and holes that calls on its pages name. */
 export function namedElsewhere({ steps, world }: Scenario, { domid, ram, holes }: DomainPlan): bigint[] {
   const runs = [...ram, ...holes];
-  const isIn = (page: bigint): boolean => runs.some(({ gfn, pages }) => page >= gfn && page < gfn + BigInt(pages));
   const found = new Set<bigint>();
   for (const step of steps) {
     if (step.do !== 'call' || ownerOf(step, world) !== domid) continue;
-    for (const list of step.lists) for (const gfn of list ?? []) if (gfn < beyondFrames && !isIn(gfn)) found.add(gfn);
+    for (const list of step.lists) for (const gfn of list ?? []) if (gfn < framesInAll && !isIn(runs, gfn)) found.add(gfn);
   }
   return [...found].slice(0, mostElsewhere);
 }
@@ -131,21 +129,6 @@ export function namedElsewhere({ steps, world }: Scenario, { domid, ram, holes }
 function ownerOf({ domid, reservations }: CallStep, { domains }: Scenario['world']): number {
   const named = reservations[0]?.domid;
   return domains.find((one) => one.domid === named)?.domid ?? domid;
-}
-
-function framesOfRuns(runs: readonly PageRun[]): bigint[] {
-  return runs.flatMap(({ gfn, pages }) => Array.from({ length: pages }, (_, i) => gfn + BigInt(i)));
-}
-
-/** Pages in order as runs. */
-function runsOf(gfns: readonly bigint[]): PageRun[] {
-  const runs: { gfn: bigint; pages: number }[] = [];
-  for (const gfn of gfns) {
-    const last = runs.at(-1);
-    if (last && last.gfn + BigInt(last.pages) === gfn) last.pages++;
-    else runs.push({ gfn, pages: 1 });
-  }
-  return runs;
 }
 
 function noiseOf(length: number): Uint8Array {

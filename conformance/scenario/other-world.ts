@@ -1,5 +1,6 @@
 import { type Arch, arches } from '../../src/abi/arch.ts';
 import { DOMID, PAGE_SHIFT } from '../../src/abi/constants.ts';
+import { framesInAll } from '../../src/abi/frames.ts';
 import { layoutOf } from '../../src/abi/layout.ts';
 import { judgedOp } from '../../src/abi/ops.ts';
 import type { DomainPlan, Hello, World } from '../protocol/implementation.ts';
@@ -119,7 +120,7 @@ const around = 0x200n;
 
 function blockOf({ domains }: World): Block | undefined {
   const runs = domains.flatMap(({ ram, holes }) => [...ram, ...holes]);
-  const from = runs.reduce((least, { gfn }) => (gfn < least ? gfn : least), 1n << 52n);
+  const from = runs.reduce((least, { gfn }) => (gfn < least ? gfn : least), framesInAll);
   const to = runs.reduce((most, { gfn, pages }) => (gfn + BigInt(pages) > most ? gfn + BigInt(pages) : most), 0n);
   return to > from && to - from <= longest ? { from, to } : undefined;
 }

@@ -47,9 +47,12 @@ export interface Scenario {
   readonly pair?: { readonly step: number; readonly addressBits: number };
 }
 
+/** No world has room for an extent of a higher order. */
+export const mostOrder = 12;
+
 /** The frames of extents; of an order that no world has room for, only the first of each. */
 export function framesOf(bases: readonly bigint[], order: number): bigint[] {
-  if (order > 12) return [...bases];
+  if (order > mostOrder) return [...bases];
   const frames: bigint[] = [];
   for (const base of bases) for (let j = 0n; j < 1n << BigInt(order); j++) frames.push(base + j);
   return frames;

@@ -1,4 +1,5 @@
 import { errnoName, MEMOP_MAX_EXTENTS } from '../../src/abi/constants.ts';
+import { framesInAll } from '../../src/abi/frames.ts';
 import type { Answer } from '../../src/rules/answer.ts';
 import { Facts } from '../../src/rules/facts.ts';
 import { findingOf, type Judgement, judge } from '../../src/rules/judge.ts';
@@ -60,7 +61,7 @@ export class Judge {
       roomFor: () => 0n,
       maxOrder,
       maxExtents: MEMOP_MAX_EXTENTS,
-      maxGfn: (1n << 52n) - 1n,
+      maxGfn: framesInAll - 1n,
     };
   }
 

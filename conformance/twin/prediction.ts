@@ -1,10 +1,12 @@
 import { errno, errnoName, internalErrnos } from '../../src/abi/constants.ts';
+import { framesInAll } from '../../src/abi/frames.ts';
 import { judgedOp, startExtent } from '../../src/abi/ops.ts';
 import { hex64 } from '../../src/codec/hex.ts';
 import { mappableGfns } from '../../src/model/p2m.ts';
 import type { ObservedCall } from '../../src/trace/call.ts';
 import type { Event } from '../observe/observe.ts';
 import type { Hello, World } from '../protocol/implementation.ts';
+import { isIn } from '../protocol/page-runs.ts';
 import type { Scenario } from '../scenario/scenario.ts';
 import { differs, isExchange, isNeighbour, isSameBut } from './compare.ts';
 import { Twin, type TwinCall } from './twin.ts';
@@ -62,7 +64,7 @@ export class Prediction implements Oracle {
       if (!(error instanceof RangeError)) throw error;
     }
     this.#world = world;
-    this.#maxGfn = hello.limits.max_gfn ?? 1n << 52n;
+    this.#maxGfn = hello.limits.max_gfn ?? framesInAll;
   }
 
   take(event: Event, caller: Caller | undefined): Said {
@@ -138,8 +140,7 @@ export class Prediction implements Oracle {
   #isPlain(twin: Twin, asked: TwinCall): boolean {
     const plan = this.#world.domains.find(({ domid }) => domid === asked.owner);
     const runs = plan ? [...plan.ram, ...plan.holes] : [];
-    const isIn = (page: bigint): boolean => runs.some(({ gfn, pages }) => page >= gfn && page < gfn + BigInt(pages));
-    return asked.gfns[1]?.every((gfn) => isIn(gfn) && !twin.isPerhapsPinned(asked.owner, gfn)) ?? true;
+    return asked.gfns[1]?.every((gfn) => isIn(runs, gfn) && !twin.isPerhapsPinned(asked.owner, gfn)) ?? true;
   }
 
   #lose(): undefined {

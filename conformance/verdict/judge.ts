@@ -1,5 +1,5 @@
 import { MEMOP_MAX_EXTENTS } from '../../src/abi/constants.ts';
-import { bitsBelow4G } from '../../src/abi/frames.ts';
+import { bitsBelow4G, framesInAll } from '../../src/abi/frames.ts';
 import { type Answer, holds } from '../../src/rules/answer.ts';
 import { type Judgement, judge, withWider } from '../../src/rules/judge.ts';
 import { PinWatch } from '../../src/rules/pins.ts';
@@ -77,7 +77,7 @@ export class ScenarioJudge {
       roomFor: (domid) => this.#room.get(domid) ?? 0n,
       maxOrder: max_order ?? presumedMaxOrder,
       maxExtents: max_extents ?? MEMOP_MAX_EXTENTS,
-      maxGfn: max_gfn ?? (1n << 52n) - 1n,
+      maxGfn: max_gfn ?? framesInAll - 1n,
     };
   }
 

@@ -1,10 +1,12 @@
-import { DOMID, PAGE_SHIFT } from '../../src/abi/constants.ts';
+import { sizeOfType } from '../../src/abi/arch.ts';
+import { DOMID, PAGE_SHIFT, PAGE_SIZE } from '../../src/abi/constants.ts';
 import { type JudgedOp, startExtent, XENMEM } from '../../src/abi/ops.ts';
 import { pagesOfExtents } from '../../src/rules/extents.ts';
 import { namedDomain } from '../../src/rules/reach.ts';
 import { exchanges } from '../../src/rules/rule.ts';
 import type { P2m } from '../../src/trace/call.ts';
-import type { DomainPlan, Hello, PageRun } from '../protocol/implementation.ts';
+import type { DomainPlan, Hello } from '../protocol/implementation.ts';
+import { pagesIn } from '../protocol/page-runs.ts';
 import { type CallStep, mostSteps, type Scenario, type Step } from '../scenario/scenario.ts';
 import { type Difference, isForWant, p2mAtEnd } from './alike.ts';
 import type { Checked, JudgedCall } from './check.ts';
@@ -16,8 +18,10 @@ const shift = BigInt(PAGE_SHIFT);
 /** What is asked of each page of RAM. */
 const able = ['decrease_reservation', 'populate_physmap', 'get_dma_buf', 'put_dma_buf'] as const satisfies readonly JudgedOp[];
 type Undoing = (typeof able)[number];
+/** Bytes of an entry of a list, on each architecture that is played. */
+const stride = sizeOfType('xen_pfn_t', 'arm64');
 /** Entries of a list: a page has room for two. */
-const mostListed = 256;
+const mostListed = PAGE_SIZE / 2 / stride;
 /** Pages that are asked about at most: a page is as good as the next one. */
 const mostAsked = 64;
 
@@ -69,7 +73,7 @@ export function undone(scenario: Scenario, checked: Checked, { commands, transla
   // is populated as long as memory lasts.
   const questions = [
     ...able.flatMap((op) => each(op, asks)),
-    ...each('populate_physmap', ({ plan }) => gfnsOf(plan.holes).slice(0, mostAsked)),
+    ...each('populate_physmap', ({ plan }) => pagesIn(plan.holes).slice(0, mostAsked)),
   ];
   const { world, steps } = scenario;
   const asked = steps.length + undo.length;
@@ -79,7 +83,7 @@ export function undone(scenario: Scenario, checked: Checked, { commands, transla
 }
 
 function asks({ plan, places }: Guest): bigint[] {
-  return gfnsOf(plan.ram)
+  return pagesIn(plan.ram)
     .filter((gfn) => !places.includes(gfn))
     .slice(0, mostAsked);
 }
@@ -157,7 +161,7 @@ function pinsAtEnd({ calls }: Checked): Map<number, Set<bigint>> | undefined {
 }
 
 function guestOf(plan: DomainPlan, p2m: P2m | undefined, pinned: ReadonlySet<bigint>): Guest | undefined {
-  const [ram, holes] = [gfnsOf(plan.ram), gfnsOf(plan.holes)];
+  const [ram, holes] = [pagesIn(plan.ram), pagesIn(plan.holes)];
   // Of a guest that nobody has named nothing has changed.
   const isMapped = (gfn: bigint, was: boolean): boolean | undefined => {
     const frame = p2m ? p2m.get(gfn) : was ? 0n : null;
@@ -188,7 +192,7 @@ function callsOf({ plan: { domid }, places }: Guest, op: Undoing, gfns: readonly
       cmd: ops[op],
       arg: structs << shift,
       reservations: sides.map((entry) => ({
-        extent_start: (lists << shift) + entry * 8n,
+        extent_start: (lists << shift) + entry * BigInt(stride),
         nr_extents: BigInt(some.length),
         extent_order: 0,
         address_bits: 0,
@@ -200,8 +204,4 @@ function callsOf({ plan: { domid }, places }: Guest, op: Undoing, gfns: readonly
     });
   }
   return found;
-}
-
-function gfnsOf(runs: readonly PageRun[]): bigint[] {
-  return runs.flatMap(({ gfn, pages }) => Array.from({ length: pages }, (_, i) => gfn + BigInt(i)));
 }

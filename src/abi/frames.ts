@@ -20,6 +20,9 @@ export function mfn(raw: bigint): Mfn {
   return raw as Mfn;
 }
 
+/** As many frames as 64-bit addresses have. */
+export const framesInAll: bigint = 1n << BigInt(64 - PAGE_SHIFT);
+
 /** The address bits that end at 4 GiB: "contiguous and under 4G if so requested". */
 export const bitsBelow4G = 32;
 /** Frames below this one lie below 4 GiB. */

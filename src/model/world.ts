@@ -1,4 +1,5 @@
 import { DOMID } from '../abi/constants.ts';
+import { framesInAll } from '../abi/frames.ts';
 import type { PageRun, World } from '../guest/world.ts';
 import { emptyFreeLists, FRAMES_BELOW_4G, releaseRun } from './allocator.ts';
 import { type Domain, emptyDomain, type State } from './state.ts';
@@ -41,7 +42,7 @@ export function buildWorld(world: World): State {
     }
     const domain = emptyDomain(wish.domid, wish.privileged, pagesOf(wish.ram) + pagesOf(wish.holes));
     for (const { gfn, pages } of wish.ram) {
-      if (gfn < 0n || gfn + BigInt(pages) > 1n << 52n) throw new RangeError(`gfn ${gfn} is outside the address space`);
+      if (gfn < 0n || gfn + BigInt(pages) > framesInAll) throw new RangeError(`gfn ${gfn} is outside the address space`);
       for (let page = Number(gfn), end = page + pages; page < end; page++) {
         const frame = nextFrame(index++);
         if (domain.p2m.has(page)) throw new RangeError(`gfn ${page} is listed twice`);
