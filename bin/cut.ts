@@ -1,4 +1,5 @@
 import { closeSync, createReadStream, openSync, readSync, statSync } from 'node:fs';
+import { longestLine, newline } from '../src/trace/lines.ts';
 import { writeRecord } from '../src/trace/write.ts';
 import { UnreadableError, UsageError } from './exit.ts';
 import { type Input, reason } from './io.ts';
@@ -21,9 +22,6 @@ export interface Cut {
 }
 
 const mostPieces = 1_000_000;
-/** Longest line of a trace, in bytes. */
-const longestLine = 1 << 20;
-const newline = 0x0a;
 
 /** Where the piece lies that the options name, and its bytes with the header of the whole. */
 export function cutOf({ name, path, chunks }: Input, { piece, at }: PieceOptions, structSize: number | undefined): Cut {

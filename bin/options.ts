@@ -148,7 +148,7 @@ export function memoryStructAsked({ struct, cmd, profile = 'dma-buf' }: StructOp
   if (struct !== undefined) {
     const named = memoryStructNamed(struct);
     const op = named !== undefined && cmd !== undefined ? xenName(cmdNamed(cmd, 'upstream'), 'upstream') : undefined;
-    if (op !== undefined && memoryArguments[op] !== named) throw new UsageError(`--cmd ${cmd} is ${op}, whose argument is not ${named}`);
+    if (op !== undefined && memoryArguments[op] !== named) throw new UsageError(`--cmd ${cmd}: the argument of ${op} is not ${named}`);
     return named;
   }
   if (cmd === undefined) return undefined;

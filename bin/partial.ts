@@ -5,6 +5,7 @@ import { traceJudge } from '../src/rules/trace.ts';
 import { type Partial, partialJson } from '../src/text/partial.ts';
 import { addJudgement, addShown, newTally } from '../src/text/tally.ts';
 import type { ObservedCall } from '../src/trace/call.ts';
+import { newline } from '../src/trace/lines.ts';
 import { arrayJudge, StructArray } from './array.ts';
 import { itemsOf, structIn } from './captured.ts';
 import { type Cut, cutOf, type PieceOptions } from './cut.ts';
@@ -141,8 +142,6 @@ async function judgeTrace(cut: Cut, input: Input, options: PartialOptions, { tal
   }
   return { to: cut.to ?? cut.from + taken.bytes - repeated, fromStart, steps: piece.steps };
 }
-
-const newline = 0x0a;
 
 /** The bytes as they come, counted, and so is their first line. */
 async function* counted(

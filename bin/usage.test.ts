@@ -51,9 +51,9 @@ describe('a wrong word gets one line, a hint and exit 2', () => {
     [['decode', '--cmd', '1e3'], '--cmd "1e3": expected an op by its name, or a number, 0..0xffffffff'],
     [['decode', '--cmd', 'populate'], '--cmd "populate": expected an op by its name, or a number, 0..0xffffffff'],
     [['decode', '--cmd', 'get_vnumainfo'], '--cmd get_vnumainfo is op 26, which is get_dma_buf in profile dma-buf: say --profile upstream'],
-    [['decode', '--cmd', '5', '--struct', 'add_to_physmap'], '--cmd 5 is machphys_mfn_list, whose argument is not xen_add_to_physmap'],
-    [['validate', '--cmd', 'exchange', '--struct', 'memory_map'], '--cmd exchange is exchange, whose argument is not xen_memory_map'],
-    [['decode', '--cmd', '28', '--struct', 'vmemrange'], '--cmd 28 is acquire_resource, whose argument is not xen_vmemrange'],
+    [['decode', '--cmd', '5', '--struct', 'add_to_physmap'], '--cmd 5: the argument of machphys_mfn_list is not xen_add_to_physmap'],
+    [['validate', '--cmd', 'exchange', '--struct', 'memory_map'], '--cmd exchange: the argument of exchange is not xen_memory_map'],
+    [['decode', '--cmd', '28', '--struct', 'vmemrange'], '--cmd 28: the argument of acquire_resource is not xen_vmemrange'],
     [['decode', '--cmd', '2'], 'op 2 (maximum_ram_page) of profile dma-buf takes no struct that xenmem knows'],
     [
       ['decode', '--cmd', '18', '--profile', 'upstream'],

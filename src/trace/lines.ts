@@ -19,7 +19,8 @@ export type LineTaker = (bytes: Uint8Array, from: number, to: number, line: numb
 /** Longest line of any text input, in bytes. */
 export const longestLine: number = 1 << 20;
 
-const newline = 0x0a;
+/** The byte that ends a line. */
+export const newline = 0x0a;
 const nothing = new Uint8Array(0);
 
 /**
