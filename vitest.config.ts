@@ -22,6 +22,7 @@ const built = { globalSetup: ['vitest.global.ts'] };
 
 export default defineConfig({
   test: {
+    setupFiles: ['vitest.setup.ts'],
     testTimeout: 60_000,
     // More than two cores have: what drives a program mostly waits for it.
     maxWorkers: 3,
