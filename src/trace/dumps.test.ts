@@ -122,6 +122,16 @@ describe('two readings', () => {
     expect(await read(rows.join('\n'))).toEqual([`not a line of hexdump or od, little-endian words of 2 bytes: ${quoted}`]);
   });
 
+  it("text of xxd that begins with spaces makes no words of U-Boot's of its row", async () => {
+    const rows = [
+      "00000000: 2020 2727 0000 0000 0100 0000 0000 0000    ''............",
+      '00000010: 0000 0000 0000 0000 f07f 0000 0000 0000  ................',
+    ];
+    expect((await read(rows.join('\n')))[1]).toBe('20202727000000000100000000000000' + '0000000000000000f07f000000000000');
+    const words = "40001000: 2020 2727 0001 0000 0000 0000 0000 0000      ''............";
+    expect((await read(words))[1]).toBe('20202727010000000000000000000000');
+  });
+
   it('of groups of digits are asked about where both make sense, or neither, and the answer is taken', async () => {
     const both =
       '00000000: 00800000 00000000 00000000 00000000  ................\n00000010: 00000000 00000000 00000000 00000000  ................\n';
@@ -273,6 +283,10 @@ describe('what stands on screens', () => {
     ['a row among others that is damaged', `${pairs[0]} zz\n${pairs[1]}\n`, /not a line of|not a hex digit/],
   ])('%s is refused', async (_, text, message) => {
     expect((await read(text))[0]).toMatch(message);
+  });
+
+  it('a string of Python may begin with a brace', async () => {
+    expect(await read("b' {//\\x01\\x00\\x00\\x00\\x00'")).toEqual(['a string with escapes', '207b2f2f0100000000']);
   });
 
   it('rows that pwndbg skips are those before them', async () => {

@@ -47,7 +47,8 @@ const patterns: readonly Pattern[] = [
   { name: 'crash rd', is: ({ mark, wide }) => mark === ':' && wide, words: true },
   {
     name: 'U-Boot md',
-    is: ({ mark, cells, digits, tail }) => mark !== '' && (cells.length * digits) / 2 === 16 && /^ {4}/.test(tail),
+    // Behind two spaces xxd's text may begin with two more: then it ends two columns sooner.
+    is: ({ mark, cells, digits, tail }) => mark !== '' && (cells.length * digits) / 2 === 16 && /^ {4}/.test(tail) && tail.length !== 18,
     words: true,
   },
   { name: 'J-Link mem', is: ({ mark }) => mark === '=' || mark === '|', words: true },

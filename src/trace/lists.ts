@@ -169,8 +169,12 @@ function bytesOfWords(values: readonly bigint[], width: number): Uint8Array {
   );
 }
 
+/** Is it a line with a string of escapes, and no object of JSON? */
 function isEscaped(text: string): boolean {
-  if (/^\s*\{/.test(text)) return false;
+  return !/^\s*\{/.test(text) && hasEscapes(text);
+}
+
+function hasEscapes(text: string): boolean {
   return /(?:\\x[0-9a-f]{2}[^\\]{0,8}){4}|(?:\\[0-7]{3}[^\\]{0,8}){4}|(?:\\0){4}|(?:\\u00[0-9a-f]{2}[^\\]{0,8}){4}/i.test(text);
 }
 
@@ -202,7 +206,7 @@ function* strings(lines: readonly Text[]): Generator<Part> {
     for (const { 0: all, 2: content = '', 3: end, index } of literals) {
       if (/[^\s\\()+]/.test(text.slice(from, index).replace(/\b(?:b|u)$|\$$/i, ''))) ended = true;
       from = index + all.length;
-      if (!isEscaped(content) && ended) continue;
+      if (!hasEscapes(content) && ended) continue;
       if (end === '') throw new InputError('the string does not end', line);
       if (/^\s?\.\.\./.test(text.slice(from)))
         throw new InputError('the string is cut at its "...": print all of it (strace -s 4096)', line);

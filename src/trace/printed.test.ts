@@ -31,6 +31,13 @@ const reservation = (word: 4 | 8): fc.Arbitrary<number[]> =>
       list: fc.oneof(
         fc.constantFrom(0xffff000009a41000n, 0xffff800012340000n),
         fc.bigInt(0n, (1n << 48n) - 1n).map((base) => base & ~7n),
+        // Bytes that are a quote, a comment or a bracket where a tool shows them as text.
+        fc
+          .array(fc.constantFrom(...Array.from(' \n"\'#$%*,-/;<>@\\`{|\u00ff', (sign) => sign.charCodeAt(0))), {
+            minLength: 7,
+            maxLength: 7,
+          })
+          .map((signs) => signs.reduce((base, sign, i) => base | (BigInt(sign) << BigInt(8 * i + 8)), 0x20n)),
       ),
       count: fc.bigInt(1n, 600n),
       order: fc.constantFrom(0n, 0n, 2n, 9n),
