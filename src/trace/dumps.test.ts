@@ -180,6 +180,7 @@ describe('other files', () => {
 describe('cuts', () => {
   it.each([
     ['a word of gdb', resWords.trimEnd().slice(0, -4), /half a word: 000000000000/],
+    ['a word of WinDbg', '00000000`00000000  12340', /half a hex digit at 12340/],
     ['a list', '{ 0x00, 0x10, 0xa4, 0x09, 0x0', /the list does not end/],
     ['a string', '"\\x00\\x10\\xa4\\x09\\x00', /the string does not end/],
     ['a number of od', '0000000   0  16 164   9\n0000004   1  2', /the number 2 is cut/],

@@ -139,6 +139,8 @@ function baseOf(rows: readonly Row[], first: Row): Kind['base'] {
     if (columns && (every(decimal) || every(/^\d{5}$/))) return 10;
   }
   const uneven = rows.some(({ digits }) => digits % 2 === 1 || digits === 0);
+  // Behind an address of sixteen digits stand words of hex: one of fewer digits is cut.
+  if (uneven && first.offset?.length === 16 && !first.debugger) return 16;
   return uneven && (every(decimal) || (every(/^\d{5}$/) && first.mark === '')) ? 10 : 16;
 }
 
