@@ -17,6 +17,8 @@ const long = [
   'src/trace/printed.test.ts',
   'src/trace/calls/calls.test.ts',
 ];
+// Modules are loaded once a worker: none of these tests changes what another one reads.
+const together = { isolate: false };
 // The command line and the implementations that it drives run as they were built.
 const built = { globalSetup: ['vitest.global.ts'] };
 
@@ -32,11 +34,14 @@ export default defineConfig({
       reporter: ['text-summary', 'json-summary'],
     },
     projects: [
-      { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts'], exclude: tools } },
-      { extends: true, test: { name: 'suite', include: ['conformance/**/*.test.ts'], exclude: [...tools, ...mutation], ...built } },
+      { extends: true, test: { name: 'unit', include: ['src/**/*.test.ts'], exclude: tools, ...together } },
+      {
+        extends: true,
+        test: { name: 'suite', include: ['conformance/**/*.test.ts'], exclude: [...tools, ...mutation], ...built, ...together },
+      },
       { extends: true, test: { name: 'command', include: ['bin/**/*.test.ts'], ...built } },
       { extends: true, test: { name: 'tools', include: tools, ...built } },
-      { extends: true, test: { name: 'long', include: long, env: { XENMEM_LONG: '1' }, testTimeout: 600_000 } },
+      { extends: true, test: { name: 'long', include: long, env: { XENMEM_LONG: '1' }, testTimeout: 600_000, ...together } },
     ],
   },
 });
