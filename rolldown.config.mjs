@@ -11,6 +11,7 @@ export default {
   },
   platform: 'node',
   external: ['fast-check'],
+  resolve: { alias: { 'string-width': new URL('bin/text-width.ts', import.meta.url).pathname } },
   output: {
     dir: 'dist/bin',
     format: 'esm',
