@@ -21,6 +21,13 @@ const long = process.env['XENMEM_LONG'] !== undefined;
 /** Hundreds of scenarios of each in the long form (npm run test:long). */
 const seeds = long ? [1, 2, 3] : [1];
 const most = { legal: long ? 40 : 12, faulty: 700 };
+/** They show after hundreds of scenarios only. */
+const rare = [
+  'populates nothing below 1 GiB',
+  'gives up nothing in the call behind a put',
+  'gives up nothing of a guest with memory in two places',
+  'gives up nothing of a struct with dirty padding',
+];
 const creates = await load([...legal, ...unlikely]);
 
 function seen(implementation: Implementation, seed: number, scenarios: number) {
@@ -53,7 +60,8 @@ describe('in other worlds, and with all undone, nothing ends otherwise', () => {
 });
 
 describe('what no requirement speaks of is found by an oracle without a model', () => {
-  it.each(unlikely.map((fault) => [fault.name, fault] as const))('%s', async (name, { about }: Unlikely) => {
+  const played = unlikely.filter(({ name }) => long || !rare.includes(name));
+  it.each(played.map((fault) => [fault.name, fault] as const))('%s', async (name, { about }: Unlikely) => {
     const implementation = implementationOf((creates.get(name) as Create)());
     let found: Unlike | undefined;
     for (const one of seen(implementation, 1, most.faulty)) {
