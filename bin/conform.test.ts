@@ -15,7 +15,7 @@ describe('conform', () => {
   });
 
   it('the JSON names schema, verdict, level, seed and strength, and is the same bytes for the same seed', () => {
-    const [a, b, c] = [1, 1, 2].map((seed) => xenmem(['conform', '--json', '--runs', '60', '--seed', String(seed)]).stdout);
+    const [a, b, c] = [1, 1, 2].map((seed) => xenmem(['conform', '--json', '--runs', '30', '--seed', String(seed)]).stdout);
     expect(a).toBe(b);
     expect(a).not.toBe(c);
     const { schema, verdict, level, seed, runs, partial, strength, requirements } = JSON.parse(a ?? '');
@@ -24,7 +24,7 @@ describe('conform', () => {
       verdict: 'inconclusive',
       level: 2,
       seed: '1',
-      runs: 60,
+      runs: 30,
       partial: false,
     });
     expect(strength.killed.length + strength.survivors.length).toBe(strength.mutants);
@@ -32,7 +32,7 @@ describe('conform', () => {
   });
 
   it('is silent about its strength where there are fewer ops than it was measured with', () => {
-    const { stdout } = xenmem(['conform', '--json', '--runs', '60', '--reference', 'xen-4.17']);
+    const { stdout } = xenmem(['conform', '--json', '--runs', '4', '--reference', 'xen-4.17']);
     expect(JSON.parse(stdout)).not.toHaveProperty('strength');
   });
 
@@ -52,7 +52,7 @@ describe('conform', () => {
 
   it('plays another reading of open points, and says so in what it introduces', () => {
     const words = ['--reference', 'put-not-pinned=accepted', '--reference', 'more-limits=max_order:1'];
-    const { code, stdout } = xenmem(['conform', '--json', '--runs', '300', ...words]);
+    const { code, stdout } = xenmem(['conform', '--json', '--runs', '100', ...words]);
     expect(code).toBe(4);
     const { implementation, readings, requirements } = JSON.parse(stdout);
     expect(implementation).toMatchObject({
@@ -61,7 +61,7 @@ describe('conform', () => {
     });
     expect(Object.keys(readings['put-not-pinned'])).toEqual(['accepted']);
     expect(requirements.filter((r: { verdict: string }) => r.verdict === 'violated')).toEqual([]);
-    const jobs = xenmem(['conform', '--json', '--runs', '300', '--jobs', '2', ...words]);
+    const jobs = xenmem(['conform', '--json', '--runs', '100', '--jobs', '2', ...words]);
     expect(jobs.stdout).toBe(stdout);
   });
 
@@ -73,8 +73,9 @@ describe('conform', () => {
       return { code, verdict, violated: of('violated'), holds: of('holds') };
     };
     // The reference of a 32-bit Xen drops the upper half of a list entry, and so takes a page that was not named.
-    expect(played('xen-4.17')).toMatchObject({ code: 1, verdict: 'nonconformant', violated: ['no-stray-writes', 'reservation-effects'] });
-    expect(played('xen-4.17').holds).toEqual(expect.arrayContaining(['reservation-count', 'reservation-list', 'isolation', 'survives']));
+    const { holds, ...ended } = played('xen-4.17');
+    expect(ended).toEqual({ code: 1, verdict: 'nonconformant', violated: ['no-stray-writes', 'reservation-effects'] });
+    expect(holds).toEqual(expect.arrayContaining(['reservation-count', 'reservation-list', 'isolation', 'survives']));
   });
 
   it.each([
