@@ -68,7 +68,7 @@ async function main(given: readonly string[]): Promise<number> {
 }
 
 /** Options that take more than one value, or may come more than once. */
-const lists = ['as', 'compare', 'report', 'reference'];
+const lists = ['has', 'as', 'compare', 'report', 'reference'];
 
 /** What the words ask for. `list` is the command's only positional, if it has one. */
 class Words {

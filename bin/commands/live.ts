@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { Argv } from 'yargs';
+import { type MoreOp, moreOps } from '../../conformance/live/draw.ts';
 import { type Live, openLive } from '../../conformance/live/live.ts';
 import { Recording } from '../../conformance/live/recording.ts';
 import { type SetupName, setups } from '../../conformance/live/setups.ts';
@@ -20,6 +21,7 @@ interface Options extends Delivery {
   readonly guest: 'dom0' | 'domu';
   readonly record?: string;
   readonly xen?: string;
+  readonly has?: readonly MoreOp[];
   readonly seed: string;
   readonly runs: string;
   readonly replay?: string;
@@ -43,6 +45,12 @@ export function options(args: Argv): Argv {
     })
     .option('record', { type: 'string', describe: 'write what is played to a file, as a trace', requiresArg: true })
     .option('xen', { type: 'string', describe: 'a hypervisor that you built, instead of the one from Debian', requiresArg: true })
+    .option('has', {
+      choices: moreOps,
+      array: true,
+      describe: 'with --xen and --guest domu: an op that it has for such a guest, and the one from Debian has not',
+      nargs: 1,
+    })
     .option('seed', { type: 'string', default: '1', describe: 'the same seed gives the same calls', requiresArg: true })
     .option('runs', { type: 'string', default: String(defaultRuns), describe: 'scenarios to play', requiresArg: true })
     .option('replay', { type: 'string', describe: 'play the one scenario in a token, and tell it step by step', requiresArg: true })
@@ -56,6 +64,7 @@ export async function run(options: Options): Promise<Iterable<number>> {
   const scale = scaleNamed(options['timeout-scale']);
   const { xen, replay, record } = options;
   const setup = setupFor(options);
+  const more = moreOf(options);
   const scenario = replay === undefined ? undefined : replayOf(replay);
   const deliver = delivery(options);
   if (record !== undefined) writable('--record', record);
@@ -67,7 +76,7 @@ export async function run(options: Options): Promise<Iterable<number>> {
     stopped = true;
   };
   try {
-    live = await openLive({ setup, sources, scale, say: note, ...(xen !== undefined && { xen }) });
+    live = await openLive({ setup, sources, scale, say: note, more, ...(xen !== undefined && { xen }) });
     const { player } = live;
     const recording = record === undefined ? undefined : new Recording(record, live);
     const course = recording?.course ?? live.course;
@@ -87,6 +96,12 @@ export async function run(options: Options): Promise<Iterable<number>> {
     await live?.player.end();
   }
   return outcome.codes;
+}
+
+/** What a hypervisor is said to have; a first domain on Arm is mapped one to one, and gains nothing. */
+function moreOf({ has = [], xen, guest }: Options): readonly MoreOp[] {
+  if (has.length > 0 && (xen === undefined || guest !== 'domu')) throw new UsageError('--has goes with --xen FILE and --guest domu');
+  return [...new Set(has)];
 }
 
 /** The set-up that the options name. */

@@ -3,7 +3,7 @@ import { DOMID, MEMOP_EXTENT_SHIFT, MEMOP_MAX_EXTENTS, PAGE_SIZE, XENMEMF } from
 import { type JudgedOp, XENMEM } from '../../src/abi/ops.ts';
 import type { PageRun } from '../protocol/implementation.ts';
 import { Choices } from '../scenario/choices.ts';
-import { type CallStep, framesOf, type Scenario } from '../scenario/scenario.ts';
+import { type CallStep, framesOf, isExchange, type Scenario } from '../scenario/scenario.ts';
 import { mostUsed, strayFrames } from './guest.ts';
 
 /** The guest that scenarios are drawn for. */
@@ -12,9 +12,15 @@ export interface Cast {
   readonly domid: number;
   readonly privileged: boolean;
   readonly translated: boolean;
+  /** What the hypervisor can do that Debian's does not, on such a guest. */
+  readonly more: readonly MoreOp[];
   /** Its free memory, of which worlds are made. */
   readonly room: { readonly first: bigint; readonly pages: number };
 }
+
+/** Ops that a hypervisor which somebody built may have for translated guests. */
+export const moreOps = ['exchange', 'get_dma_buf', 'put_dma_buf'] as const satisfies readonly JudgedOp[];
+export type MoreOp = (typeof moreOps)[number];
 
 /** A call in the making. */
 interface Draft {
@@ -67,6 +73,8 @@ class Drawing {
   readonly #base: bigint;
   /** What the pages are meant to be, if each call does what it should. */
   readonly #mapped: boolean[];
+  /** Those that a get should have pinned. */
+  readonly #pinned = new Set<number>();
   readonly #kind: 'usual' | 'large' | 'long';
   /** Where the RAM ends that calls give away. */
   readonly #holes: number;
@@ -102,6 +110,7 @@ class Drawing {
       ...Array<JudgedOp>(3).fill('populate_physmap'),
       'increase_reservation',
       ...Array<JudgedOp>(this.#cast.translated ? 2 : 12).fill('exchange'),
+      ...this.#cast.more.flatMap((more) => Array<JudgedOp>(6).fill(more)),
     ] as const);
     const mode = this.#choices.below(10);
     const draft = this.#draft(op, mode === 5);
@@ -132,14 +141,14 @@ class Drawing {
   /** A call that should work; `wild`: on pages that may be anything. */
   #draft(op: JudgedOp, wild: boolean): Draft {
     const order = this.#kind === 'large' ? orders.large : this.#choices.pick(orders.usual);
-    const isExchange = op === 'exchange';
-    const outOrder = isExchange ? this.#choices.pick(orders.usual) : order;
+    const isTwo = isExchange(op);
+    const outOrder = isTwo ? this.#choices.pick(orders.usual) : order;
     const [perIn, perOut] = [2 ** Math.max(0, outOrder - order), 2 ** Math.max(0, order - outOrder)];
     const chunks = 1 + this.#choices.below(this.#kind === 'large' ? 2 : 4);
-    const given = op === 'populate_physmap' ? 'hole' : 'mapped';
-    const ins = this.#extents(order, chunks * (isExchange ? perIn : 1), wild ? 'any' : given);
+    const given = op === 'populate_physmap' ? 'hole' : op === 'put_dma_buf' ? 'pinned' : 'mapped';
+    const ins = this.#extents(order, chunks * (isTwo ? perIn : 1), wild ? 'any' : given);
     const whole = Math.floor(ins.length / perIn);
-    const outs = isExchange ? this.#extents(outOrder, whole * perOut, wild ? 'any' : 'hole') : [];
+    const outs = isTwo ? this.#extents(outOrder, whole * perOut, wild ? 'any' : 'hole') : [];
     const at = this.#choices.pick([0x100n, 0x100n, 0x101n, 0xfe8n]);
     return {
       op,
@@ -151,19 +160,20 @@ class Drawing {
       counts: [undefined, undefined],
       orders: [order, outOrder],
       flags: this.#choices.pick([0, 0, 0, 0, 0, 32, 32, 31]),
-      lists: [isExchange ? ins.slice(0, Math.floor(outs.length / perOut) * perIn) : ins, outs],
+      lists: [isTwo ? ins.slice(0, Math.floor(outs.length / perOut) * perIn) : ins, outs],
       nrExchanged: 0n,
       padding: this.#choices.pick([0, 0xa5, 0xff]),
     };
   }
 
   /** Aligned extents of pages that are all meant to be so, beginning anywhere, in order. */
-  #extents(order: number, count: number, wanted: 'mapped' | 'hole' | 'any', first: number = places.ram): bigint[] {
+  #extents(order: number, count: number, wanted: 'mapped' | 'pinned' | 'hole' | 'any', first: number = places.ram): bigint[] {
     const step = 2 ** order;
     const found: bigint[] = [];
     for (let i = Math.ceil(first / step) * step; i + step <= this.#mapped.length; i += step) {
-      const pages = this.#mapped.slice(i, i + step);
-      if (wanted === 'any' || pages.every((is) => is === (wanted === 'mapped'))) found.push(this.#base + BigInt(i));
+      const isWanted = (is: boolean, at: number): boolean =>
+        wanted === 'any' || (wanted === 'pinned' ? this.#pinned.has(i + at) : is === (wanted === 'mapped'));
+      if (this.#mapped.slice(i, i + step).every(isWanted)) found.push(this.#base + BigInt(i));
     }
     const from = this.#choices.below(found.length);
     return [...found.slice(from), ...found.slice(0, from)].slice(0, count);
@@ -175,9 +185,16 @@ class Drawing {
     };
     if (op === 'decrease_reservation') mark(lists[0], order, false);
     if (op === 'populate_physmap') mark(lists[0], order, true);
-    if (op !== 'exchange' || this.#cast.translated) return;
+    if (op === 'put_dma_buf') this.#pin(lists[0], order, false);
+    if (!isExchange(op) || (this.#cast.translated && !this.#cast.more.includes(op as MoreOp))) return;
     mark(lists[0], order, false);
     mark(lists[1], outOrder, true);
+    if (op === 'get_dma_buf') this.#pin(lists[1], outOrder, true);
+  }
+
+  #pin(list: readonly bigint[], order: number, is: boolean): void {
+    for (const gfn of framesOf(list, order))
+      is ? this.#pinned.add(Number(gfn - this.#base)) : this.#pinned.delete(Number(gfn - this.#base));
   }
 
   #twist(draft: Draft): void {
@@ -187,12 +204,14 @@ class Drawing {
     const isWritten = draft.op === 'increase_reservation' || draft.op === 'populate_physmap' || side === 1;
     const loses = !this.#cast.translated && (name.startsWith('list') || name === 'count') && isWritten;
     if (loses && this.#choices.below(10) < 9) return;
+    // What 4.17 keeps of an extent that it cannot map is told by the reference, which does not follow new ops.
+    const isTold = draft.op !== 'populate_physmap' || this.#cast.more.length === 0;
+    if (!isTold && (name === 'entry' || name === 'count')) return;
     twist(draft, this.#choices, this.#base, side, this.#cast.arch);
   }
 
   #finished(draft: Draft): CallStep {
-    const isExchange = draft.op === 'exchange';
-    const sides = isExchange ? ([0, 1] as const) : ([0] as const);
+    const sides = isExchange(draft.op) ? ([0, 1] as const) : ([0] as const);
     return {
       do: 'call',
       domid: this.#cast.domid,

@@ -1,6 +1,6 @@
 import type { Arch } from '../../src/abi/arch.ts';
 import { DOMID, PAGE_SIZE } from '../../src/abi/constants.ts';
-import { XENMEM } from '../../src/abi/ops.ts';
+import { judgedOp, XENMEM } from '../../src/abi/ops.ts';
 import { codecFor } from '../../src/codec/codec.ts';
 import type { PageRun, Reply, Request, World } from '../protocol/implementation.ts';
 import { pagesIn } from '../protocol/page-runs.ts';
@@ -55,6 +55,9 @@ export class Guest {
   #owned: number | undefined;
   /** Pages that were given back for those that were lost. */
   readonly #spare = new Set<bigint>();
+  /** Pages of the last world, if a call may have pinned some. */
+  #pinned: bigint[] = [];
+  #mayPin = false;
 
   constructor(machine: Machine, setup: Setup) {
     this.machine = machine;
@@ -113,6 +116,7 @@ export class Guest {
   }
 
   protected calls({ cmd, arg }: Of<'call'>): Asked {
+    this.#mayPin ||= judgedOp(cmd, 'dma-buf') === 'get_dma_buf';
     return { asks: [{ what: 'call', cmd, arg }], reply: ([told]) => ({ rc: Number(told?.value) }) };
   }
 
@@ -163,6 +167,8 @@ export class Guest {
   /** Makes a world of the guest's free memory: pages come back, or go, by calls of ops 1 and 6. */
   protected async build({ ram, holes }: Plan): Promise<void> {
     const { first, pages } = this.machine.mailbox.hello;
+    if (this.#mayPin) await this.#unpin([...strayFrames(this.setup.arch, first), ...this.#pinned]);
+    this.#pinned = pagesIn([...ram, ...holes]);
     const [probed] = await this.machine.ask([{ what: 'probe', gfn: first, pages }]);
     const isMapped = (gfn: bigint): boolean => probed?.bytes[Number(gfn - first)] === 1;
     const isHole = new Set(pagesIn(holes));
@@ -177,6 +183,12 @@ export class Guest {
       room.filter((gfn) => !isHole.has(gfn) && !isMapped(gfn)),
     );
     await this.#counted((await this.zeroed(ram)) + isHole.size);
+  }
+
+  /** Unpins what calls have pinned: one page a call, since it ends at one that is not. */
+  async #unpin(gfns: readonly bigint[]): Promise<void> {
+    await this.machine.ask(gfns.flatMap((gfn) => this.resizing(XENMEM['dma-buf'].put_dma_buf, [gfn]).flatMap(({ asks }) => asks)));
+    this.#mayPin = false;
   }
 
   /** Zeros what a world is made of; how many pages more the domain owns than when it was started. */

@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
+import { XENMEM } from '../../src/abi/ops.ts';
 import { createHypervisor } from '../../src/model/hypervisor.ts';
+import { type MemoryOpOf, memoryOp } from '../../src/model/memory-op.ts';
 import { xen417 } from '../../src/model/xen/xen-4.17.ts';
 import type { Reply, Request } from '../protocol/implementation.ts';
 import { type Play, playHere } from '../protocol/play.ts';
@@ -22,7 +24,7 @@ import { cacheFolder, fetched, needs } from './packages.ts';
 // What can be tested without QEMU. The reference stands in for the real hypervisor, behind the
 // same requests: so the oracle has to agree with each call, and a lie has to show.
 
-const cast: Cast = { arch: 'arm64', domid: 1, privileged: false, translated: true, room: { first: 0x41000n, pages: 4096 } };
+const cast: Cast = { arch: 'arm64', domid: 1, privileged: false, translated: true, more: [], room: { first: 0x41000n, pages: 4096 } };
 const course: Course = {
   draw: (numbers) => drawn(numbers, cast),
   oracle: (scenario) => new ReleaseOracle(scenario, cast, 'translated'),
@@ -135,6 +137,40 @@ describe('the oracle of a release', () => {
     }
     expect(lied).toBeGreaterThan(3);
     expect(found).toBe(lied);
+  });
+});
+
+describe('a hypervisor that has more than Debian has', () => {
+  const more: Cast = { ...cast, more: ['exchange', 'get_dma_buf', 'put_dma_buf'] };
+  const { exchange, get_dma_buf, put_dma_buf } = XENMEM['dma-buf'];
+  const asked = lists.map((numbers) => drawn(numbers, more));
+
+  it('is asked for it, and to unpin what it should have pinned', () => {
+    const calls = asked.map(({ steps }) => steps.flatMap((step) => (step.do === 'call' ? [step] : [])));
+    const ops = new Set(calls.flat().map(({ cmd }) => cmd));
+    for (const op of [exchange, get_dma_buf, put_dma_buf]) expect(ops).toContain(op);
+    const isPinned = calls.map((steps) => {
+      const puts = steps.filter(({ cmd }) => cmd === put_dma_buf).flatMap(({ lists: [list] }) => list ?? []);
+      const outs = new Set(steps.filter(({ cmd }) => cmd === get_dma_buf).flatMap(({ lists: [, out] }) => out ?? []));
+      return puts.some((gfn) => outs.has(gfn));
+    });
+    expect(isPinned.filter((is) => is).length).toBeGreaterThan(5);
+  });
+
+  it('is judged by the rules, and not held against a release that never had it', () => {
+    const commands = { increase_reservation: 0, decrease_reservation: 1, populate_physmap: 6, exchange, get_dma_buf, put_dma_buf };
+    const release = xen417();
+    const isMore = (cmd: number): boolean => more.more.some((op) => XENMEM['dma-buf'][op] === (cmd & 63));
+    const both: MemoryOpOf = (state, call) => (isMore(call.cmd) ? memoryOp(state, call) : release(state, call));
+    const own = implementationOf(createHypervisor(both), { commands, capabilities: new Set(['pages']), limits: { domains: 1 } });
+    const held: Course = { ...course, unjudged: {}, oracle: (scenario) => new ReleaseOracle(scenario, more, 'translated') };
+    const judged = new Set<string>();
+    for (const scenario of asked) {
+      const checked = playHere(check(scenario, own.hello, nothingSeen(), held) as Play<Checked>, own);
+      expect([checked.disputes, checked.given.filter((g) => g.answer.answer === 'violated')]).toEqual([[], []]);
+      for (const { id, answer } of checked.given) if (answer.answer === 'holds') judged.add(id);
+    }
+    for (const id of ['get-complete-count', 'get-aligned', 'get-rest-untouched', 'put-keeps-pages']) expect(judged).toContain(id);
   });
 });
 

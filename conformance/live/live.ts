@@ -11,7 +11,7 @@ import type { Course } from '../verdict/check.ts';
 import type { StartedFrom } from '../verdict/result.ts';
 import { built } from './build.ts';
 import { withDomain } from './device-tree.ts';
-import { type Cast, drawn } from './draw.ts';
+import { type Cast, drawn, type MoreOp } from './draw.ts';
 import { type Patience, usualPatience } from './machine.ts';
 import { ReleaseOracle } from './oracle.ts';
 import { cacheFolder, fetched, needs, run } from './packages.ts';
@@ -24,6 +24,8 @@ export interface LiveOptions {
   readonly setup: SetupName;
   /** A hypervisor that somebody built, instead of Debian's. */
   readonly xen?: string;
+  /** What it can do that Debian's does not. */
+  readonly more?: readonly MoreOp[];
   /** The folder of the guest's sources. */
   readonly sources: string;
   /** So many times as patient. */
@@ -48,7 +50,7 @@ const { exchange } = XENMEM['dma-buf'];
 const headers = 'libxen-dev';
 
 /** From nothing to a hypervisor that is up. Rejects with an `UndrivenError` of one line. */
-export async function openLive({ setup: name, xen, sources, scale, say }: LiveOptions): Promise<Live> {
+export async function openLive({ setup: name, xen, more = [], sources, scale, say }: LiveOptions): Promise<Live> {
   const setup: Setup = setups[name];
   needs(setup.qemu, `Debian's ${setup.qemuPackage}`);
   needs('setpriv', 'util-linux');
@@ -57,10 +59,16 @@ export async function openLive({ setup: name, xen, sources, scale, say }: LiveOp
   const file = xen ?? join(folder, setup.hypervisor.file);
   const hypervisor = unzipped(file);
   const patience: Patience = { boot: usualPatience.boot * scale, answer: usualPatience.answer * scale };
-  const live = ['--arch', setup.arch, ...(setup.domain ? ['--guest', 'domu'] : []), ...(xen === undefined ? [] : ['--xen', xen])];
+  const live = [
+    '--arch',
+    setup.arch,
+    ...(setup.domain ? ['--guest', 'domu'] : []),
+    ...(xen === undefined ? [] : ['--xen', xen]),
+    ...more.flatMap((op) => ['--has', op]),
+  ];
   const tree = setup.domain && treeFile(setup, guest, setup.domain);
-  const player = await livePlayer(setup, { hypervisor, guest, ...(tree !== undefined && { tree }) }, patience, live);
-  const cast: Cast = { ...setup, translated: player.hello.translated, room: player.room };
+  const player = await livePlayer(setup, { hypervisor, guest, ...(tree !== undefined && { tree }) }, patience, live, more);
+  const cast: Cast = { ...setup, more, translated: player.hello.translated, room: player.room };
   const own: StartedFrom[] = xen === undefined ? [] : [{ name: basename(xen), sha256: sha256(readable(file)) }];
   const used = packages.filter((p) => p.name === headers || (xen === undefined && p.name === setup.hypervisor.package));
   const oracleWith: Live['oracleWith'] = (change) => (scenario) => {

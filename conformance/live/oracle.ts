@@ -49,12 +49,15 @@ export class ReleaseOracle implements Oracle {
   readonly #domain: Domain;
   readonly #room: ByteRange;
   readonly #isDirect: boolean;
+  readonly #more: readonly string[];
+  /** Is it no longer known what the guest's memory is? */
   #lost = false;
   /** Pages that the last call brought or took. */
   #gained = 0;
 
   constructor({ world }: Scenario, cast: Cast, guests: Guests, answer: MemoryOpOf = xen417(guests)) {
     this.#answer = answer;
+    this.#more = cast.more;
     this.#isDirect = guests === 'direct-mapped';
     const [plan] = world.domains;
     const holes = plan?.holes.reduce((sum, { pages }) => sum + pages, 0) ?? 0;
@@ -78,6 +81,8 @@ export class ReleaseOracle implements Oracle {
 
   take(event: Event): Said {
     if (event.kind === 'skipped') this.#lost ||= event.half === true;
+    // What a release never had, the reference written after it cannot follow.
+    if (event.kind === 'call') this.#lost ||= this.#more.includes(judgedOp(event.call.cmd, 'dma-buf') ?? '');
     if (this.#lost || event.kind !== 'call') return undefined;
     const message = this.#differs(event);
     this.#lost = message !== undefined;

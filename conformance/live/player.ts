@@ -4,6 +4,7 @@ import { CrashError } from '../protocol/play.ts';
 import { type Player, UndrivenError } from '../protocol/player.ts';
 import { StartError } from '../protocol/transport.ts';
 import { DirectGuest } from './direct-guest.ts';
+import type { MoreOp } from './draw.ts';
 import { Guest, OddError } from './guest.ts';
 import { Machine, type Patience } from './machine.ts';
 import type { GuestHello } from './mailbox.ts';
@@ -33,7 +34,13 @@ export interface LivePlayer extends Player {
  * Starts a machine with a hypervisor and a guest, and plays on it; again with a new one whenever
  * anything is odd. Rejects with an `UndrivenError` where that cannot be.
  */
-export async function livePlayer(setup: Setup, files: Files, patience: Patience, live: readonly string[]): Promise<LivePlayer> {
+export async function livePlayer(
+  setup: Setup,
+  files: Files,
+  patience: Patience,
+  live: readonly string[],
+  more: readonly MoreOp[] = [],
+): Promise<LivePlayer> {
   let starts = 0;
   let silences = 0;
   let open: { readonly machine: Machine; readonly guest: Guest } | undefined;
@@ -74,7 +81,7 @@ export async function livePlayer(setup: Setup, files: Files, patience: Patience,
   open = await opened();
   const { hello } = open.machine.mailbox;
   return {
-    hello: introduction(setup, hello),
+    hello: introduction(setup, hello, more),
     live,
     room: { first: hello.first, pages: hello.pages },
     elsewhere: () => open?.guest.elsewhere ?? new Set(),
@@ -90,13 +97,19 @@ export async function livePlayer(setup: Setup, files: Files, patience: Patience,
   };
 }
 
-function introduction(setup: Setup, { xen }: GuestHello): Hello {
+function introduction(setup: Setup, { xen }: GuestHello, more: readonly MoreOp[]): Hello {
   const isPv = setup.guests === 'pv';
   return {
     name: `Xen ${xen}, ${setup.arch}, ${setup.about}`,
     version: xen,
     arch: [setup.arch],
-    commands: { increase_reservation, decrease_reservation, populate_physmap, ...(isPv && { exchange }) },
+    commands: {
+      increase_reservation,
+      decrease_reservation,
+      populate_physmap,
+      ...(isPv && { exchange }),
+      ...Object.fromEntries(more.map((op) => [op, XENMEM['dma-buf'][op]])),
+    },
     capabilities: new Set(setup.guests === 'translated' ? ['pages'] : ['pages', 'translate']),
     limits: { domains: 1, max_order: setup.privileged ? 18 : 9 },
     translated: !isPv,

@@ -1,4 +1,5 @@
 import { PAGE_SHIFT, PAGE_SIZE } from '../../src/abi/constants.ts';
+import { framesInAll } from '../../src/abi/frames.ts';
 import type { ByteRange } from '../../src/guest/memory.ts';
 import type { ChangedRange, DomainPlan, PageRun } from '../protocol/implementation.ts';
 import { isIn, joined, pagesIn } from '../protocol/page-runs.ts';
@@ -143,10 +144,10 @@ export class DomainView {
 
   /**
    * The mapping of a page is not known any more, or known from the outcome of a call alone; a look
-   * at the p2m knows better.
+   * at the p2m knows better. A frame without an address is none.
    */
   believe(gfn: bigint, mapped: boolean | undefined): void {
-    if (this.#p2m.has(gfn)) return;
+    if (gfn >= framesInAll || this.#p2m.has(gfn)) return;
     this.#map(gfn, mapped);
     this.forget(gfn);
   }

@@ -71,6 +71,13 @@ describe('a domain as the harness knows it', () => {
     expect(seen.memory.read(0x5000n, 1)).toEqual(bytes(2));
   });
 
+  it('a frame that no 64-bit address leads to is not believed to be there', () => {
+    const seen = view();
+    seen.believe(2n ** 52n - 1n, true);
+    seen.believe(2n ** 52n, true);
+    expect([seen.mapped(2n ** 52n - 1n), seen.mapped(2n ** 52n)]).toEqual([true, undefined]);
+  });
+
   it('holes are those of the moment they were asked for', () => {
     const seen = view();
     const before = seen.holes;
