@@ -1,13 +1,12 @@
 import { ascii, type Bytes, FileError } from './bytes.ts';
 import { unpackXz, xzMagic } from './xz.ts';
+import { unpackZstd, zstdMagic } from './zstd.ts';
 
 /** What unpacks, given by whoever has it: each makes at most `most` bytes, or throws. */
 export interface Unpackers {
   readonly gzip: (packed: Uint8Array, most: number) => Uint8Array;
   /** Of a section, which says how long it becomes: `most` is that. */
   readonly zlib: (packed: Uint8Array, most: number) => Uint8Array;
-  /** Absent on a Node before 22.15. */
-  readonly zstd?: (packed: Uint8Array, most: number) => Uint8Array;
 }
 
 /**
@@ -22,7 +21,7 @@ type Way = 'gzip' | 'zlib' | 'zstd' | 'lz4' | 'xz';
 const magics: readonly { readonly name: string; readonly magic: readonly number[]; readonly way?: Way }[] = [
   { name: 'gzip', magic: [0x1f, 0x8b], way: 'gzip' },
   { name: 'LZ4', magic: [0x02, 0x21, 0x4c, 0x18], way: 'lz4' },
-  { name: 'zstd', magic: [0x28, 0xb5, 0x2f, 0xfd], way: 'zstd' },
+  { name: 'zstd', magic: zstdMagic, way: 'zstd' },
   { name: 'xz', magic: xzMagic, way: 'xz' },
   { name: 'bzip2', magic: ascii('BZh') },
   { name: 'LZO', magic: [0x89, 0x4c, 0x5a, 0x4f] },
@@ -48,20 +47,18 @@ export function unpack(packed: Bytes, unpackers: Unpackers, most = mostUnpacked)
   return { made: undo(way, packed, unpackers, most), container: name };
 }
 
-/** What Node has not. */
-const ownWays: { readonly [way: string]: ((packed: Bytes, most: number) => Uint8Array) | undefined } = {
+/** What Node 20 has not. */
+const ownWays: { readonly [way in Exclude<Way, keyof Unpackers>]: (packed: Bytes, most: number) => Uint8Array } = {
+  zstd: unpackZstd,
   lz4: unpackLz4,
   xz: unpackXz,
 };
 
 /** Unpacks in one way; whatever goes wrong is a `FileError`. */
 export function undo(way: Way, packed: Bytes, unpackers: Unpackers, most: number): Uint8Array {
-  const own = ownWays[way];
-  if (own) return own(packed, most);
-  const undoing = unpackers[way as keyof Unpackers];
-  if (!undoing) throw new FileError(`${packed.what}: packed with zstd, which only Node 22.15 and later unpacks: ${wayOut}`);
+  if (way !== 'gzip' && way !== 'zlib') return ownWays[way](packed, most);
   try {
-    return undoing(packed.data, most);
+    return unpackers[way](packed.data, most);
   } catch (error) {
     throw new FileError(`${way}: ${error instanceof Error ? error.message : error}`);
   }
