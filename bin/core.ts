@@ -194,10 +194,12 @@ function headOf(file: number): { arch?: Arch; segments: Segment[] } {
   const { size } = fstatSync(file);
   const first = new Bytes(bytesAt(file, 0, Math.min(size, 4096)), 'the file');
   if (!first.begins(0, elfMagic)) throw new FileError('is not an ELF file: --elf takes a core of gcore or dump-guest-memory, not packed');
-  const end = readElf(first).segmentsEnd();
-  if (end > mostHead) throw new FileError(`an ELF whose program headers end at ${end}`);
+  const { at, entry, count: said } = readElf(first).segmentTable();
+  const count = typeof said === 'number' ? said : new Bytes(bytesAt(file, said.counter, 4), 'the count of its segments').u32(0);
+  const end = at + count * entry;
+  if (end > mostHead) throw new FileError(`an ELF whose ${count} program headers end at ${end}`);
   const head = readElf(new Bytes(bytesAt(file, 0, Math.min(size, Math.max(end, 4096))), 'the file'));
-  const segments = head.segments().filter(({ type, size: held }) => type === loaded && held > 0);
+  const segments = head.segments(count).filter(({ type, size: held }) => type === loaded && held > 0);
   if (segments.length === 0) throw new FileError('an ELF without memory in it: no segment is loaded');
   return { segments, ...(head.arch && { arch: head.arch }) };
 }
