@@ -1,9 +1,9 @@
 import type { Finding, Judgement } from '../src/rules/judge.ts';
 import { PieceJudge } from '../src/rules/piece.ts';
-import { shownFindings } from '../src/rules/shown.ts';
+import { toldOf } from '../src/rules/shown.ts';
 import { traceJudge } from '../src/rules/trace.ts';
 import { type Partial, partialJson } from '../src/text/partial.ts';
-import { addJudgement, addShown, newTally } from '../src/text/tally.ts';
+import { addTold, newTally } from '../src/text/tally.ts';
 import type { ObservedCall } from '../src/trace/call.ts';
 import { newline } from '../src/trace/lines.ts';
 import { arrayJudge, StructArray } from './array.ts';
@@ -11,7 +11,7 @@ import { itemsOf, structIn } from './captured.ts';
 import { type Cut, cutOf, type PieceOptions } from './cut.ts';
 import { exit, UnreadableError, UsageError } from './exit.ts';
 import { explainFailure, fills, type Input, inputAt, line, note, outcome } from './io.ts';
-import { type CaptureOptions, fails, type GateOptions } from './options.ts';
+import { asked, type CaptureOptions, fails, type GateOptions } from './options.ts';
 
 /** The options of a piece. */
 export interface PartialOptions extends CaptureOptions, GateOptions, PieceOptions {
@@ -34,6 +34,8 @@ export async function runPartial(options: PartialOptions): Promise<Iterable<numb
   const names = options.input?.length ? options.input : ['-'];
   if (names.length > 1) throw new UsageError('--partial judges a piece of one input: name one');
   const input = inputAt(names[0] as string);
+  // Of a struct that is not judged no piece is taken, which this says.
+  asked(options);
   const array = arrayJudge(options, input.name);
   const cut = cutOf(input, options, array?.layout.size);
   const tally = newTally();
@@ -46,10 +48,9 @@ export async function runPartial(options: PartialOptions): Promise<Iterable<numb
       try {
         const judgement = judge();
         if (judgement === 'open') return;
-        addJudgement(tally, judgement);
-        const findings = judgement?.findings ?? (call === undefined ? [] : shownFindings(call));
-        if (!judgement) addShown(tally, findings);
-        counting.seen(findings);
+        const told = toldOf(call, judgement);
+        addTold(tally, told);
+        counting.seen(told.findings);
       } catch (error) {
         tally.calls++;
         tally.failed++;
@@ -66,7 +67,7 @@ export async function runPartial(options: PartialOptions): Promise<Iterable<numb
 interface Counting extends Pick<Partial, 'tally'> {
   seen(findings: readonly Finding[]): void;
   /** Counts a call, unless it stays open. */
-  count(judge: () => Judgement | undefined | 'open', place: string, call?: ObservedCall): void;
+  count(judge: () => Judgement | undefined | 'open', place: string, call: ObservedCall): void;
 }
 
 /** Structs in raw bytes; what else the input may be cannot be cut. */
@@ -86,7 +87,8 @@ async function judgeArray(
     isOwn: () => false,
     rest: async (item) => {
       outcome.codes.add(exit.unreadable);
-      count(() => traceJudge().judge(structIn(item, options, input.name).call), `@${item.offset}`);
+      const { call } = structIn(item, options, input.name);
+      count(() => traceJudge().judge(call), `@${item.offset}`, call);
     },
   });
   let end = from;
