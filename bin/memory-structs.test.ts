@@ -140,6 +140,31 @@ xen_add_to_physmap  24 bytes  arm64  not judged
     ]);
   });
 
+  it('a struct with its lists behind it is read, where they are all that is there', () => {
+    // arm64, at 0x1000: a batch of 3 whose lists follow it, and an entry of the last is not captured.
+    const lists = (errs: string): string =>
+      `f07f020003000000${'2010'}000000000000${'3810'}000000000000${errs}000000000000${'01'.repeat(24)}${'02'.repeat(24)}${'03'.repeat(8)}`;
+    const said = (cmd: number, bytes: string, arg = '0x1000'): string[] => {
+      const call = { cmd, arch: 'arm64', profile: 'upstream', arg, before: [[arg, bytes]], rc: 0 };
+      const { stdout } = xenmem(['validate', file('followed.ndjson', `${JSON.stringify(call)}\n`)]);
+      return stdout
+        .split('\n\n', 1)
+        .flatMap((text) => text.split('\n').slice(1))
+        .map((text) => text.trim());
+    };
+    expect(said(23, lists('5010')).join(' ')).toBe(
+      'xen_add_to_physmap_batch: domid 0x7ff0, space 2, size 3, u.res0 0, idxs 0x1020, gpfns 0x1038, errs 0x1050',
+    );
+    // The last list is elsewhere: what is behind the second is not told. So it is at another address.
+    const other = '88 bytes were captured; xen_add_to_physmap_batch has 32';
+    expect(said(23, lists('5020'))).toEqual([other]);
+    expect(said(23, lists('5010'), '0x1010')).toEqual([other]);
+    // A list of structs: reserved_device_memory_map (op 27) of 2 entries of 16 bytes.
+    const map = (count: string): string => `00000000${count}000000${'1810'}00000000000000000000${'00'.repeat(4)}${'04'.repeat(32)}`;
+    expect(said(27, map('02'))[0]).toMatch(/^xen_reserved_device_memory_map: flags 0, nr_entries 2, buffer 0x1018/);
+    expect(said(27, map('01'))).toEqual(['56 bytes were captured; xen_reserved_device_memory_map has 24']);
+  });
+
   it('bytes of another length are not read as the struct', () => {
     const short = record.replace(batch, batch.slice(0, 40));
     const [call] = xenmem(['validate', '--json', file('short.ndjson', `${short}\n`)]).stdout.split('\n');

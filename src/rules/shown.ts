@@ -1,6 +1,7 @@
 import { type Layout, layoutOf } from '../abi/layout.ts';
 import { isMemoryStruct, memoryArguments } from '../abi/memory-h.ts';
 import { xenName } from '../abi/ops.ts';
+import { listsNamed } from '../codec/memory-codec.ts';
 import { readPrefix } from '../guest/memory.ts';
 import { type ObservedCall, opOf } from '../trace/call.ts';
 import { checkOf } from './duties/check.ts';
@@ -21,8 +22,24 @@ export interface ShownArgument {
 export function shownArgument(call: ObservedCall): ShownArgument | undefined {
   const takes = memoryArguments[xenName(call.cmd, call.profile)];
   if (opOf(call) !== undefined || takes === undefined || takes === 'nothing' || takes === 'domid') return undefined;
+  const layout = layoutOf(takes, call.arch);
   const bytes = call.argument ?? (call.arg === undefined ? new Uint8Array(0) : readPrefix(call.before, call.arg, Number.MAX_SAFE_INTEGER));
-  return bytes.length === 0 ? undefined : { layout: layoutOf(takes, call.arch), bytes };
+  if (bytes.length === 0) return undefined;
+  const isFollowed = call.argument === undefined && call.arg !== undefined && areLists(layout, bytes, call.arg);
+  return { layout, bytes: isFollowed ? bytes.subarray(0, layout.size) : bytes };
+}
+
+/**
+ * Are the bytes behind the struct at an address the lists that it names itself, each where the one
+ * before ends? Then they tell that it is this struct as well as its length would.
+ */
+function areLists(layout: Layout, bytes: Uint8Array, address: bigint): boolean {
+  const end = address + BigInt(bytes.length);
+  let at = address + BigInt(layout.size);
+  if (at >= end) return false;
+  const lists = listsNamed(layout, bytes).map((list) => ({ from: list.address, to: list.address + list.count * BigInt(list.entry.size) }));
+  for (const { from, to } of lists.sort((a, b) => (a.from < b.from ? -1 : a.from > b.from ? 1 : 0))) if (from === at) at = to;
+  return at >= end;
 }
 
 /** What is said of a call, whether its op is judged or not. */
