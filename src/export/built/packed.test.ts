@@ -112,6 +112,13 @@ describe('what zstd packs, by hand', () => {
     expect(() => read([...abc, 1])).toThrow('zstd: 1 bytes at the end');
   });
 
+  it('a bomb ends where no kernel is so dense', () => {
+    // Runs of 128 KiB, 4 bytes each, of which 2 GB would come.
+    const block = [0x02, 0x00, 0x10, 0];
+    const bomb = Uint8Array.from([...magic, 0x00, 0x58, ...Array(16_000).fill(block).flat(), 0x03, 0x00, 0x10, 0]);
+    expect(() => unpack(new Bytes(bomb, 'a kernel'), unpackers)).toThrow(`zstd: more than ${1100 * bomb.length} bytes`);
+  });
+
   it.each<[string, number[], string]>([
     ['a check sum', abc.with(-1, 0xac), 'zstd: the check sum is wrong: the file is damaged'],
     ['a dictionary', [...magic, 0x21, 0x07, 3, 0x19, 0, 0, 0x61, 0x62, 0x63], 'zstd: packed with a dictionary, which is not in the file'],

@@ -15,6 +15,16 @@ export interface Unpackers {
  */
 export const mostUnpacked = 1 << 30;
 
+/** No deflate makes less than a thousandth of anything, and nothing does of what a kernel is. */
+const densest = 1100;
+/** Nothing but zeros may be packed more densely, up to here. */
+const denseBytes = 1 << 26;
+
+/** Most bytes that come of so many packed ones, other than by a bomb. */
+export function mostFrom(packed: number, dense = denseBytes): number {
+  return Math.min(mostUnpacked, Math.max(dense, densest * packed));
+}
+
 type Way = 'gzip' | 'zlib' | 'zstd' | 'lz4' | 'xz';
 
 /** The first bytes of each way to pack a kernel; where there is no `way`, we cannot undo it. */
@@ -39,7 +49,7 @@ export function isPacked(file: Bytes): boolean {
 }
 
 /** Unpacks what its first bytes say it is; `container` says how, for a person. */
-export function unpack(packed: Bytes, unpackers: Unpackers, most = mostUnpacked): { made: Uint8Array; container: string } {
+export function unpack(packed: Bytes, unpackers: Unpackers, most = mostFrom(packed.length)): { made: Uint8Array; container: string } {
   const known = magics.find(({ magic }) => packed.begins(0, magic));
   if (!known) throw new FileError(`${packed.what}: packed in a way that is not known: ${wayOut}`);
   const { name, way } = known;
