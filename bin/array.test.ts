@@ -97,6 +97,8 @@ describe('an array of structs', () => {
     const last = 219 * row.length;
     expect(quiet.slice(0, 10)).toEqual([...single(none, 0), ...single(skewed, row.length - 32), ...single(none, row.length)].slice(0, 10));
     expect(quiet.slice(-9, -5)).toEqual(single(skewed, last + row.length - 32));
+    const pieces = ['1/2', '2/2'].map((piece) => batches('--partial', '--piece', piece, path).stdout);
+    expect(xenmem(['merge'], pieces.join('')).stdout.trimEnd().split('\n').slice(-4)).toEqual(quiet.slice(-4));
     expect(quiet.slice(-4)).toEqual([
       '132441 calls: 0 judged, 132441 of ops that xenmem does not judge (132440 by the struct alone)',
       'requirements: 0 hold, 0 violated, 0 unknown',

@@ -1,3 +1,4 @@
+import { isMemoryStruct } from '../src/abi/memory-h.ts';
 import type { Finding, Judgement } from '../src/rules/judge.ts';
 import { PieceJudge } from '../src/rules/piece.ts';
 import { toldOf } from '../src/rules/shown.ts';
@@ -11,7 +12,8 @@ import { itemsOf, structIn } from './captured.ts';
 import { type Cut, cutOf, type PieceOptions } from './cut.ts';
 import { exit, UnreadableError, UsageError } from './exit.ts';
 import { explainFailure, fills, type Input, inputAt, line, note, outcome } from './io.ts';
-import { asked, type CaptureOptions, fails, type GateOptions } from './options.ts';
+import { memoryCalls } from './memory-structs.ts';
+import { type CaptureOptions, fails, type GateOptions } from './options.ts';
 
 /** The options of a piece. */
 export interface PartialOptions extends CaptureOptions, GateOptions, PieceOptions {
@@ -34,8 +36,6 @@ export async function runPartial(options: PartialOptions): Promise<Iterable<numb
   const names = options.input?.length ? options.input : ['-'];
   if (names.length > 1) throw new UsageError('--partial judges a piece of one input: name one');
   const input = inputAt(names[0] as string);
-  // Of a struct that is not judged no piece is taken, which this says.
-  asked(options);
   const array = arrayJudge(options, input.name);
   const cut = cutOf(input, options, array?.layout.size);
   const tally = newTally();
@@ -87,7 +87,8 @@ async function judgeArray(
     isOwn: () => false,
     rest: async (item) => {
       outcome.codes.add(exit.unreadable);
-      const { call } = structIn(item, options, input.name);
+      const { struct } = layout;
+      const call = isMemoryStruct(struct) ? memoryCalls(struct, options)(item.bytes) : structIn(item, options, input.name).call;
       count(() => traceJudge().judge(call), `@${item.offset}`, call);
     },
   });
