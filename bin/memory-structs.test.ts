@@ -101,7 +101,8 @@ xen_add_to_physmap  24 bytes  arm64  not judged
   it('what was judged of them by the struct alone is said, and no more', () => {
     const call = (cmd: number, bytes: string): string =>
       JSON.stringify({ cmd, arch: 'arm64', profile: 'upstream', arg: '0x1000', before: [['0x1000', bytes]], rc: 0 });
-    // The handles of op 23 are as they should be; of op 4, a domid, no duty speaks; a struct that is cut is not looked at.
+    // The handles of op 23 are as they should be; of op 4, a domid, no duty speaks; a struct that
+    // is cut is not looked at.
     const rows = [call(23, `f07f020003000000${'0030000000000000'.repeat(3)}`), call(4, 'f07f'), call(23, 'f07f0200')];
     const run = (lines: readonly string[]): [number | null, ...string[]] => {
       const { code, stdout } = xenmem(['validate', file('alone.ndjson', `${lines.join('\n')}\n`)]);
@@ -141,7 +142,7 @@ xen_add_to_physmap  24 bytes  arm64  not judged
   });
 
   it('a struct with its lists behind it is read, where they are all that is there', () => {
-    // arm64, at 0x1000: a batch of 3 whose lists follow it, and an entry of the last is not captured.
+    // arm64, at 0x1000: a batch of 3 whose lists follow it; an entry of the last is not captured.
     const lists = (errs: string): string =>
       `f07f020003000000${'2010'}000000000000${'3810'}000000000000${errs}000000000000${'01'.repeat(24)}${'02'.repeat(24)}${'03'.repeat(8)}`;
     const said = (cmd: number, bytes: string, arg = '0x1000'): string[] => {
@@ -155,7 +156,7 @@ xen_add_to_physmap  24 bytes  arm64  not judged
     expect(said(23, lists('5010')).join(' ')).toBe(
       'xen_add_to_physmap_batch: domid 0x7ff0, space 2, size 3, u.res0 0, idxs 0x1020, gpfns 0x1038, errs 0x1050',
     );
-    // The last list is elsewhere: what is behind the second is not told. So it is at another address.
+    // The last list is elsewhere, or the struct is: what is behind it is not told.
     const other = '88 bytes were captured; xen_add_to_physmap_batch has 32';
     expect(said(23, lists('5020'))).toEqual([other]);
     expect(said(23, lists('5010'), '0x1010')).toEqual([other]);

@@ -28,7 +28,9 @@ export function memoryValues(layout: Layout, bytes: Uint8Array): MemoryValue[] {
   return held.map((field) => ({ field, values: numbers.get(field.path) ?? [], meant: isMeant(field, numbers) }));
 }
 
-/** A list that a struct names: where it begins, how many entries it has, and what one of them is. */
+/**
+ * A list that a struct names: where it begins, how many entries it has, and what one of them is.
+ */
 export interface NamedList {
   /** The path of its handle. */
   readonly path: string;

@@ -334,7 +334,9 @@ export function addStructs(digest: Digest, op: string, domid: number | undefined
   counted(row.orders, order === undefined ? 'other' : String(order), calls);
 }
 
-/** Takes in calls of which no more is known than that they were made; their row, if there is room. */
+/**
+ * Takes in calls of which no more is known than that they were made; their row, if there is room.
+ */
 export function addCalls(digest: Digest, op: string, domid: number | undefined, calls: number): DigestRow | undefined {
   const row = rowOf(digest, op, domid);
   if (row) {

@@ -78,7 +78,10 @@ export function addTally(tally: Tally, part: Tally): void {
   tally.evaluated ||= part.evaluated;
 }
 
-/** Adds a call, or several that are told alike, with what the struct alone shows where it is not judged. */
+/**
+ * Adds a call, or several that are told alike, with what the struct alone shows where it is not
+ * judged.
+ */
 export function addTold(tally: Tally, { judgement, findings, byStruct }: Told, calls = 1): void {
   addJudgement(tally, judgement, calls);
   if (!byStruct) return;

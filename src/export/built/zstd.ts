@@ -10,7 +10,9 @@ const longestBlock = 128 << 10;
 /** A file of tiny frames must not take for ever; what packs in parallel makes some hundreds. */
 const mostFrames = 1 << 16;
 
-/** A frame, found before anything is decoded: where its blocks are, and how long it becomes at most. */
+/**
+ * A frame, found before anything is decoded: where its blocks are, and how long it becomes at most.
+ */
 interface Frame {
   readonly blocks: number;
   readonly longest: number;
