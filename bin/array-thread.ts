@@ -27,7 +27,7 @@ parentPort?.on('message', async ({ from, to }: Piece) => {
     seen: ({ findings }) => {
       failing ||= findings.some((f) => fails(f, options));
     },
-    linesOf: (judgement, place) => linesOf(judgement.facts.call, judgement, place, options.json ? notes : []),
+    linesOf: (told, place) => linesOf(told, place, options.json ? notes : []),
     isOwn,
     rest: () => Promise.reject(new TypeError('a part ends within a struct')),
   });

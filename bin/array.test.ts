@@ -71,6 +71,42 @@ describe('an array of structs', () => {
     expect(one.code).toBe(1);
   });
 
+  it('of structs that are not judged is told by two threads as by one, and as each is by itself', () => {
+    // arm64, in the order of their lists: null, not aligned, and a struct with nothing wrong.
+    const batch = (idxs: number, gpfns: number): Buffer => {
+      const bytes = Buffer.from('f07f020003000000'.padEnd(64, '0'), 'hex');
+      for (const [at, list] of [idxs, gpfns, 0x5000].entries()) bytes.writeUInt32LE(list, 8 + 8 * at);
+      return bytes;
+    };
+    const [none, skewed, clean] = [batch(0, 0x4000), batch(0x3000, 0x4001), batch(0x3000, 0x4000)];
+    const path = join(scratch, 'batches.bin');
+    const row = Buffer.concat([none, ...Array(600).fill(clean), skewed]);
+    writeFileSync(path, Buffer.concat([...Array(220).fill(row), clean.subarray(0, 20)]));
+    const batches = (...words: string[]) => xenmem(['validate', '--struct', 'add_to_physmap_batch', '--input-format', 'raw', ...words]);
+    for (const words of [['--quiet', '--fail-on', 'warning'], ['--summary'], ['--summary', '--json']]) {
+      const [one, two] = [batches(...words, path), batches('--jobs', '2', ...words, path)];
+      expect(two).toEqual(one);
+      // What is cut at the end is not read.
+      expect([words, one.code]).toEqual([words, words.includes('--fail-on') ? 1 : 3]);
+    }
+    const quiet = batches('--quiet', path).stdout.trimEnd().split('\n');
+    const single = (bytes: Buffer, at: number): string[] => {
+      const lines = xenmem(['validate', '--struct', 'add_to_physmap_batch', '--quiet', '-'], bytes).stdout.split('\n');
+      return lines.slice(0, lines.indexOf('')).map((text) => text.replace(/^@0 {4}/, `@${at}`.padEnd(6)));
+    };
+    const last = 219 * row.length;
+    expect(quiet.slice(0, 10)).toEqual([...single(none, 0), ...single(skewed, row.length - 32), ...single(none, row.length)].slice(0, 10));
+    expect(quiet.slice(-9, -5)).toEqual(single(skewed, last + row.length - 32));
+    const pieces = ['1/2', '2/2'].map((piece) => batches('--partial', '--piece', piece, path).stdout);
+    expect(xenmem(['merge'], pieces.join('')).stdout.trimEnd().split('\n').slice(-4)).toEqual(quiet.slice(-4));
+    expect(quiet.slice(-4)).toEqual([
+      '132441 calls: 0 judged, 132441 of ops that xenmem does not judge (132440 by the struct alone)',
+      'requirements: 0 hold, 0 violated, 0 unknown',
+      'findings: caller-list-aligned 220, caller-list-null 220',
+      '✓ nothing wrong in the structs alone (440 warnings, 0 notes)',
+    ]);
+  });
+
   it('fails by a note where notes fail it, told or not', () => {
     const path = join(scratch, 'noted.bin');
     writeFileSync(path, array(11).subarray(72 * 10));

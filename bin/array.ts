@@ -1,13 +1,15 @@
-import { layoutOf, type StructLayout } from '../src/abi/layout.ts';
+import { type Layout, layoutOf } from '../src/abi/layout.ts';
+import { isMemoryStruct } from '../src/abi/memory-h.ts';
 import { isStructName } from '../src/abi/structs.ts';
 import { type BulkJudge, bulkJudge } from '../src/rules/bulk.ts';
-import type { Judgement } from '../src/rules/judge.ts';
+import type { Told } from '../src/rules/shown.ts';
 import { BlockCounts } from '../src/text/block-counts.ts';
 import type { Digest } from '../src/text/digest.ts';
 import type { Tally } from '../src/text/tally.ts';
 import type { BufferItem } from '../src/trace/buffers.ts';
 import { structIn } from './captured.ts';
-import { asked, type CaptureOptions } from './options.ts';
+import { memoryCalls } from './memory-structs.ts';
+import { asked, type CaptureOptions, memoryStructAsked } from './options.ts';
 
 /** What becomes of the structs of an array. */
 export interface ArrayOutput {
@@ -15,11 +17,11 @@ export interface ArrayOutput {
   readonly digest: Digest | undefined;
   readonly write: (text: string) => Promise<void>;
   /** Is told of each way in which structs are judged. */
-  readonly seen: (judgement: Judgement) => void;
+  readonly seen: (told: Told) => void;
   /** The lines of one struct; none where nothing is said of it. */
-  readonly linesOf: (judgement: Judgement, place: string) => readonly string[];
+  readonly linesOf: (told: Told, place: string) => readonly string[];
   /** Do the lines hold values of this very struct, and not only its place? */
-  readonly isOwn: (judgement: Judgement) => boolean;
+  readonly isOwn: (told: Told) => boolean;
   /** Takes what is left at the end, too short for a struct. */
   readonly rest: (item: BufferItem) => Promise<void>;
 }
@@ -39,13 +41,13 @@ export class StructArray {
   readonly #bulk: BulkJudge;
   readonly #counts: BlockCounts;
   readonly #output: ArrayOutput;
-  readonly #ways = new Map<Judgement, Say>();
+  readonly #ways = new Map<Told, Say>();
   /** Bytes before the block, and of the block that are there. */
   #offset = 0;
   #held = 0;
   #sincePause = 0;
 
-  constructor(bulk: BulkJudge, layout: StructLayout, output: ArrayOutput) {
+  constructor(bulk: BulkJudge, layout: Layout, output: ArrayOutput) {
     this.#bulk = bulk;
     this.#output = output;
     this.#counts = new BlockCounts(bulk, layout, output);
@@ -131,16 +133,16 @@ export class StructArray {
   #sayOf(key: number, i: number): Say {
     const { scan, size } = this.#bulk;
     const bytesOf = (at: number): Uint8Array => scan.input.subarray(at * size, (at + 1) * size);
-    const judged = this.#counts.judged(key, bytesOf(i));
-    const known = this.#ways.get(judged);
+    const told = this.#counts.told(key, bytesOf(i));
+    const known = this.#ways.get(told);
     if (known) return known;
     const { linesOf, isOwn } = this.#output;
-    const text = joined(linesOf(judged, ''));
+    const text = joined(linesOf(told, ''));
     let say: Say = text === '' ? nothing : (offset) => text.replace(/^ {6}/, placeOf(offset).padEnd(6));
-    if (text !== '' && isOwn(judged)) {
-      say = (offset, at) => joined(linesOf(this.#bulk.judgeLike(judged, bytesOf(at)), placeOf(offset)));
+    if (text !== '' && isOwn(told)) {
+      say = (offset, at) => joined(linesOf(this.#bulk.judgeLike(told, bytesOf(at)), placeOf(offset)));
     }
-    this.#ways.set(judged, say);
+    this.#ways.set(told, say);
     return say;
   }
 }
@@ -153,8 +155,13 @@ export function arrayJudge(
   options: CaptureOptions,
   name: string,
   named?: string,
-): { readonly bulk: BulkJudge; readonly layout: StructLayout; readonly notes: readonly string[] } | undefined {
-  const struct = asked(options).struct ?? named;
+): { readonly bulk: BulkJudge; readonly layout: Layout; readonly notes: readonly string[] } | undefined {
+  const struct = memoryStructAsked(options) ?? asked(options).struct ?? named;
+  if (struct !== undefined && isMemoryStruct(struct)) {
+    const layout = layoutOf(struct, options.arch ?? 'arm64');
+    const bulk = bulkJudge(layout, memoryCalls(struct, options)(new Uint8Array(layout.size)));
+    return bulk && { bulk, layout, notes: [] };
+  }
   if (struct === undefined || !isStructName(struct)) return undefined;
   const layout = layoutOf(struct, options.arch ?? 'arm64');
   const bytes = new Uint8Array(layout.size);

@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
-import * as zlib from 'node:zlib';
+import { gunzipSync, inflateSync } from 'node:zlib';
 import type { Btf } from '../src/export/built/btf.ts';
 import { Bytes, FileError } from '../src/export/built/bytes.ts';
 import { elfMagic, readElf, type Section } from '../src/export/built/elf.ts';
@@ -13,23 +13,15 @@ import { type Input, inputAt, reason } from './io.ts';
 const mostBytes = mostUnpacked;
 
 type Unpack = Unpackers['gzip'];
-const bounded =
-  (unpack: (packed: Uint8Array, options: { maxOutputLength: number }) => Uint8Array): Unpack =>
-  (packed, most) =>
-    unpack(packed, { maxOutputLength: most });
 /**
  * Into one piece, where it is known how long it becomes: of many pieces zlib would make one more
  * copy. The piece is a little longer, since a full one is followed by another.
  */
-const inOnePiece: Unpack = (packed, most) => zlib.inflateSync(packed, { maxOutputLength: most, chunkSize: Math.max(most + 64, 1024) });
-/** Node has it from 22.15 on. */
-const zstd = 'zstdDecompressSync' in zlib && typeof zlib.zstdDecompressSync === 'function' ? zlib.zstdDecompressSync : undefined;
-
+const inOnePiece: Unpack = (packed, most) => inflateSync(packed, { maxOutputLength: most, chunkSize: Math.max(most + 64, 1024) });
 /** What Node can unpack. */
 export const unpackers: Unpackers = {
-  gzip: bounded(zlib.gunzipSync),
+  gzip: (packed, most) => gunzipSync(packed, { maxOutputLength: most }),
   zlib: inOnePiece,
-  ...(zstd && { zstd: bounded((packed, options) => zstd(packed, options)) }),
 };
 
 /** The whole of an input, in one piece. */

@@ -1,5 +1,5 @@
 import { type Finding, type Judgement, judgeLike } from '../src/rules/judge.ts';
-import { shownFindings } from '../src/rules/shown.ts';
+import { type Told, toldOf } from '../src/rules/shown.ts';
 import { callJson } from '../src/text/call-json.ts';
 import { callText, placeWidth } from '../src/text/call-text.ts';
 import type { Style } from '../src/text/style.ts';
@@ -16,9 +16,9 @@ export interface Telling {
 /** What is said of the calls of one input. */
 export interface CallLines {
   /** The lines of one call; none where nothing is said of it. */
-  readonly linesOf: (call: ObservedCall, judgement: Judgement | undefined, place: string, notes: readonly string[]) => readonly string[];
+  readonly linesOf: (told: Told, place: string, notes: readonly string[]) => readonly string[];
   /** Do its lines hold values of this very call, and not only its place? */
-  readonly isOwn: (judgement: Judgement) => boolean;
+  readonly isOwn: (told: Told) => boolean;
 }
 
 /**
@@ -37,13 +37,13 @@ export function linesLike(
   notesOf: (call: ObservedCall) => readonly string[],
 ): LikeLines {
   const { call } = judgement.facts;
-  const lines = linesOf({ ...call, seq: undefined }, judgement, '', notesOf(call));
+  const lines = linesOf(toldOf({ ...call, seq: undefined }, judgement), '', notesOf(call));
   if (lines.length === 0) return undefined;
-  if (isOwn(judgement)) {
+  if (isOwn(toldOf(call, judgement))) {
     return (seq, line, exact) => {
       const own = exact();
       if (!own) throw new TypeError(`line ${line} was read, and is no call`);
-      return `${linesOf(own, judgeLike(judgement, own), `#${seq ?? line}`, notesOf(own)).join('\n')}\n`;
+      return `${linesOf(toldOf(own, judgeLike(judgement, own)), `#${seq ?? line}`, notesOf(own)).join('\n')}\n`;
     };
   }
   const text = `${lines.join('\n')}\n`;
@@ -57,16 +57,17 @@ export function linesLike(
 export function callLines(options: Telling, input: string | undefined, style: Style): CallLines {
   const isShown = ({ severity }: Finding): boolean => options.verbose === true || severity !== 'note';
   return {
-    linesOf(call, judgement, place, notes) {
+    linesOf(told, place, notes) {
       if (options.summary) return [];
       if (options.json) {
-        const json = callJson(call, judgement, notes);
+        const json = callJson(told, notes);
         return [JSON.stringify({ ...json, ...(input !== undefined && { input }) })];
       }
-      if (options.quiet && !(judgement?.findings ?? shownFindings(call)).some((f) => f.severity !== 'note')) return [];
+      if (options.quiet && !told.findings.some((f) => f.severity !== 'note')) return [];
       const said = notes.map((text) => `       note ${text}`);
-      return [...callText(call, judgement, place, isShown, style), ...said];
+      return [...callText(told, place, isShown, style), ...said];
     },
-    isOwn: ({ findings }) => findings.some((f) => options.json || isShown(f)),
+    // Of a call that is not judged the fields are told.
+    isOwn: ({ findings, judgement }) => !judgement || findings.some((f) => options.json || isShown(f)),
   };
 }

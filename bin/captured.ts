@@ -3,6 +3,7 @@ import { layoutOf, type StructLayout } from '../src/abi/layout.ts';
 import { argumentOf, betterFit, type JudgedOp, opNumber, opsTaking, type Profile, XENMEM } from '../src/abi/ops.ts';
 import { isStructName, type StructName, structNames } from '../src/abi/structs.ts';
 import { readPrefix } from '../src/guest/memory.ts';
+import { printable } from '../src/text/style.ts';
 import type { BufferItem } from '../src/trace/buffers.ts';
 import { type ObservedCall, observedCall, type Setting } from '../src/trace/call.ts';
 import { InputError, type ReadOptions, readTrace, type TraceItem } from '../src/trace/read.ts';
@@ -70,7 +71,10 @@ export function structIn({ bytes, offset, struct: named }: BufferItem, options: 
   const arch: Arch = options.arch ?? 'arm64';
   const profile: Profile = options.profile ?? 'dma-buf';
   const wanted = asked(options);
-  const struct = wanted.struct ?? (named !== undefined && isStructName(named) ? named : guess(bytes, arch, name));
+  const told = wanted.struct ?? named;
+  if (told !== undefined && !isStructName(told))
+    throw new UnreadableError(`${name}: says that it holds ${printable(told)}, which is no struct that is judged: say which with --struct`);
+  const struct = told ?? guess(bytes, arch, name);
   const layout = layoutOf(struct, arch);
   if (bytes.length < layout.size && options.arch === undefined) {
     const other = archNames.find((one) => layoutOf(struct, one).size === bytes.length);

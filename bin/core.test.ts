@@ -21,7 +21,7 @@ function core(bits: 32 | 64, segments: readonly Held[]): Buffer {
   };
   word(bits === 64 ? 0x20 : 0x1c, BigInt(header));
   head.writeUInt16LE(entry, bits === 64 ? 0x36 : 0x2a);
-  head.writeUInt16LE(segments.length, bits === 64 ? 0x38 : 0x2c);
+  head.writeUInt16LE(segments.length & 0xffff, bits === 64 ? 0x38 : 0x2c);
   let offset = head.length;
   for (const [i, { virtual, physical, bytes }] of segments.entries()) {
     const at = header + i * entry;
@@ -103,6 +103,32 @@ describe('decode --elf', () => {
     expect([code, stderr]).toEqual([0, '']);
     expect(stdout).toContain(`  extent_start: ${((8 << 20) - 0x1000) / 8} of 4294967295 entries at 0x2000: 0x40600 0x40601 0x40601 0x0`);
     expect(stdout).toMatch(/domid +DOMID_SELF/);
+  });
+
+  it.each([64, 32] as const)('of more mappings than 16 bits count, whose number is behind all memory, of %d bits', (bits) => {
+    const spread = { virtual: 0x4000_0000n, physical: 0n, bytes: Buffer.alloc(1) };
+    const struct = words(0x4000_2000n, 3n, 0n, 0x7ff0n);
+    // More memory than headers are looked for in: the number is not among the first 64 MiB.
+    const made = core(bits, [
+      ...Array(70_000).fill(spread),
+      { virtual: 0x4000_1000n, physical: 0n, bytes: struct },
+      { virtual: 0x4000_2000n, physical: 0n, bytes: Buffer.concat([frames, Buffer.alloc(64 << 20)]) },
+    ]);
+    const section = Buffer.alloc(bits === 64 ? 64 : 40);
+    section.writeUInt32LE(70_002, bits === 64 ? 44 : 28);
+    if (bits === 64) made.writeBigUInt64LE(BigInt(made.length), 0x28);
+    else made.writeUInt32LE(made.length, 0x20);
+    made.writeUInt16LE(0xffff, bits === 64 ? 0x38 : 0x2c);
+    const name = file('crowd.core', Buffer.concat([made, section]));
+    const { stdout, stderr } = xenmem(['decode', '--elf', name, '--at', '0x40001000', '--cmd', '6']);
+    expect(stderr).toBe('');
+    expect(stdout).toContain('  extent_start: 3 entries at 0x40002000: 0x40600 0x40601 0x40601\n');
+    const cut = xenmem(['decode', '--elf', file('cut.core', made), '--at', '0x40001000', '--cmd', '6']);
+    expect([cut.code, cut.stderr]).toEqual([3, 'xenmem: cut.core: the count of its segments: ends after 0 bytes, wanted 0..4\n']);
+    section.writeUInt32LE(0xffff_ffff, bits === 64 ? 44 : 28);
+    const wild = xenmem(['decode', '--elf', file('wild.core', Buffer.concat([made, section])), '--at', '0x40001000', '--cmd', '6']);
+    expect([wild.code, wild.stderr.split('\n').length]).toEqual([3, 2]);
+    expect(wild.stderr).toContain('an ELF whose 4294967295 program headers end at ');
   });
 
   it.each([

@@ -1,12 +1,11 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { Arch } from '../src/abi/arch.ts';
-import { type AnyStruct, entryOf, fieldOf, type Layout, layoutOf, type MemoryLayout, type StructLayout } from '../src/abi/layout.ts';
-import { type MemoryStructName, memoryLists } from '../src/abi/memory-h.ts';
+import { type AnyStruct, fieldOf, type Layout, layoutOf, type MemoryLayout, type StructLayout } from '../src/abi/layout.ts';
+import type { MemoryStructName } from '../src/abi/memory-h.ts';
 import { opsTaking, XENMEM } from '../src/abi/ops.ts';
 import type { StructName } from '../src/abi/structs.ts';
 import { codecFor } from '../src/codec/codec.ts';
-import { pointerOf } from '../src/codec/handle.ts';
-import { memoryValues } from '../src/codec/memory-codec.ts';
+import { listsNamed } from '../src/codec/memory-codec.ts';
 import { memoryJson } from '../src/codec/memory-json.ts';
 import { Bytes, FileError } from '../src/export/built/bytes.ts';
 import { elfMagic, loaded, readElf, type Segment } from '../src/export/built/elf.ts';
@@ -60,19 +59,7 @@ export function structInCore(path: string, at: string, options: CaptureOptions):
 /** The same of a struct that is not judged: the lists that the header gives a count. */
 export function memoryInCore(path: string, at: string, options: CaptureOptions, struct: MemoryStructName): MemoryInCore {
   return inCore(path, at, options, struct, ({ layout, bytes, piecesAt }) => {
-    const known = new Map(memoryValues(layout, bytes).map(({ field, values }) => [field.path, BigInt(values[0] ?? 0)]));
-    const lists = (memoryLists[struct] ?? []).flatMap(({ handle, count: counted, times, where }): CoreList[] => {
-      const [start, first, other] = [known.get(handle), known.get(counted), times === undefined ? 1n : known.get(times)];
-      const entry = entryOf(fieldOf(layout, handle).type, layout.arch);
-      if (
-        start === undefined ||
-        first === undefined ||
-        other === undefined ||
-        !entry ||
-        (where && known.get(where[0]) !== BigInt(where[1]))
-      )
-        return [];
-      const [address, count] = [pointerOf(start, layout.arch), first * other];
+    const lists = listsNamed(layout, bytes).map(({ path, address, count, entry }): CoreList => {
       const most = BigInt(Math.floor(mostListed / entry.size));
       const length = Number(count < most ? count : most) * entry.size;
       const held = length === 0 ? new Uint8Array(0) : readPrefix(sparseMemory(piecesAt(address, length)), address, length);
@@ -80,7 +67,7 @@ export function memoryInCore(path: string, at: string, options: CaptureOptions, 
         const own = held.subarray(i * entry.size, (i + 1) * entry.size);
         return entry.struct ? memoryJson(layoutOf(entry.struct, layout.arch), own).value : wordText(own);
       });
-      return [{ path: handle, address, count, entries }];
+      return { path, address, count, entries };
     });
     return { layout, bytes, lists };
   });
@@ -194,10 +181,12 @@ function headOf(file: number): { arch?: Arch; segments: Segment[] } {
   const { size } = fstatSync(file);
   const first = new Bytes(bytesAt(file, 0, Math.min(size, 4096)), 'the file');
   if (!first.begins(0, elfMagic)) throw new FileError('is not an ELF file: --elf takes a core of gcore or dump-guest-memory, not packed');
-  const end = readElf(first).segmentsEnd();
-  if (end > mostHead) throw new FileError(`an ELF whose program headers end at ${end}`);
+  const { at, entry, count: said } = readElf(first).segmentTable();
+  const count = typeof said === 'number' ? said : new Bytes(bytesAt(file, said.counter, 4), 'the count of its segments').u32(0);
+  const end = at + count * entry;
+  if (end > mostHead) throw new FileError(`an ELF whose ${count} program headers end at ${end}`);
   const head = readElf(new Bytes(bytesAt(file, 0, Math.min(size, Math.max(end, 4096))), 'the file'));
-  const segments = head.segments().filter(({ type, size: held }) => type === loaded && held > 0);
+  const segments = head.segments(count).filter(({ type, size: held }) => type === loaded && held > 0);
   if (segments.length === 0) throw new FileError('an ELF without memory in it: no segment is loaded');
   return { segments, ...(head.arch && { arch: head.arch }) };
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { layoutOf } from '../src/abi/layout.ts';
 import { file, shell, xenmem } from './shell.ts';
 
 const hex = 'f07f000001000000000000000000000034120000000000000';
@@ -97,6 +98,40 @@ xen_add_to_physmap  24 bytes  arm64  not judged
     expect(xenmem(['validate', '--blame', 'hypervisor', name]).code).toBe(0);
   });
 
+  it('what was judged of them by the struct alone is said, and no more', () => {
+    const call = (cmd: number, bytes: string): string =>
+      JSON.stringify({ cmd, arch: 'arm64', profile: 'upstream', arg: '0x1000', before: [['0x1000', bytes]], rc: 0 });
+    // The handles of op 23 are as they should be; of op 4, a domid, no duty speaks; a struct that
+    // is cut is not looked at.
+    const rows = [call(23, `f07f020003000000${'0030000000000000'.repeat(3)}`), call(4, 'f07f'), call(23, 'f07f0200')];
+    const run = (lines: readonly string[]): [number | null, ...string[]] => {
+      const { code, stdout } = xenmem(['validate', file('alone.ndjson', `${lines.join('\n')}\n`)]);
+      const said = stdout.trimEnd().split('\n');
+      return [code, said.at(-3) ?? '', said.at(-1) ?? ''];
+    };
+    expect(run(rows)).toEqual([
+      0,
+      '3 calls: 0 judged, 3 of ops that xenmem does not judge (1 by the struct alone)',
+      '✓ nothing wrong in the structs alone',
+    ]);
+    expect(run(rows.slice(1))).toEqual([4, '2 calls: 0 judged, 2 of ops that xenmem does not judge', '? nothing was evaluated']);
+    expect(
+      JSON.parse(
+        xenmem(['validate', '--json', file('alone.ndjson', rows.join('\n'))])
+          .stdout.trimEnd()
+          .split('\n')
+          .at(-1) ?? '',
+      ).summary,
+    ).toMatchObject({
+      not_judged: 3,
+      by_struct: 1,
+    });
+    const piece = JSON.parse(xenmem(['validate', '--partial', 'alone.ndjson']).stdout);
+    expect([piece.counts.by_struct, piece.counts.evaluated]).toEqual([1, true]);
+    file('alone.partial.json', JSON.stringify(piece));
+    expect(xenmem(['merge', 'alone.partial.json']).stdout).toContain('(1 by the struct alone)');
+  });
+
   it('a piece of the trace counts the same', () => {
     const name = file('batch.ndjson', `${record}\n`);
     const { code, stdout } = xenmem(['validate', '--partial', name]);
@@ -104,6 +139,31 @@ xen_add_to_physmap  24 bytes  arm64  not judged
       1,
       { 'caller-handle-high-zero': 1, 'caller-list-aligned': 1, 'caller-list-null': 1 },
     ]);
+  });
+
+  it('a struct with its lists behind it is read, where they are all that is there', () => {
+    // arm64, at 0x1000: a batch of 3 whose lists follow it; an entry of the last is not captured.
+    const lists = (errs: string): string =>
+      `f07f020003000000${'2010'}000000000000${'3810'}000000000000${errs}000000000000${'01'.repeat(24)}${'02'.repeat(24)}${'03'.repeat(8)}`;
+    const said = (cmd: number, bytes: string, arg = '0x1000'): string[] => {
+      const call = { cmd, arch: 'arm64', profile: 'upstream', arg, before: [[arg, bytes]], rc: 0 };
+      const { stdout } = xenmem(['validate', file('followed.ndjson', `${JSON.stringify(call)}\n`)]);
+      return stdout
+        .split('\n\n', 1)
+        .flatMap((text) => text.split('\n').slice(1))
+        .map((text) => text.trim());
+    };
+    expect(said(23, lists('5010')).join(' ')).toBe(
+      'xen_add_to_physmap_batch: domid 0x7ff0, space 2, size 3, u.res0 0, idxs 0x1020, gpfns 0x1038, errs 0x1050',
+    );
+    // The last list is elsewhere, or the struct is: what is behind it is not told.
+    const other = '88 bytes were captured; xen_add_to_physmap_batch has 32';
+    expect(said(23, lists('5020'))).toEqual([other]);
+    expect(said(23, lists('5010'), '0x1010')).toEqual([other]);
+    // A list of structs: reserved_device_memory_map (op 27) of 2 entries of 16 bytes.
+    const map = (count: string): string => `00000000${count}000000${'1810'}00000000000000000000${'00'.repeat(4)}${'04'.repeat(32)}`;
+    expect(said(27, map('02'))[0]).toMatch(/^xen_reserved_device_memory_map: flags 0, nr_entries 2, buffer 0x1018/);
+    expect(said(27, map('01'))).toEqual(['56 bytes were captured; xen_reserved_device_memory_map has 24']);
   });
 
   it('bytes of another length are not read as the struct', () => {
@@ -138,6 +198,39 @@ xen_add_to_physmap  24 bytes  arm64  not judged
     expect(ops('caller-padding-zero')).toBe('all judged ops; the other structs of memory.h too');
     expect(ops('caller-list-null')).toMatch(/^decrease_reservation, .*; the other structs of memory.h too$/);
     expect(ops('caller-order')).toBe('all judged ops');
+  });
+
+  it.each(['json', 'xxd', 'c', 'pcapng'])('decode --to %s prints what decode reads again', (to) => {
+    for (const struct of ['xen_mem_sharing_op'] as const) {
+      const { size } = layoutOf(struct, 'arm64');
+      const name = file(
+        'two.bin',
+        Uint8Array.from({ length: 2 * size }, (_, i) => (7 * i) & 0xff),
+      );
+      const { code, stdout } = shell(`xenmem decode --to ${to} --input-format raw --struct ${struct} ${name} > printed`);
+      expect([struct, code, stdout]).toEqual([struct, 0, '']);
+      const whole = shell(`xenmem decode --json --input-format raw --struct ${struct} ${name}`).stdout;
+      // Packets say themselves what they hold; groups of two bytes alone may be read in two orders.
+      const words = to === 'pcapng' ? '' : `--word-order big --struct ${struct}`;
+      const again = to === 'json' ? 'cat printed' : `xenmem decode --json ${words} printed 2>/dev/null`;
+      expect(shell(again).stdout).toBe(whole);
+      expect(whole.split('\n').length).toBe(3);
+    }
+  });
+
+  it('a struct that packets name is that one, and one that is not known is not guessed', () => {
+    // As long as a reservation.
+    const made = shell(`printf %064d 0 | xenmem decode --to pcapng --struct add_to_physmap_batch - 2>/dev/null > batch.pcapng`);
+    expect(made.code).toBe(0);
+    expect(xenmem(['decode', 'batch.pcapng']).stdout).toMatch(/^xen_add_to_physmap_batch {2}32 bytes/);
+    expect(xenmem(['validate', 'batch.pcapng']).stdout).toMatch(
+      /^@0 +add_to_physmap_batch .* not judged\n +xen_add_to_physmap_batch: domid 0x0/,
+    );
+    shell(`sed s/xen_add_to_physmap_batch/xen_add_to_physmap_butch/ batch.pcapng > other.pcapng`);
+    const said =
+      'xenmem: other.pcapng: says that it holds xen_add_to_physmap_butch, which is no struct that is judged: say which with --struct\n';
+    for (const command of ['decode', 'validate'])
+      expect(xenmem([command, 'other.pcapng'])).toMatchObject({ code: 3, stderr: expect.stringContaining(said) });
   });
 
   it('an array of them is read as it comes, and an op that is not said is asked for', () => {

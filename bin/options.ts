@@ -122,7 +122,7 @@ export function cmdNamed(text: string, profile: Profile): number {
 /** The struct and op that the options name, as far as they do. */
 export function asked({ struct, cmd, profile = 'dma-buf' }: StructOptions): { struct?: StructName; cmd?: number } {
   const shown = memoryStructAsked({ profile, ...(struct !== undefined && { struct }), ...(cmd !== undefined && { cmd }) });
-  if (shown !== undefined) throw new UsageError(`${shown} is not judged, and --partial judges: decode shows it`);
+  if (shown !== undefined) throw new TypeError(`${shown} is not judged: memoryStructAsked comes before`);
   const named = struct === undefined ? undefined : structNamed(struct);
   if (cmd === undefined) return named === undefined ? {} : { struct: named };
   const nr = cmdNamed(cmd, profile);

@@ -92,8 +92,16 @@ describe('validate --partial, and merge', () => {
     ],
     ['validate --partial --piece 1/2 - < six.ndjson', 2, '--piece needs a file; of stdin say where it begins with --at'],
     ['validate --partial six.ndjson six.ndjson', 2, '--partial judges a piece of one input: name one'],
-    ['validate --partial --struct vmemrange six.ndjson', 2, 'xen_vmemrange is not judged, and --partial judges: decode shows it'],
-    ['validate --partial --cmd 7 six.ndjson', 2, 'xen_add_to_physmap is not judged, and --partial judges: decode shows it'],
+    [
+      'validate --partial --struct vmemrange six.ndjson',
+      2,
+      'xen_vmemrange is no argument of an op, but the entry of a list: decode shows it',
+    ],
+    [
+      'validate --partial --cmd 7 six.ndjson',
+      3,
+      'six.ndjson: read as an NDJSON trace, which cannot be judged in pieces (--input-format raw if it is an array)',
+    ],
     ['validate --partial --summary six.ndjson', 2, '--summary cannot be had of a piece'],
     [
       'validate --partial --piece 1/2 log.txt',

@@ -1,9 +1,10 @@
+import { isMemoryStruct } from '../src/abi/memory-h.ts';
 import type { Finding, Judgement } from '../src/rules/judge.ts';
 import { PieceJudge } from '../src/rules/piece.ts';
-import { shownFindings } from '../src/rules/shown.ts';
+import { toldOf } from '../src/rules/shown.ts';
 import { traceJudge } from '../src/rules/trace.ts';
 import { type Partial, partialJson } from '../src/text/partial.ts';
-import { addJudgement, addShown, newTally } from '../src/text/tally.ts';
+import { addTold, newTally } from '../src/text/tally.ts';
 import type { ObservedCall } from '../src/trace/call.ts';
 import { newline } from '../src/trace/lines.ts';
 import { arrayJudge, StructArray } from './array.ts';
@@ -11,6 +12,7 @@ import { itemsOf, structIn } from './captured.ts';
 import { type Cut, cutOf, type PieceOptions } from './cut.ts';
 import { exit, UnreadableError, UsageError } from './exit.ts';
 import { explainFailure, fills, type Input, inputAt, line, note, outcome } from './io.ts';
+import { memoryCalls } from './memory-structs.ts';
 import { type CaptureOptions, fails, type GateOptions } from './options.ts';
 
 /** The options of a piece. */
@@ -46,10 +48,9 @@ export async function runPartial(options: PartialOptions): Promise<Iterable<numb
       try {
         const judgement = judge();
         if (judgement === 'open') return;
-        addJudgement(tally, judgement);
-        const findings = judgement?.findings ?? (call === undefined ? [] : shownFindings(call));
-        if (!judgement) addShown(tally, findings);
-        counting.seen(findings);
+        const told = toldOf(call, judgement);
+        addTold(tally, told);
+        counting.seen(told.findings);
       } catch (error) {
         tally.calls++;
         tally.failed++;
@@ -66,7 +67,7 @@ export async function runPartial(options: PartialOptions): Promise<Iterable<numb
 interface Counting extends Pick<Partial, 'tally'> {
   seen(findings: readonly Finding[]): void;
   /** Counts a call, unless it stays open. */
-  count(judge: () => Judgement | undefined | 'open', place: string, call?: ObservedCall): void;
+  count(judge: () => Judgement | undefined | 'open', place: string, call: ObservedCall): void;
 }
 
 /** Structs in raw bytes; what else the input may be cannot be cut. */
@@ -86,7 +87,9 @@ async function judgeArray(
     isOwn: () => false,
     rest: async (item) => {
       outcome.codes.add(exit.unreadable);
-      count(() => traceJudge().judge(structIn(item, options, input.name).call), `@${item.offset}`);
+      const { struct } = layout;
+      const call = isMemoryStruct(struct) ? memoryCalls(struct, options)(item.bytes) : structIn(item, options, input.name).call;
+      count(() => traceJudge().judge(call), `@${item.offset}`, call);
     },
   });
   let end = from;

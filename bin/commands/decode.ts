@@ -1,10 +1,10 @@
 import type { Argv } from 'yargs';
-import type { StructLayout } from '../../src/abi/layout.ts';
-import { layoutOf } from '../../src/abi/layout.ts';
+import { type Layout, layoutOf, type MemoryLayout, type StructLayout } from '../../src/abi/layout.ts';
 import { argumentOf, opNumber, startExtent, XENMEM } from '../../src/abi/ops.ts';
 import type { StructName } from '../../src/abi/structs.ts';
 import { codecFor } from '../../src/codec/codec.ts';
 import { type Finding, judge } from '../../src/rules/judge.ts';
+import { findingsIn } from '../../src/rules/shown.ts';
 import { structJson } from '../../src/text/call-json.ts';
 import { structText } from '../../src/text/struct-text.ts';
 import { count, type Style } from '../../src/text/style.ts';
@@ -17,7 +17,7 @@ import type { CoreList } from '../core.ts';
 import { listsJson, listText } from '../core-lists.ts';
 import { exit, UnreadableError, UsageError } from '../exit.ts';
 import { eachInput, line, note, outcome, bytes as put, styleFor } from '../io.ts';
-import { decodeMemoryStructs } from '../memory-structs.ts';
+import { memoryStructJson, memoryStructLines, memoryStructOf } from '../memory-structs.ts';
 import {
   type CaptureOptions,
   captureOptions,
@@ -61,12 +61,22 @@ export async function run(options: Options): Promise<Iterable<number>> {
   if ((options.elf === undefined) !== (options.at === undefined)) throw new UsageError('--elf FILE and --at ADDRESS go together');
   if (options.elf !== undefined && (options.input ?? []).length > 0) throw new UsageError('--elf goes without other inputs');
   const other = memoryStructAsked(options);
-  if (other !== undefined) {
-    if (to !== undefined && to !== 'json') throw new UsageError(`--to ${to} goes with a struct that is judged`);
-    return decodeMemoryStructs(other, { ...options, json: to === 'json' }, style);
-  }
   let shown = 0;
-  const show = async (
+  /** Shows one struct in the form that was asked for. */
+  const tell = async (
+    layout: Layout,
+    data: Uint8Array,
+    findings: readonly Finding[],
+    json: () => string,
+    text: () => readonly string[],
+  ): Promise<void> => {
+    if (findings.some((f) => fails(f, options))) outcome.codes.add(exit.failed);
+    if (to === 'json') await line(json());
+    else if (to) await put(printed(to, layout, data, shown));
+    else for (const one of [...(shown > 0 ? [''] : []), ...text()]) await line(one);
+    shown++;
+  };
+  const show = (
     layout: StructLayout,
     data: Uint8Array,
     call: ObservedCall,
@@ -75,17 +85,36 @@ export async function run(options: Options): Promise<Iterable<number>> {
     lists?: readonly CoreList[],
   ): Promise<void> => {
     const findings = judge(call)?.findings.filter((f) => f.blame === 'caller') ?? [];
-    if (findings.some((f) => fails(f, options))) outcome.codes.add(exit.failed);
-    if (to === 'json') await line(asJson(layout, data, findings, structs, lists));
-    else if (to) await put(printed(to, layout, data, shown));
-    else
-      for (const text of [...(shown > 0 ? [''] : []), ...asText(layout, data, call, findings, place, structs, style, lists)])
-        await line(text);
-    shown++;
+    return tell(
+      layout,
+      data,
+      findings,
+      () => asJson(layout, data, findings, structs, lists),
+      () => asText(layout, data, call, findings, place, structs, style, lists),
+    );
+  };
+  const showOther = (layout: MemoryLayout, data: Uint8Array, name: string, lists: readonly CoreList[] = []): Promise<void> => {
+    if (data.length < layout.size) {
+      note(`note: ${name}: ${layout.struct} is cut: ${data.length} of ${layout.size} bytes`);
+      outcome.codes.add(exit.unreadable);
+    }
+    const told = { layout, bytes: data, findings: findingsIn({ layout, bytes: data }), lists };
+    return tell(
+      layout,
+      data,
+      told.findings,
+      () => memoryStructJson(told),
+      () => memoryStructLines(told, style),
+    );
   };
   if (options.elf !== undefined && options.at !== undefined) {
     try {
-      const { structInCore } = await import('../core.ts');
+      const { memoryInCore, structInCore } = await import('../core.ts');
+      if (other) {
+        const { layout, bytes, lists } = memoryInCore(options.elf, options.at, options, other);
+        await showOther(layout, bytes, options.elf, lists);
+        return outcome.codes;
+      }
       const { layout, bytes, call, lists, notes } = structInCore(options.elf, options.at, options);
       for (const text of notes) note(`note: ${options.elf}: ${text}`);
       if (bytes.length < layout.size) outcome.codes.add(exit.unreadable);
@@ -103,11 +132,17 @@ export async function run(options: Options): Promise<Iterable<number>> {
         note(`${input.name}:${item.line}: ${item.message}`);
         outcome.codes.add(exit.unreadable);
       } else if (item.kind === 'buffer') {
+        const struct = other ?? memoryStructOf(item, options);
+        if (struct) {
+          await showOther(layoutOf(struct, options.arch ?? 'arm64'), item.bytes, input.name);
+          continue;
+        }
         const found = structIn(item, options, input.name);
         for (const text of found.notes) note(`note: ${input.name}: ${text}`);
         if (item.bytes.length < found.layout.size) outcome.codes.add(exit.unreadable);
         await show(found.layout, found.bytes, found.call, item.offset > 0 ? `at byte ${item.offset}` : '', found.structs);
       } else if (item.kind === 'call') {
+        if (other) throw new UnreadableError(`${input.name}: is a trace: validate shows the calls that are not judged`);
         const op = opOf(item.call);
         if (op === undefined) continue;
         const layout = layoutOf(argumentOf[op], item.call.arch);
@@ -123,7 +158,7 @@ export async function run(options: Options): Promise<Iterable<number>> {
 }
 
 /** The bytes of the struct with this number, as programs take them. */
-function printed(to: Exclude<Target, 'json'>, { struct, size }: StructLayout, bytes: Uint8Array, number: number): string | Uint8Array {
+function printed(to: Exclude<Target, 'json'>, { struct, size }: Layout, bytes: Uint8Array, number: number): string | Uint8Array {
   switch (to) {
     case 'xxd':
       return xxdText(bytes);

@@ -4,11 +4,11 @@ import { layoutOf } from '../../src/abi/layout.ts';
 import { argumentOf, betterFit, opName, opNumber } from '../../src/abi/ops.ts';
 import type { Finding, Judgement } from '../../src/rules/judge.ts';
 import { recordJudge } from '../../src/rules/record-judge.ts';
-import { shownArgument, shownFindings } from '../../src/rules/shown.ts';
+import { toldOf } from '../../src/rules/shown.ts';
 import { addToDigest, newDigest } from '../../src/text/digest.ts';
 import { digestJson, digestText } from '../../src/text/digest-text.ts';
 import { plain } from '../../src/text/style.ts';
-import { addJudgement, addShown, newTally, tallyJson, tallyText } from '../../src/text/tally.ts';
+import { addTold, newTally, tallyJson, tallyText } from '../../src/text/tally.ts';
 import type { BufferItem } from '../../src/trace/buffers.ts';
 import { type ObservedCall, opOf } from '../../src/trace/call.ts';
 import type { StructsItem } from '../../src/trace/items.ts';
@@ -19,7 +19,7 @@ import { itemsOf, structIn } from '../captured.ts';
 import { exit, UsageError } from '../exit.ts';
 import { bytes, eachInput, explainFailure, fills, type Input, inputName, line, note, outcome, styleFor } from '../io.ts';
 import { Likes } from '../likes.ts';
-import { memoryCalls } from '../memory-structs.ts';
+import { memoryCalls, memoryStructOf } from '../memory-structs.ts';
 import { captureOptions, fails, gateOptions, memoryStructAsked, structOptions, wholeNumber } from '../options.ts';
 import { type PartialOptions, runPartial } from '../partial.ts';
 import { inBytes, type Progress, progress } from '../progress.ts';
@@ -68,7 +68,6 @@ export async function run(given: Options): Promise<Iterable<number>> {
   };
   outcome.lastWords = summary;
   const shown = memoryStructAsked(options);
-  const callOf = shown && memoryCalls(shown, options);
   const { unreadable } = await eachInput(options.input, async (input) => {
     const bar = barFor(input, options);
     const judge = recordJudge();
@@ -97,25 +96,24 @@ export async function run(given: Options): Promise<Iterable<number>> {
         outcome.codes.add(explainFailure(error, `${input.name}: ${place}: `));
         return;
       }
-      addJudgement(tally, judgement);
-      const findings = judgement?.findings ?? shownFindings(call);
-      if (!judgement) addShown(tally, findings);
+      const told = toldOf(call, judgement);
+      addTold(tally, told);
       if (digest) addToDigest(digest, call, judgement, named(place));
-      isFailing(findings);
-      for (const text of linesOf(call, judgement, place, notes)) await line(text);
+      isFailing(told.findings);
+      for (const text of linesOf(told, place, notes)) await line(text);
     };
     const buffer = async (item: BufferItem): Promise<void> => {
-      if (callOf) {
-        const call = callOf(item.bytes);
-        if (shownArgument(call)?.layout.size !== item.bytes.length) outcome.codes.add(exit.unreadable);
-        return show(call, `@${item.offset}`, []);
+      const other = shown ?? memoryStructOf(item, options);
+      if (other) {
+        if (layoutOf(other, options.arch ?? 'arm64').size !== item.bytes.length) outcome.codes.add(exit.unreadable);
+        return show(memoryCalls(other, options)(item.bytes), `@${item.offset}`, []);
       }
       const found = structIn(item, options, input.name);
       for (const text of found.notes) note(`note: ${input.name}: ${text}`);
       if (item.bytes.length < found.layout.size) outcome.codes.add(exit.unreadable);
       await show(found.call, `@${item.offset}`, options.json ? found.notes : []);
     };
-    const array = shown ? undefined : arrayJudge(options, input.name);
+    const array = arrayJudge(options, input.name);
     let structs: StructArray | undefined;
     const arrayOf = ({ bulk, layout, notes }: NonNullable<typeof array>): StructArray => {
       for (const text of notes) note(`note: ${input.name}: ${text}`);
@@ -124,7 +122,7 @@ export async function run(given: Options): Promise<Iterable<number>> {
         digest,
         write: bytes,
         seen: ({ findings }) => isFailing(findings),
-        linesOf: (judgement, place) => linesOf(judgement.facts.call, judgement, place, options.json ? notes : []),
+        linesOf: (told, place) => linesOf(told, place, options.json ? notes : []),
         isOwn,
         rest: buffer,
       });
@@ -161,7 +159,7 @@ export async function run(given: Options): Promise<Iterable<number>> {
     if (several && !options.json && !digest) await line(`${tally.calls > 0 ? '\n' : ''}${style.bold(input.name)}`);
     const chunks = counted(input.chunks, bar);
     let isCovered = false;
-    for await (const item of itemsOf({ ...input, chunks }, options, { blocks: shown === undefined, plain: likes.take })) {
+    for await (const item of itemsOf({ ...input, chunks }, options, { blocks: true, plain: likes.take })) {
       if (item.kind === 'format') isCovered = item.covers !== '';
       if (item.kind === 'unreadable') {
         tally.unreadable++;

@@ -159,6 +159,11 @@ export function compareLayouts(a: Layout, b: Layout): string[] {
   return differences;
 }
 
+/** What a gap of a struct is called, the first one, the second one, and so on from 0. */
+export function paddingName(index: number): string {
+  return index === 0 ? 'padding' : `padding${index + 1}`;
+}
+
 interface Leaves {
   readonly fields: Field[];
   readonly padding: Padding[];
@@ -185,9 +190,7 @@ function inTurn(types: Members, arch: Arch, place: Place, leaves: Leaves): Place
   let gaps = 0;
   const padTo = (boundary: number): void => {
     const size = Math.ceil(end / boundary) * boundary - end;
-    const name = gaps === 0 ? 'padding' : `padding${gaps + 1}`;
-    if (size > 0) leaves.padding.push({ path: dotted(path, name), owner: path, offset: offset + end, size, within });
-    gaps += size > 0 ? 1 : 0;
+    if (size > 0) leaves.padding.push({ path: dotted(path, paddingName(gaps++)), owner: path, offset: offset + end, size, within });
     end += size;
   };
   for (const [name, type] of Object.entries(types)) {

@@ -1,6 +1,8 @@
-import type { Field, Layout } from '../abi/layout.ts';
+import { entryOf, type Field, fieldOf, type Layout } from '../abi/layout.ts';
+import { isMemoryStruct, memoryLists } from '../abi/memory-h.ts';
 import { AbiError } from './errors.ts';
 import { readField } from './field.ts';
+import { pointerOf } from './handle.ts';
 
 /** A scalar: a `bigint` where the field may hold 64 bits on some architecture, else a number. */
 export type MemoryScalar = number | bigint;
@@ -24,6 +26,30 @@ export function memoryValues(layout: Layout, bytes: Uint8Array): MemoryValue[] {
   const held = layout.fields.filter(({ offset, size, count }) => offset + size * count <= bytes.length);
   const numbers = new Map(held.map((field) => [field.path, valuesOf(field, bytes)]));
   return held.map((field) => ({ field, values: numbers.get(field.path) ?? [], meant: isMeant(field, numbers) }));
+}
+
+/**
+ * A list that a struct names: where it begins, how many entries it has, and what one of them is.
+ */
+export interface NamedList {
+  /** The path of its handle. */
+  readonly path: string;
+  readonly address: bigint;
+  readonly count: bigint;
+  readonly entry: NonNullable<ReturnType<typeof entryOf>>;
+}
+
+/** The lists that the header gives a count, as far as the struct was captured. */
+export function listsNamed(layout: Layout, bytes: Uint8Array): NamedList[] {
+  const lists = (isMemoryStruct(layout.struct) && memoryLists[layout.struct]) || [];
+  const known = new Map(memoryValues(layout, bytes).map(({ field, values }) => [field.path, BigInt(values[0] ?? 0)]));
+  return lists.flatMap(({ handle, count: counted, times, where }): NamedList[] => {
+    const [start, first, other] = [known.get(handle), known.get(counted), times === undefined ? 1n : known.get(times)];
+    const entry = entryOf(fieldOf(layout, handle).type, layout.arch);
+    if (start === undefined || first === undefined || other === undefined || !entry) return [];
+    if (where && known.get(where[0]) !== BigInt(where[1])) return [];
+    return [{ path: handle, address: pointerOf(start, layout.arch), count: first * other, entry }];
+  });
 }
 
 /**

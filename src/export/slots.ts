@@ -1,4 +1,4 @@
-import { type Layout, layoutOf, type Member } from '../abi/layout.ts';
+import { type Layout, layoutOf, type Member, paddingName } from '../abi/layout.ts';
 import { isMemoryStruct, memoryArguments, memoryStructNames } from '../abi/memory-h.ts';
 import { argumentOf, type JudgedOp, opName, opNamed, XENMEM } from '../abi/ops.ts';
 import { structNames } from '../abi/structs.ts';
@@ -30,9 +30,7 @@ function withPadding(members: readonly Member[], size: number): Slot[] {
   let end = 0;
   let gaps = 0;
   const padTo = (offset: number): void => {
-    const name = gaps === 0 ? 'padding' : `padding${gaps + 1}`;
-    if (offset > end) slots.push({ name, offset: end, size: offset - end });
-    gaps += offset > end ? 1 : 0;
+    if (offset > end) slots.push({ name: paddingName(gaps++), offset: end, size: offset - end });
   };
   for (const member of members) {
     padTo(member.offset);

@@ -2,12 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Arch, archNames } from '../abi/arch.ts';
 import { layoutOf } from '../abi/layout.ts';
-import { argumentOf, type JudgedOp, opsTaking, XENMEM } from '../abi/ops.ts';
-import { addJudgement, newTally, type Tally } from '../text/tally.ts';
+import { isMemoryStruct, memoryArguments } from '../abi/memory-h.ts';
+import { argumentOf, type JudgedOp, opNamed, opsTaking, XENMEM } from '../abi/ops.ts';
+import { addJudgement, addTold, newTally, type Tally } from '../text/tally.ts';
 import { type ObservedCall, observedCall } from '../trace/call.ts';
 import { bulkJudge } from './bulk.ts';
-import { type Judgement, judge } from './judge.ts';
+import { judge } from './judge.ts';
 import { everyOp } from './rule.ts';
+import { type Told, toldOf } from './shown.ts';
 
 const byte = fc.oneof(fc.constant(0), fc.nat(255));
 const word = fc.oneof(
@@ -35,13 +37,13 @@ function both(arch: Arch, op: JudgedOp, more: Partial<ObservedCall>, all: readon
   const bulk = bulkJudge(layout, callOf(new Uint8Array(layout.size)))!;
   for (const [i, bytes] of all.entries()) bulk.scan.input.set(bytes, i * layout.size);
   bulk.scan.run(all.length);
-  const exemplars = new Map<number, Judgement>();
+  const exemplars = new Map<number, Told>();
   const [byKey, oneByOne] = [newTally(), newTally()];
   all.forEach((bytes, i) => {
     const key = bulk.scan.masks[i]!;
     const judgement = judge(callOf(bytes))!;
     if (!exemplars.has(key)) exemplars.set(key, bulk.judge(bytes));
-    addJudgement(byKey, exemplars.get(key));
+    addTold(byKey, exemplars.get(key)!);
     addJudgement(oneByOne, judgement);
     expect(bulk.isClean(key)).toBe(judgement.findings.length === 0);
     expect(bulk.judgeLike(exemplars.get(key)!, bytes).findings).toEqual(judgement.findings);
@@ -67,5 +69,33 @@ describe('a struct judged by its key', () => {
       }),
       { numRuns: process.env['XENMEM_LONG'] ? 2000 : 25 },
     );
+  });
+  const others = Object.entries(memoryArguments).flatMap(([op, struct]) => (isMemoryStruct(struct) ? [[op, struct] as const] : []));
+  it.each(others)('of an op that is not judged (%s), too', (op, struct) => {
+    const cmd = opNamed(op, 'upstream') as number;
+    for (const arch of archNames) {
+      const layout = layoutOf(struct, arch);
+      const callOf = (argument: Uint8Array) => observedCall(cmd, { arch, profile: 'upstream', argument });
+      const bulk = bulkJudge(layout, callOf(new Uint8Array(layout.size)))!;
+      fc.assert(
+        fc.property(structs(layout.size), (all) => {
+          for (const [i, bytes] of all.entries()) bulk.scan.input.set(bytes, i * layout.size);
+          bulk.scan.run(all.length);
+          const exemplars = new Map<number, Told>();
+          const [byKey, oneByOne] = [newTally(), newTally()];
+          all.forEach((bytes, i) => {
+            const key = bulk.scan.masks[i]!;
+            const told = toldOf(callOf(bytes), undefined);
+            if (!exemplars.has(key)) exemplars.set(key, bulk.judge(bytes));
+            addTold(byKey, exemplars.get(key)!);
+            addTold(oneByOne, told);
+            expect(bulk.isClean(key)).toBe(told.findings.length === 0);
+            expect(bulk.judgeLike(exemplars.get(key)!, bytes)).toEqual(told);
+          });
+          expect(counts(byKey)).toEqual(counts(oneByOne));
+        }),
+        { numRuns: process.env['XENMEM_LONG'] ? 1000 : 10 },
+      );
+    }
   });
 });

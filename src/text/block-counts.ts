@@ -1,15 +1,16 @@
 import { DOMID } from '../abi/constants.ts';
-import { fieldOf, type StructLayout } from '../abi/layout.ts';
+import { fieldOf, type Layout } from '../abi/layout.ts';
+import { isStructName } from '../abi/structs.ts';
 import type { BulkJudge } from '../rules/bulk.ts';
-import type { Judgement } from '../rules/judge.ts';
-import { addStructs, type Digest, mostKinds, mostRows, passCalls } from './digest.ts';
-import { addJudgement, type Tally } from './tally.ts';
+import type { Told } from '../rules/shown.ts';
+import { addCalls, addStructs, type Digest, mostKinds, mostRows, passCalls } from './digest.ts';
+import { addTold, type Tally } from './tally.ts';
 
 /** Where counts go, and who is told of each way in which structs are judged. */
 export interface CountsInto {
   readonly tally: Tally;
   readonly digest: Digest | undefined;
-  readonly seen: (judgement: Judgement) => void;
+  readonly seen: (told: Told) => void;
 }
 
 /** Slots of the table of keys; it is emptied into the tally when half of them are taken. */
@@ -24,22 +25,22 @@ export class BlockCounts {
   readonly #tally: Tally;
   readonly #keys = new Int32Array(slots);
   readonly #counts = new Float64Array(slots);
-  readonly #judgements: (Judgement | undefined)[] = new Array(slots);
+  readonly #told: (Told | undefined)[] = new Array(slots);
   readonly #seen: CountsInto['seen'];
   #taken = 0;
-  readonly #story: StructStory | undefined;
+  readonly #story: Story | undefined;
 
-  constructor(bulk: BulkJudge, layout: StructLayout, { tally, digest, seen }: CountsInto) {
+  constructor(bulk: BulkJudge, layout: Layout, { tally, digest, seen }: CountsInto) {
     this.#bulk = bulk;
     this.#tally = tally;
     this.#seen = seen;
-    this.#story = digest && new StructStory(bulk, layout, digest);
+    this.#story = digest && (isStructName(layout.struct) ? new StructStory(bulk, layout, digest) : new OtherStory(bulk, digest));
   }
 
   /** What is said of structs with this key, of which these bytes are one. */
-  judged(key: number, bytes: Uint8Array): Judgement {
+  told(key: number, bytes: Uint8Array): Told {
     const slot = this.#slotOf(key | 0, bytes);
-    return this.#judgements[slot] ?? this.#bulk.judge(bytes);
+    return this.#told[slot] ?? this.#bulk.judge(bytes);
   }
 
   /** Counts structs `from` up to `to` of the block. */
@@ -63,11 +64,11 @@ export class BlockCounts {
   /** Puts what was counted into the tally and the digest. */
   flush(): void {
     for (let slot = 0; slot < slots; slot++) {
-      const judgement = this.#judgements[slot];
+      const told = this.#told[slot];
       const calls = this.#counts[slot] as number;
-      if (judgement && calls > 0) addJudgement(this.#tally, judgement, calls);
+      if (told && calls > 0) addTold(this.#tally, told, calls);
     }
-    this.#judgements.fill(undefined);
+    this.#told.fill(undefined);
     this.#counts.fill(0);
     this.#taken = 0;
     this.#story?.flush();
@@ -80,7 +81,7 @@ export class BlockCounts {
 
   /** The slot of a key that is known, or -1. */
   #find(key: number): number {
-    for (let slot = hashOf(key); this.#judgements[slot] !== undefined; slot = (slot + 1) & (slots - 1)) {
+    for (let slot = hashOf(key); this.#told[slot] !== undefined; slot = (slot + 1) & (slots - 1)) {
       if (this.#keys[slot] === key) return slot;
     }
     return -1;
@@ -91,11 +92,11 @@ export class BlockCounts {
     if (known >= 0) return known;
     if (2 * this.#taken >= slots) this.flush();
     let slot = hashOf(key);
-    while (this.#judgements[slot] !== undefined) slot = (slot + 1) & (slots - 1);
+    while (this.#told[slot] !== undefined) slot = (slot + 1) & (slots - 1);
     this.#keys[slot] = key;
-    const judgement = this.#bulk.judge(bytes);
-    this.#judgements[slot] = judgement;
-    this.#seen(judgement);
+    const told = this.#bulk.judge(bytes);
+    this.#told[slot] = told;
+    this.#seen(told);
     this.#taken++;
     return slot;
   }
@@ -103,6 +104,36 @@ export class BlockCounts {
 
 function hashOf(key: number): number {
   return (Math.imul(key, 0x9e3779b1) >>> 20) & (slots - 1);
+}
+
+/** What a digest tells of the structs of an array. */
+interface Story {
+  /** Takes in structs `from` up to `to` of the block. */
+  add(from: number, to: number): void;
+  /** Puts what was taken in into the digest. */
+  flush(): void;
+}
+
+/** Of structs that are not judged: how many. */
+class OtherStory implements Story {
+  readonly #bulk: BulkJudge;
+  readonly #digest: Digest;
+  #calls = 0;
+
+  constructor(bulk: BulkJudge, digest: Digest) {
+    this.#bulk = bulk;
+    this.#digest = digest;
+  }
+
+  add(from: number, to: number): void {
+    this.#calls += to - from;
+  }
+
+  flush(): void {
+    if (this.#calls > 0) addCalls(this.#digest, this.#bulk.op, this.#bulk.caller, this.#calls);
+    passCalls(this.#digest, this.#calls);
+    this.#calls = 0;
+  }
 }
 
 /** Orders that a machine can have and some more are counted in a table. */
@@ -114,7 +145,7 @@ const [none, noRoom] = [-1, -2];
  * What a digest tells of structs alone: how many of each domain and order, in the order of their
  * coming.
  */
-class StructStory {
+class StructStory implements Story {
   readonly #bulk: BulkJudge;
   readonly #digest: Digest;
   readonly #domid: number;
@@ -129,7 +160,7 @@ class StructStory {
   #others = 0;
   #calls = 0;
 
-  constructor(bulk: BulkJudge, layout: StructLayout, digest: Digest) {
+  constructor(bulk: BulkJudge, layout: Layout, digest: Digest) {
     this.#bulk = bulk;
     this.#digest = digest;
     const path = layout.members.some(({ name }) => name === 'in') ? 'in.' : '';

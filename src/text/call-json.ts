@@ -4,9 +4,8 @@ import type { CutValue, PaddingBytes } from '../codec/codec.ts';
 import { toHex } from '../codec/hex.ts';
 import { valueJson } from '../codec/json.ts';
 import { likelyCause } from '../rules/cause.ts';
-import type { Finding, Judgement } from '../rules/judge.ts';
-import { shownFindings } from '../rules/shown.ts';
-import type { ObservedCall } from '../trace/call.ts';
+import type { Finding } from '../rules/judge.ts';
+import type { Told } from '../rules/shown.ts';
 import { memoryCallJson } from './memory-text.ts';
 
 /** One object of `xenmem decode --json`. */
@@ -30,14 +29,14 @@ export function structJson(
 }
 
 /** One object of `xenmem validate --json`. */
-export function callJson(call: ObservedCall, judgement: Judgement | undefined, notes: readonly string[]): object {
+export function callJson({ call, judgement, findings }: Told, notes: readonly string[]): object {
   const why = judgement && likelyCause(judgement);
   const argument = judgement ? undefined : memoryCallJson(call);
   return {
     ...(call.seq !== undefined && { seq: call.seq }),
     op: judgement?.op ?? xenName(call.cmd, call.profile),
     ...(argument !== undefined && { argument }),
-    findings: (judgement?.findings ?? shownFindings(call)).map(findingJson),
+    findings: findings.map(findingJson),
     requirements: judgement ? Object.fromEntries([...judgement.requirements].map(([id, { answer }]) => [id, answer])) : {},
     ...(why !== undefined && { why }),
     ...(notes.length > 0 && { notes }),

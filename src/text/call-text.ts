@@ -3,7 +3,7 @@ import { startExtent, xenName } from '../abi/ops.ts';
 import { likelyCause } from '../rules/cause.ts';
 import type { Finding, Judgement } from '../rules/judge.ts';
 import { isRequirement } from '../rules/rule.ts';
-import { shownFindings } from '../rules/shown.ts';
+import type { Told } from '../rules/shown.ts';
 import type { ObservedCall } from '../trace/call.ts';
 import { memoryCallText } from './memory-text.ts';
 import { mark } from './struct-text.ts';
@@ -15,8 +15,7 @@ export const placeWidth = 6;
 
 /** One call in one line, and a line for each finding that `shown` lets through. */
 export function callText(
-  call: ObservedCall,
-  judgement: Judgement | undefined,
+  { call, judgement, findings }: Told,
   place: string,
   shown: (finding: Finding) => boolean,
   style: Style = plain,
@@ -31,10 +30,10 @@ export function callText(
     return [
       style.dim(`${head}not judged`),
       ...(about === undefined ? [] : wrapped('       ', about, 9)),
-      ...findingsText(shownFindings(call).filter(shown), style),
+      ...findingsText(findings.filter(shown), style),
     ];
   }
-  const lines = [`${head}${verdict(judgement, style)}`, ...findingsText(judgement.findings.filter(shown), style)];
+  const lines = [`${head}${verdict(judgement, style)}`, ...findingsText(findings.filter(shown), style)];
   const why = likelyCause(judgement);
   if (why !== undefined) lines.push(...wrapped('       likely why: ', why, 9));
   return lines;

@@ -328,18 +328,28 @@ function pageNamed(key: PageKey): string {
  * `undefined` for any other.
  */
 export function addStructs(digest: Digest, op: string, domid: number | undefined, order: number | undefined, calls: number): void {
+  const row = addCalls(digest, op, domid, calls);
+  if (!row) return;
+  row.not_counted += calls;
+  counted(row.orders, order === undefined ? 'other' : String(order), calls);
+}
+
+/**
+ * Takes in calls of which no more is known than that they were made; their row, if there is room.
+ */
+export function addCalls(digest: Digest, op: string, domid: number | undefined, calls: number): DigestRow | undefined {
   const row = rowOf(digest, op, domid);
   if (row) {
     row.calls += calls;
-    row.not_counted += calls;
-    counted(row.orders, order === undefined ? 'other' : String(order), calls);
     counted(row.rc, resultOf({ rc: undefined }, undefined), calls);
   } else digest.otherRows += calls;
+  return row;
 }
 
 /** Takes in what a later part of an array of structs came to. */
 export function addStructsOf(digest: Digest, part: Digest): void {
-  for (const { op, domid, orders } of part.rows.values()) {
+  for (const { op, domid, orders, calls: all } of part.rows.values()) {
+    if (orders.size === 0) addCalls(digest, op, domid, all);
     for (const [order, calls] of orders) addStructs(digest, op, domid, order === 'other' ? undefined : Number(order), calls);
   }
   digest.otherRows += part.otherRows;

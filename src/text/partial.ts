@@ -84,6 +84,8 @@ function whole53(value: unknown, where: string): number {
 function readTally(json: unknown): Tally {
   const counts = object(json, 'counts');
   const tally = newTally();
+  // Absent from pieces of an earlier version.
+  if (counts['by_struct'] !== undefined) tally.by_struct = whole53(counts['by_struct'], 'counts.by_struct');
   for (const name of totals) tally[name] = whole53(counts[name], `counts.${name}`);
   for (const name of byId) {
     for (const [id, calls] of Object.entries(object(counts[name], `counts.${name}`))) {

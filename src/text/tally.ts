@@ -2,6 +2,7 @@ import { type CapturePiece, pieces } from '../rules/answer.ts';
 import type { Finding, Judgement } from '../rules/judge.ts';
 import { addLacks, type Lacks, nextCapture } from '../rules/needs.ts';
 import { isRequirement } from '../rules/rule.ts';
+import type { Told } from '../rules/shown.ts';
 import { count, plain, type Style } from './style.ts';
 import { wrapped } from './wrap.ts';
 
@@ -14,6 +15,8 @@ type Counts = Record<string, number>;
 export interface Tally {
   calls: number;
   not_judged: number;
+  /** Of those, the ones of which the struct alone was judged. */
+  by_struct: number;
   unreadable: number;
   /** Calls that xenmem failed to judge, which is a bug of its own. */
   failed: number;
@@ -33,6 +36,7 @@ export function newTally(): Tally {
   return {
     calls: 0,
     not_judged: 0,
+    by_struct: 0,
     unreadable: 0,
     failed: 0,
     holds: {},
@@ -65,7 +69,7 @@ export function addJudgement(tally: Tally, judgement: Judgement | undefined, cal
 
 /** Adds what another part of the same input came to. */
 export function addTally(tally: Tally, part: Tally): void {
-  for (const name of ['calls', 'not_judged', 'unreadable', 'failed'] as const) tally[name] += part[name];
+  for (const name of ['calls', 'not_judged', 'by_struct', 'unreadable', 'failed'] as const) tally[name] += part[name];
   for (const name of ['holds', 'violated', 'unknown', 'findings', 'weights'] as const) {
     const into: Counts = tally[name];
     for (const [id, calls] of Object.entries(part[name])) into[id] = (into[id] ?? 0) + calls;
@@ -74,10 +78,16 @@ export function addTally(tally: Tally, part: Tally): void {
   tally.evaluated ||= part.evaluated;
 }
 
-/** Adds what a call that is not judged shows of its caller's duties. */
-export function addShown(tally: Tally, findings: readonly Finding[]): void {
-  addFindings(tally, findings);
-  tally.evaluated ||= findings.length > 0;
+/**
+ * Adds a call, or several that are told alike, with what the struct alone shows where it is not
+ * judged.
+ */
+export function addTold(tally: Tally, { judgement, findings, byStruct }: Told, calls = 1): void {
+  addJudgement(tally, judgement, calls);
+  if (!byStruct) return;
+  tally.by_struct += calls;
+  tally.evaluated = true;
+  addFindings(tally, findings, calls);
 }
 
 function addFindings(tally: Tally, findings: readonly Finding[], calls = 1): void {
@@ -88,10 +98,10 @@ function addFindings(tally: Tally, findings: readonly Finding[], calls = 1): voi
 }
 
 /** The summary line of `xenmem validate --json`. */
-export function tallyJson({ calls, not_judged, unreadable, failed, holds, violated, unknown, findings }: Tally): object {
+export function tallyJson({ calls, not_judged, by_struct, unreadable, failed, holds, violated, unknown, findings }: Tally): object {
   const byId = (counts: Counts): Counts => Object.fromEntries(Object.entries(counts).sort(([a], [b]) => (a < b ? -1 : 1)));
   const counted = { holds: byId(holds), violated: byId(violated), unknown: byId(unknown), findings: byId(findings) };
-  return { summary: { calls, not_judged, unreadable, ...(failed > 0 && { failed }), ...counted } };
+  return { summary: { calls, not_judged, ...(by_struct > 0 && { by_struct }), unreadable, ...(failed > 0 && { failed }), ...counted } };
 }
 
 /**
@@ -104,7 +114,8 @@ export function tallyText(tally: Tally, style: Style = plain, isWhole = true): s
   const judged = tally.calls - tally.not_judged - tally.failed;
   const unreadable = tally.unreadable > 0 ? `, ${tally.unreadable} unreadable` : '';
   const failed = tally.failed > 0 ? `, ${tally.failed} that xenmem failed to judge` : '';
-  const others = tally.not_judged > 0 ? `, ${tally.not_judged} of ops that xenmem does not judge` : '';
+  const alone = tally.by_struct > 0 ? ` (${tally.by_struct} by the struct alone)` : '';
+  const others = tally.not_judged > 0 ? `, ${tally.not_judged} of ops that xenmem does not judge${alone}` : '';
   const [hold, violated, unknown] = [tally.holds, tally.violated, tally.unknown].map(total) as [number, number, number];
   const lines = [
     `${count(tally.calls, 'call')}: ${judged} judged${others}${failed}${unreadable}`,
@@ -126,7 +137,11 @@ export function tallyText(tally: Tally, style: Style = plain, isWhole = true): s
   else if (tally.unreadable > 0) lines.push(style.warn('? nothing wrong in what could be read'));
   else if (!isWhole) lines.push(style.warn('? nothing wrong in the pieces that are there'));
   else
-    lines.push(style.good(`✓ nothing wrong${unknown > 0 ? ' in what was captured' : ''}${seen.length > 0 ? ` (${seen.join('; ')})` : ''}`));
+    lines.push(
+      style.good(
+        `✓ nothing wrong${judged === 0 ? ' in the structs alone' : unknown > 0 ? ' in what was captured' : ''}${seen.length > 0 ? ` (${seen.join('; ')})` : ''}`,
+      ),
+    );
   return lines;
 }
 

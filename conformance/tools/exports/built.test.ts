@@ -5,8 +5,10 @@ import { gunzipSync, inflateSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { has, root, scratch } from '../../../bin/shell.ts';
 import { memoryStructNames } from '../../../src/abi/memory-h.ts';
+import { Bytes } from '../../../src/export/built/bytes.ts';
 import { compareTypes, namesFor } from '../../../src/export/built/compare.ts';
 import { diffShapes, shapeOfTable, shapesOf } from '../../../src/export/built/diff.ts';
+import { readElf } from '../../../src/export/built/elf.ts';
 import { findTypes } from '../../../src/export/built/find.ts';
 
 const unpackers = {
@@ -71,6 +73,18 @@ function needs(tools: readonly string[], title: string, test: () => void): void 
 const equal = { xen_memory_reservation: [], xen_memory_exchange: [], xen_get_dma_buf: [], xen_put_dma_buf: [] };
 
 describe('layout check reads what compilers make', () => {
+  needs(['gcc', 'objcopy'], 'sections that zstd packed, of 64 and 32 bits', () => {
+    for (const { arch, gcc } of targets.slice(0, 2)) {
+      const file = compiled(gcc, '-gdwarf-5', source);
+      execFileSync('objcopy', ['--compress-debug-sections=zstd', file], { stdio: 'pipe' });
+      const { sections } = readElf(new Bytes(readFileSync(file), 'the object'));
+      const info = sections().find(({ name }) => name === '.debug_info');
+      // ELFCOMPRESS_ZSTD.
+      expect(readFileSync(file).readUInt32LE(info?.offset)).toBe(2);
+      expect(verdict(file)).toMatchObject({ arch, said: equal });
+    }
+  });
+
   for (const { arch, gcc, clang } of targets) {
     for (const compiler of [gcc, ['clang', `--target=${clang}`]]) {
       needs([compiler[0] ?? ''], `${compiler.join(' ')}: equal in ${ways.length} ways`, () => {

@@ -11,19 +11,23 @@ import { encodeMemory, memoryValues } from '../../../src/codec/memory-codec.ts';
 // The header of Xen itself, by its own compilers: what they say of each struct, and what they read
 // in bytes at random.
 
-const targets: readonly { arch: Arch; gcc: readonly string[]; qemu?: string }[] = [
-  { arch: 'x86_64', gcc: ['gcc'] },
-  { arch: 'x86_32', gcc: ['gcc', '-m32'] },
-  { arch: 'arm64', gcc: ['aarch64-linux-gnu-gcc'], qemu: 'qemu-aarch64' },
-  { arch: 'arm32', gcc: ['arm-linux-gnueabihf-gcc'], qemu: 'qemu-arm' },
+const targets: readonly { arch: Arch; gcc: readonly string[]; clang: string; qemu?: string }[] = [
+  { arch: 'x86_64', gcc: ['gcc'], clang: 'x86_64-linux-gnu' },
+  { arch: 'x86_32', gcc: ['gcc', '-m32'], clang: 'i686-linux-gnu' },
+  { arch: 'arm64', gcc: ['aarch64-linux-gnu-gcc'], clang: 'aarch64-linux-gnu', qemu: 'qemu-aarch64' },
+  { arch: 'arm32', gcc: ['arm-linux-gnueabihf-gcc'], clang: 'arm-linux-gnueabihf', qemu: 'qemu-arm' },
 ];
+const compilers = targets.flatMap(({ gcc, clang, ...target }) => [
+  { ...target, compiler: gcc },
+  { ...target, compiler: ['clang', `--target=${clang}`] },
+]);
 const rounds = 200;
 
 /**
  * A program that prints each struct's size and alignment, each field's offset and size, and what it
  * reads in bytes.
  */
-function program(arch: Arch): string {
+function source(arch: Arch): string {
   const each = memoryStructNames.map((struct) => {
     const { fields } = layoutOf(struct, arch);
     const told = fields.map(({ path }) => `F(${struct}, ${path})`).join(' ');
@@ -73,14 +77,14 @@ function* filled(): Generator<number> {
 }
 
 describe("the structs of Xen's public/memory.h", () => {
-  for (const { arch, gcc, qemu } of targets) {
-    const lacking = [...gcc.slice(0, 1), ...(qemu ? [qemu] : [])].filter((tool) => !has(tool));
+  for (const { arch, compiler, qemu } of compilers) {
+    const [program = '', ...flags] = compiler;
+    const lacking = [program, ...(qemu ? [qemu] : [])].filter((tool) => !has(tool));
     if (!existsSync('/usr/include/xen/memory.h')) lacking.push('xen/memory.h');
     const why = lacking.length > 0 ? ` (skipped: there is no ${lacking.join(', no ')})` : '';
-    it.skipIf(lacking.length > 0)(`${arch}: the layout, and ${rounds} values a struct, are those of the compiler${why}`, () => {
-      writeFileSync(join(scratch, `${arch}.c`), program(arch));
-      const [compiler = '', ...flags] = gcc;
-      execFileSync(compiler, [...flags, '-std=gnu11', '-O1', '-static', '-o', `${arch}.out`, `${arch}.c`], { cwd: scratch, stdio: 'pipe' });
+    it.skipIf(lacking.length > 0)(`${arch}: the layout, and ${rounds} values a struct, are those of ${compiler.join(' ')}${why}`, () => {
+      writeFileSync(join(scratch, `${arch}.c`), source(arch));
+      execFileSync(program, [...flags, '-std=gnu11', '-O1', '-static', '-o', `${arch}.out`, `${arch}.c`], { cwd: scratch, stdio: 'pipe' });
       const [runs = '', ...args] = qemu ? [qemu, `./${arch}.out`] : [`./${arch}.out`];
       const lines = execFileSync(runs, args, { cwd: scratch, encoding: 'utf8', maxBuffer: 1 << 28 }).split('\n');
       const bytes = filled();

@@ -57,3 +57,30 @@ describe('what xz packs', () => {
     );
   });
 });
+
+describe('what zstd packs', () => {
+  /** Text, as real as it comes: each kind of literals and of tables is in one of these. */
+  const inputs = [
+    real,
+    code(),
+    Buffer.from('xenmem'.repeat(70_000)),
+    Buffer.from(real.toString('hex')),
+    Uint8Array.of(1),
+    new Uint8Array(0),
+  ];
+  const options = [['-1'], ['-3', '--no-check'], ['-9'], ['-19', '--long=27'], ['--ultra', '-22'], ['--fast=9', '-T2', '-B1MiB']];
+  const pack = (given: readonly string[], input: Uint8Array): Buffer =>
+    execFileSync('zstd', ['-qc', ...given], { input, maxBuffer: 1 << 28 });
+  for (const given of options) {
+    const title = ['zstd', ...given, 'is unpacked'].join(' ');
+    it.skipIf(!has('zstd'))(has('zstd') ? title : `${title} (skipped: there is no zstd)`, () => {
+      for (const bytes of inputs) {
+        const size = Buffer.alloc(4);
+        size.writeUInt32LE(bytes.length);
+        const packed = pack(given, bytes);
+        const { made, container } = unpack(new Bytes(Buffer.concat([packed, size]), 'a kernel'), unpackers);
+        expect([container, Buffer.compare(made, bytes)]).toEqual(['zstd', 0]);
+      }
+    });
+  }
+});

@@ -22,6 +22,13 @@ export interface Segment {
   readonly size: number;
 }
 
+/** Where program headers are, and how many; `counter` is where else in the file that is said. */
+export interface SegmentTable {
+  readonly at: number;
+  readonly entry: number;
+  readonly count: number | { readonly counter: number };
+}
+
 /** An ELF file of 32 or 64 bits, little-endian. */
 export interface Elf {
   readonly bits: 32 | 64;
@@ -32,9 +39,9 @@ export interface Elf {
   readonly file: Bytes;
   /** `reach` is called with each part of the file before it is looked at. */
   readonly sections: (reach?: (offset: number, size: number) => void) => Section[];
-  /** Where the program headers end, or the section header that counts them, as the header says. */
-  readonly segmentsEnd: () => number;
-  readonly segments: () => Segment[];
+  readonly segmentTable: () => SegmentTable;
+  /** The program headers, as many as the table has. */
+  readonly segments: (count: number) => Segment[];
   /** The bytes of a section as they are in the file. */
   readonly content: (section: Section) => Bytes;
 }
@@ -71,7 +78,10 @@ export const noBits = 8;
 /** The type of a segment whose bytes are in memory. */
 export const loaded = 1;
 
-/** As the count of program headers: the first section header says how many. */
+/**
+ * As the count of program headers: the first section header says how many, which is behind all
+ * memory in a core.
+ */
 const tooMany = 0xffff;
 
 /** Reads the header of an ELF file; its tables are read when they are asked for. */
@@ -117,18 +127,18 @@ export function readElf(file: Bytes): Elf {
     return Array.from({ length: count }, (_, index) => read(index, names?.name(file.u32(table + index * entry)) ?? ''));
   };
 
-  const segmentsEnd = (): number => {
+  const segmentTable = (): SegmentTable => {
     const few = file.u16(at.header.segmentSize + 2);
-    return few === tooMany ? word(at.header.sections) + at.section.least : word(at.header.segments) + few * file.u16(at.header.segmentSize);
+    return {
+      at: word(at.header.segments),
+      entry: file.u16(at.header.segmentSize),
+      count: few === tooMany ? { counter: word(at.header.sections) + at.section.info } : few,
+    };
   };
 
-  const segments = (): Segment[] => {
-    const table = word(at.header.segments);
-    const entry = file.u16(at.header.segmentSize);
+  const segments = (count: number): Segment[] => {
+    const { at: table, entry } = segmentTable();
     if (table === 0 || entry < at.segment.least) return [];
-    const few = file.u16(at.header.segmentSize + 2);
-    // A core of more mappings than 16 bits count says so in the first section header.
-    const count = few === tooMany ? file.u32(word(at.header.sections) + at.section.info) : few;
     if (count * entry > file.length - table) throw new FileError(`an ELF whose ${count} segments lie outside it`);
     return Array.from({ length: count }, (_, index) => {
       const header = table + index * entry;
@@ -148,5 +158,5 @@ export function readElf(file: Bytes): Elf {
   };
 
   const kindOf = file.u16(0x10);
-  return { bits: at.bits, ...(arch && { arch }), type: kindOf, file, sections, segmentsEnd, segments, content };
+  return { bits: at.bits, ...(arch && { arch }), type: kindOf, file, sections, segmentTable, segments, content };
 }

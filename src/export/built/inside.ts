@@ -5,7 +5,7 @@ import type { DwarfSections } from './dwarf/tree.ts';
 import { type Elf, noBits, type Section } from './elf.ts';
 import { isRelocation, relocated } from './relocate.ts';
 import type { Types } from './types.ts';
-import { mostUnpacked, type Unpackers, undo } from './unpack.ts';
+import { mostFrom, type Unpackers, undo } from './unpack.ts';
 
 /** What finding types needs beside the file. */
 export interface Search {
@@ -19,8 +19,6 @@ export interface Search {
 }
 
 const compressed = 0x800;
-/** No packer makes less than a thousandth of anything. */
-const densest = 1100;
 
 /**
  * The types in an ELF file: those of `.BTF`, unless only its debug information has one of the
@@ -107,9 +105,8 @@ function unpacked(elf: Elf, section: Section, unpackers: Unpackers): Uint8Array 
 }
 
 function exactly(way: 'zlib' | 'zstd', packed: Bytes, size: number, unpackers: Unpackers): Uint8Array {
-  const most = Math.min(mostUnpacked, densest * packed.length);
-  if (way === 'zlib' && size > most) throw new FileError(`${packed.what}: ${size} bytes do not come of ${packed.length}`);
-  if (size > mostUnpacked) throw new FileError(`${packed.what}: ${size} bytes, more than ${mostUnpacked}`);
+  const most = way === 'zlib' ? mostFrom(packed.length, 0) : mostFrom(packed.length);
+  if (size > most) throw new FileError(`${packed.what}: ${size} bytes do not come of ${packed.length}`);
   const made = undo(way, packed, unpackers, Math.max(size, 1));
   if (made.length !== size) throw new FileError(`${packed.what}: ${made.length} bytes unpacked, ${size} announced`);
   return made;

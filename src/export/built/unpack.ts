@@ -1,13 +1,12 @@
 import { ascii, type Bytes, FileError } from './bytes.ts';
 import { unpackXz, xzMagic } from './xz.ts';
+import { unpackZstd, zstdMagic } from './zstd.ts';
 
 /** What unpacks, given by whoever has it: each makes at most `most` bytes, or throws. */
 export interface Unpackers {
   readonly gzip: (packed: Uint8Array, most: number) => Uint8Array;
   /** Of a section, which says how long it becomes: `most` is that. */
   readonly zlib: (packed: Uint8Array, most: number) => Uint8Array;
-  /** Absent on a Node before 22.15. */
-  readonly zstd?: (packed: Uint8Array, most: number) => Uint8Array;
 }
 
 /**
@@ -16,13 +15,23 @@ export interface Unpackers {
  */
 export const mostUnpacked = 1 << 30;
 
+/** No deflate makes less than a thousandth of anything, and nothing does of what a kernel is. */
+const densest = 1100;
+/** Nothing but zeros may be packed more densely, up to here. */
+const denseBytes = 1 << 26;
+
+/** Most bytes that come of so many packed ones, other than by a bomb. */
+export function mostFrom(packed: number, dense = denseBytes): number {
+  return Math.min(mostUnpacked, Math.max(dense, densest * packed));
+}
+
 type Way = 'gzip' | 'zlib' | 'zstd' | 'lz4' | 'xz';
 
 /** The first bytes of each way to pack a kernel; where there is no `way`, we cannot undo it. */
 const magics: readonly { readonly name: string; readonly magic: readonly number[]; readonly way?: Way }[] = [
   { name: 'gzip', magic: [0x1f, 0x8b], way: 'gzip' },
   { name: 'LZ4', magic: [0x02, 0x21, 0x4c, 0x18], way: 'lz4' },
-  { name: 'zstd', magic: [0x28, 0xb5, 0x2f, 0xfd], way: 'zstd' },
+  { name: 'zstd', magic: zstdMagic, way: 'zstd' },
   { name: 'xz', magic: xzMagic, way: 'xz' },
   { name: 'bzip2', magic: ascii('BZh') },
   { name: 'LZO', magic: [0x89, 0x4c, 0x5a, 0x4f] },
@@ -40,7 +49,7 @@ export function isPacked(file: Bytes): boolean {
 }
 
 /** Unpacks what its first bytes say it is; `container` says how, for a person. */
-export function unpack(packed: Bytes, unpackers: Unpackers, most = mostUnpacked): { made: Uint8Array; container: string } {
+export function unpack(packed: Bytes, unpackers: Unpackers, most = mostFrom(packed.length)): { made: Uint8Array; container: string } {
   const known = magics.find(({ magic }) => packed.begins(0, magic));
   if (!known) throw new FileError(`${packed.what}: packed in a way that is not known: ${wayOut}`);
   const { name, way } = known;
@@ -48,20 +57,18 @@ export function unpack(packed: Bytes, unpackers: Unpackers, most = mostUnpacked)
   return { made: undo(way, packed, unpackers, most), container: name };
 }
 
-/** What Node has not. */
-const ownWays: { readonly [way: string]: ((packed: Bytes, most: number) => Uint8Array) | undefined } = {
+/** What Node 20 has not. */
+const ownWays: { readonly [way in Exclude<Way, keyof Unpackers>]: (packed: Bytes, most: number) => Uint8Array } = {
+  zstd: unpackZstd,
   lz4: unpackLz4,
   xz: unpackXz,
 };
 
 /** Unpacks in one way; whatever goes wrong is a `FileError`. */
 export function undo(way: Way, packed: Bytes, unpackers: Unpackers, most: number): Uint8Array {
-  const own = ownWays[way];
-  if (own) return own(packed, most);
-  const undoing = unpackers[way as keyof Unpackers];
-  if (!undoing) throw new FileError(`${packed.what}: packed with zstd, which only Node 22.15 and later unpacks: ${wayOut}`);
+  if (way !== 'gzip' && way !== 'zlib') return ownWays[way](packed, most);
   try {
-    return undoing(packed.data, most);
+    return unpackers[way](packed.data, most);
   } catch (error) {
     throw new FileError(`${way}: ${error instanceof Error ? error.message : error}`);
   }

@@ -1,4 +1,5 @@
 import { type Bytes, FileError } from './bytes.ts';
+import { crc32, crc64 } from './checksums.ts';
 import { Lzma } from './lzma.ts';
 import { type Filter, filters } from './xz-filters.ts';
 
@@ -7,7 +8,8 @@ interface Block {
   readonly filters: readonly Filter[];
   readonly at: number;
   readonly size: number;
-  readonly crc32: number | undefined;
+  /** Is the check that stands behind the block right for what was made? */
+  readonly isRight: (made: Uint8Array) => boolean;
 }
 
 /** The first bytes of what xz packed. */
@@ -15,6 +17,7 @@ export const xzMagic: readonly number[] = [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00];
 /** Bytes of the check behind each block, by its id. */
 const checkSizes = [0, 4, 4, 4, 8, 8, 8, 16, 16, 16, 32, 32, 32, 64, 64, 64];
 const crc32Check = 1;
+const crc64Check = 4;
 const lzma2 = 0x21;
 
 /**
@@ -31,7 +34,7 @@ export function unpackXz(packed: Bytes, most: number): Uint8Array {
     const made = out.subarray(filled, filled + block.size);
     decode(packed, block, made);
     for (const filter of block.filters) filter(made);
-    if (block.crc32 !== undefined && crc32(made) !== block.crc32) throw new FileError('xz: the check sum is wrong: the file is damaged');
+    if (!block.isRight(made)) throw new FileError('xz: the check sum is wrong: the file is damaged');
     filled += block.size;
   }
   return out;
@@ -72,8 +75,11 @@ function blockAt(packed: Bytes, start: number, check: number): Block & { readonl
   const at = start + (packed.u8(start) + 1) * 4;
   const { end, size } = chunksAt(packed, at);
   const behind = at + Math.ceil((end - at) / 4) * 4;
-  const crc = check === crc32Check ? packed.u32(behind) : undefined;
-  return { filters: chain, at, size, crc32: crc, end: behind + (checkSizes[check] ?? 0) };
+  const isRight = (made: Uint8Array): boolean => {
+    if (check === crc32Check) return crc32(made) === packed.u32(behind);
+    return check !== crc64Check || crc64(made) === packed.word(behind);
+  };
+  return { filters: chain, at, size, isRight, end: behind + (checkSizes[check] ?? 0) };
 }
 
 /** Where the chunks of LZMA2 end, and how long they become. */
@@ -142,16 +148,4 @@ function number(packed: Bytes, reader: { at: number }): number {
     if (byte < 0x80) return value;
     if (value > Number.MAX_SAFE_INTEGER / 128) throw new FileError('xz: a number that is too long');
   }
-}
-
-const crcTable = Uint32Array.from({ length: 256 }, (_, byte) => {
-  let value = byte;
-  for (let i = 0; i < 8; i++) value = (value & 1) === 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
-  return value;
-});
-
-function crc32(bytes: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (const byte of bytes) crc = (crc >>> 8) ^ (crcTable[(crc ^ byte) & 0xff] ?? 0);
-  return (crc ^ 0xffffffff) >>> 0;
 }

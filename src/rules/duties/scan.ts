@@ -1,4 +1,4 @@
-import type { StructLayout } from '../../abi/layout.ts';
+import type { Layout } from '../../abi/layout.ts';
 import { type Claim, decider, type Known } from './expression.ts';
 import { moduleOf } from './wasm.ts';
 
@@ -21,12 +21,12 @@ const blockBytes = 1 << 18;
  * Scans blocks of structs of one layout, compiled to WebAssembly where there is such. A claim that
  * stands on a parameter is not true. It is quickest where none of the first `rare` claims is.
  */
-export function scanOf(layout: StructLayout, claims: readonly Claim[], rare = claims.length): Scan {
+export function scanOf(layout: Layout, claims: readonly Claim[], rare = claims.length): Scan {
   const compiled = typeof WebAssembly === 'undefined' ? undefined : compiledScan(layout, claims, rare);
   return compiled ?? plainScan(layout, claims);
 }
 
-function compiledScan(layout: StructLayout, claims: readonly Claim[], rare: number): Scan {
+function compiledScan(layout: Layout, claims: readonly Claim[], rare: number): Scan {
   const capacity = Math.floor(blockBytes / layout.size);
   const module = new WebAssembly.Module(moduleOf(layout, claims, rare, blockBytes));
   const { memory, scan } = new WebAssembly.Instance(module).exports as {
@@ -45,7 +45,7 @@ function compiledScan(layout: StructLayout, claims: readonly Claim[], rare: numb
  * The same without WebAssembly, by the functions that the rules are judged with: slower, and its
  * oracle.
  */
-export function plainScan(layout: StructLayout, claims: readonly Claim[]): Scan {
+export function plainScan(layout: Layout, claims: readonly Claim[]): Scan {
   const { size } = layout;
   const capacity = Math.floor(blockBytes / size);
   const input = new Uint8Array(capacity * size);

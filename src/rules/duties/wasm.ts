@@ -1,4 +1,4 @@
-import { type Field, fieldOf, type StructLayout } from '../../abi/layout.ts';
+import { type Field, fieldOf, type Layout } from '../../abi/layout.ts';
 import { claimIn, type Dialect } from './dialect.ts';
 import type { Claim, Gap } from './expression.ts';
 
@@ -9,7 +9,7 @@ import type { Claim, Gap } from './expression.ts';
  * asked one by one until one is true, which is quick where none is; then, and for all others, every
  * claim is worked out without a branch. Throws `TypeError` for more claims than a mask has bits.
  */
-export function moduleOf(layout: StructLayout, claims: readonly Claim[], rare: number, masksAt: number): Uint8Array<ArrayBuffer> {
+export function moduleOf(layout: Layout, claims: readonly Claim[], rare: number, masksAt: number): Uint8Array<ArrayBuffer> {
   if (claims.length > 32) throw new TypeError(`${claims.length} claims are more than a mask has bits`);
   const dialect = dialectOf(layout);
   const known = claims.flatMap((claim, bit) => {
@@ -59,8 +59,8 @@ const type = { i32: 0x7f, i64: 0x7e } as const;
 /** Locals: the parameter, four of 32 bits, three of 64 for `sameTotal`, then one for each field. */
 const at = { count: 0, record: 1, pointer: 2, end: 3, mask: 4, more: 5, less: 6, up: 7, firstField: 8 } as const;
 
-const localOf = ({ fields }: StructLayout, field: Field): number => at.firstField + fields.indexOf(field);
-const fieldText = (layout: StructLayout, field: Field): string => `local.get ${localOf(layout, field)}`;
+const localOf = ({ fields }: Layout, field: Field): number => at.firstField + fields.indexOf(field);
+const fieldText = (layout: Layout, field: Field): string => `local.get ${localOf(layout, field)}`;
 
 /** Bytes of a struct as an i64. */
 function load({ offset, size }: Gap): string {
@@ -72,7 +72,7 @@ function load({ offset, size }: Gap): string {
  * Naturals are i64 and claims are i32. Sums and shifts that may pass 2^64 are compared without
  * being computed.
  */
-function dialectOf(layout: StructLayout): Dialect {
+function dialectOf(layout: Layout): Dialect {
   const number = (value: bigint): string => `i64.const ${BigInt.asIntN(64, value)}`;
   return {
     field: ({ path }) => fieldText(layout, fieldOf(layout, path)),
