@@ -14,6 +14,8 @@ export interface Cast {
   readonly translated: boolean;
   /** What the hypervisor can do that Debian's does not, on such a guest. */
   readonly more: readonly MoreOp[];
+  /** The gfns that its p2m has room for, where those are fewer than the architecture has. */
+  readonly mappable?: number;
   /** Its free memory, of which worlds are made. */
   readonly room: { readonly first: bigint; readonly pages: number };
 }
@@ -204,9 +206,6 @@ class Drawing {
     const isWritten = draft.op === 'increase_reservation' || draft.op === 'populate_physmap' || side === 1;
     const loses = !this.#cast.translated && (name.startsWith('list') || name === 'count') && isWritten;
     if (loses && this.#choices.below(10) < 9) return;
-    // What 4.17 keeps of an extent that it cannot map is told by the reference, which does not follow new ops.
-    const isTold = draft.op !== 'populate_physmap' || this.#cast.more.length === 0;
-    if (!isTold && (name === 'entry' || name === 'count')) return;
     twist(draft, this.#choices, this.#base, side, this.#cast.arch);
   }
 

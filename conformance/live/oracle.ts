@@ -1,7 +1,9 @@
 import { PAGE_SHIFT, PAGE_SIZE } from '../../src/abi/constants.ts';
 import { layoutOf } from '../../src/abi/layout.ts';
 import { argumentOf, judgedOp, opNumber, startExtent } from '../../src/abi/ops.ts';
+import type { XenMemoryReservation } from '../../src/abi/values.ts';
 import { hex64 } from '../../src/codec/hex.ts';
+import { listBehind, readEntry } from '../../src/guest/handle.ts';
 import type { ByteRange, Piece } from '../../src/guest/memory.ts';
 import { emptyFreeLists, releaseRun } from '../../src/model/allocator.ts';
 import type { MemoryOpOf } from '../../src/model/memory-op.ts';
@@ -49,15 +51,16 @@ export class ReleaseOracle implements Oracle {
   readonly #domain: Domain;
   readonly #room: ByteRange;
   readonly #isDirect: boolean;
-  readonly #more: readonly string[];
-  /** Is it no longer known what the guest's memory is? */
+  readonly #cast: Cast;
   #lost = false;
+  /** Has something been called that the release does not have? */
+  #isBeyond = false;
   /** Pages that the last call brought or took. */
   #gained = 0;
 
   constructor({ world }: Scenario, cast: Cast, guests: Guests, answer: MemoryOpOf = xen417(guests)) {
     this.#answer = answer;
-    this.#more = cast.more;
+    this.#cast = cast;
     this.#isDirect = guests === 'direct-mapped';
     const [plan] = world.domains;
     const holes = plan?.holes.reduce((sum, { pages }) => sum + pages, 0) ?? 0;
@@ -81,12 +84,24 @@ export class ReleaseOracle implements Oracle {
 
   take(event: Event): Said {
     if (event.kind === 'skipped') this.#lost ||= event.half === true;
-    // What a release never had, the reference written after it cannot follow.
-    if (event.kind === 'call') this.#lost ||= this.#more.includes(judgedOp(event.call.cmd, 'dma-buf') ?? '');
     if (this.#lost || event.kind !== 'call') return undefined;
+    // What a release never had, the reference written after it cannot follow.
+    this.#isBeyond ||= this.#cast.more.some((op) => op === judgedOp(event.call.cmd, 'dma-buf'));
+    if (this.#isBeyond) return { agrees: undefined, readings: this.#unmapped(event.call) };
     const message = this.#differs(event);
     this.#lost = message !== undefined;
     return message === undefined ? { agrees: true, readings: deviationsOf(event.call, this.#gained) } : { agrees: false, message };
+  }
+
+  /** That deviation of a call which the reference did not follow: its next extent cannot be mapped. */
+  #unmapped(call: ObservedCall): Deviation[] {
+    const { pagesBefore, pagesAfter, arch, before, cmd, rc = 0 } = call;
+    const { mappable } = this.#cast;
+    const asked = askedOf(call);
+    if (!asked || mappable === undefined || pagesBefore === undefined || pagesAfter === undefined) return [];
+    const next = readEntry(before, listBehind(asked.extent_start, asked.nr_extents, arch), BigInt(Math.max(rc, startExtent(cmd))));
+    const end = (next ?? 0n) + (1n << BigInt(asked.extent_order));
+    return end > BigInt(mappable) ? deviationsOf(call, pagesAfter - pagesBefore) : [];
   }
 
   #differs({ call }: CallEvent): string | undefined {
@@ -137,12 +152,17 @@ export class ReleaseOracle implements Oracle {
   }
 }
 
-/** What a call shows of what 4.17 keeps of an extent that it could not map. The reference did the same. */
-function deviationsOf({ cmd, arch, arg = 0n, rc = 0, before }: ObservedCall, gained: number): Deviation[] {
+/** What a call of op 6 asked for, where its struct was captured. */
+function askedOf({ cmd, arch, arg = 0n, before }: ObservedCall): XenMemoryReservation | undefined {
   const op = judgedOp(cmd, 'dma-buf');
   const struct = op === 'populate_physmap' ? before.read(arg, layoutOf(argumentOf[op], arch).size) : undefined;
-  const [asked] = op && struct ? argumentIn(op, arch, struct).reservations : [];
-  if (!asked || gained <= (rc - startExtent(cmd)) * 2 ** asked.extent_order) return [];
+  return op && struct && argumentIn(op, arch, struct).reservations[0];
+}
+
+/** What a call shows of what 4.17 keeps of an extent that it could not map: it gained that many pages. */
+function deviationsOf(call: ObservedCall, gained: number): Deviation[] {
+  const asked = askedOf(call);
+  if (!asked || gained <= ((call.rc ?? 0) - startExtent(call.cmd)) * 2 ** asked.extent_order) return [];
   const reading = 'the pages of an extent that could not be mapped stay with the domain';
   return [{ id: 'populate-unmapped', reading, breaks: ['reservation-effects'] }];
 }

@@ -15,10 +15,10 @@ type CallEvent = Event & { readonly kind: 'call' };
 
 /**
  * What the model says of a step: that it could have ended it so, or in one sentence why never.
- * Nothing, where it cannot tell.
+ * Nothing, where it cannot tell, but perhaps what a release is known for.
  */
 export type Said =
-  | { readonly agrees: true; readonly readings?: readonly Deviation[] }
+  | { readonly agrees: true | undefined; readonly readings?: readonly Deviation[] }
   | { readonly agrees: false; readonly message: string }
   | undefined;
 

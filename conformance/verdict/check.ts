@@ -77,7 +77,7 @@ export function* check(
     seen.events.push(event);
     const taken = isJudged(event, hello) ? judge.take(event) : { given: [] };
     const said = prediction?.take(event, taken.judgement && callerIn(taken.judgement));
-    const deviations = said?.agrees === true ? (said.readings ?? []) : [];
+    const deviations = said && said.agrees !== false ? (said.readings ?? []) : [];
     seen.given.push(...taken.given.map((given) => asRead(given, deviations)));
     seen.deviations.push(...deviations);
     if (said?.agrees === true) seen.agreed.add(event.step);
