@@ -1,5 +1,6 @@
 import { hex64 } from '../codec/hex.ts';
-import { type Digest, type DigestRow, digestSchema, pinnedPages, type Twice } from './digest.ts';
+import { type Digest, type DigestRow, digestSchema } from './digest.ts';
+import { pinnedPages, type Twice } from './followed.ts';
 import { count, plain, type Style } from './style.ts';
 import { wrapped } from './wrap.ts';
 

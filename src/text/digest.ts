@@ -7,6 +7,7 @@ import type { Facts, Reservation } from '../rules/facts.ts';
 import type { Judgement } from '../rules/judge.ts';
 import { namedDomain, type OwnFrames } from '../rules/reach.ts';
 import type { ObservedCall } from '../trace/call.ts';
+import { type Followed, followPage, nothingFollowed } from './followed.ts';
 
 /** The version of the JSON form. */
 export const digestSchema = 'xenmem/trace-summary@1';
@@ -44,45 +45,20 @@ export interface Stretch {
   pins: number;
 }
 
-/** A page that changed hands twice in the same direction. */
-export interface Twice {
-  readonly domid: number | undefined;
-  readonly gfn: bigint;
-  readonly place: string;
-  readonly before: string;
-}
-
-/** A page of a domain. */
-type PageKey = number | string;
-
-/** Numbers of domains, and one more for a domain that is not known. */
-const domids = (1 << 16) + 1;
-/** Frames that a key holds beside a domain, below 2^53. */
-const mostPacked = 2 ** 36;
-
 /** A trace as a story. Its memory is bounded; what was cut is counted. */
-export interface Digest {
+export interface Digest extends Followed {
   readonly rows: Map<string, DigestRow>;
   /** Calls that found no room in `rows`. */
   otherRows: number;
   readonly timeline: Stretch[];
   /** Calls to a stretch; it doubles when there are too many stretches. */
   stride: number;
-  readonly followed: Map<PageKey, { readonly state: 'given' | 'taken' | 'pinned'; readonly place: string }>;
-  /** Pages that were not followed, for want of room or since they were not listed. */
-  notFollowed: bigint;
-  pins: number;
-  mostPins: number;
-  readonly givenTwice: { count: number; readonly first: Twice[] };
-  readonly takenTwice: { count: number; readonly first: Twice[] };
 }
 
 /** Rows of a digest, and kinds that each tells apart. */
 export const mostRows = 64;
 export const mostKinds = 24;
 const mostStretches = 60;
-const mostFollowed = 1 << 17;
-const mostTold = 8;
 
 /** The story of no calls. */
 export function newDigest(): Digest {
@@ -91,12 +67,7 @@ export function newDigest(): Digest {
     otherRows: 0,
     timeline: [],
     stride: 1,
-    followed: new Map(),
-    notFollowed: 0n,
-    pins: 0,
-    mostPins: 0,
-    givenTwice: { count: 0, first: [] },
-    takenTwice: { count: 0, first: [] },
+    ...nothingFollowed(),
   };
 }
 
@@ -288,41 +259,6 @@ function followPages(
   digest.mostPins = Math.max(digest.mostPins, digest.pins);
 }
 
-function followPage(digest: Digest, op: JudgedOp, domid: number | undefined, gfn: Frame, place: string): void {
-  const { followed } = digest;
-  const key = pageKey(domid, gfn);
-  const known = followed.get(key);
-  if (op === 'put_dma_buf') {
-    if (known?.state !== 'pinned') return;
-    digest.pins--;
-    followed.delete(key);
-    return;
-  }
-  const state = op === 'get_dma_buf' ? 'pinned' : op === 'decrease_reservation' ? 'given' : 'taken';
-  if (known?.state === 'pinned') return;
-  if (state === 'pinned') digest.pins++;
-  else if (known?.state === state) {
-    const list = state === 'given' ? digest.givenTwice : digest.takenTwice;
-    list.count++;
-    if (list.first.length < mostTold) list.first.push({ domid, gfn: BigInt(gfn), place, before: known.place });
-  }
-  if (known || followed.size < mostFollowed) followed.set(key, { state, place });
-  else digest.notFollowed++;
-}
-
-/** A page of a domain as a key: a number where one holds both. */
-function pageKey(domid: number | undefined, gfn: Frame): PageKey {
-  if (typeof gfn === 'number' && gfn < mostPacked) return gfn * domids + (domid ?? domids - 1);
-  return `${domid} ${gfn.toString(16)}`;
-}
-
-/** The page of a key, in the form of the keys that are texts. */
-function pageNamed(key: PageKey): string {
-  if (typeof key === 'string') return key;
-  const domid = key % domids;
-  return `${domid === domids - 1 ? undefined : domid} ${((key - domid) / domids).toString(16)}`;
-}
-
 /**
  * Takes in calls of which the struct alone was captured: `order` is that of the first reservation,
  * `undefined` for any other.
@@ -401,10 +337,4 @@ function joined(a: Stretch, b: Stretch): Stretch {
   const orders = new Map(a.orders);
   for (const [order, calls] of b.orders) orders.set(order, (orders.get(order) ?? 0) + calls);
   return { ...b, calls: a.calls + b.calls, orders, taken: a.taken + b.taken, given: a.given + b.given };
-}
-
-/** Pages that are pinned at the end, as far as they were followed. */
-export function pinnedPages({ followed }: Digest): { readonly count: number; readonly first: readonly string[] } {
-  const all = [...followed].filter(([, { state }]) => state === 'pinned').map(([key]) => pageNamed(key));
-  return { count: all.length, first: all.slice(0, mostTold) };
 }

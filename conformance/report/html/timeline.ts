@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { type Digest, type DigestRow, pinnedPages, type Stretch, type Twice } from '../../../src/text/digest.ts';
+import type { Digest, DigestRow, Stretch } from '../../../src/text/digest.ts';
+import { pinnedPages, type Twice } from '../../../src/text/followed.ts';
 import { count } from '../../../src/text/style.ts';
 import { html, type Markup, pageOf, verbatim } from './markup.ts';
 
