@@ -100,8 +100,8 @@ export class ReleaseOracle implements Oracle {
     const asked = askedOf(call);
     if (!asked || mappable === undefined || pagesBefore === undefined || pagesAfter === undefined) return [];
     const next = readEntry(before, listBehind(asked.extent_start, asked.nr_extents, arch), BigInt(Math.max(rc, startExtent(cmd))));
-    const end = (next ?? 0n) + (1n << BigInt(asked.extent_order));
-    return end > BigInt(mappable) ? deviationsOf(call, pagesAfter - pagesBefore) : [];
+    const isUnmapped = Number(next ?? 0n) + 2 ** asked.extent_order > mappable;
+    return isUnmapped ? deviationsOf(call, pagesAfter - pagesBefore) : [];
   }
 
   #differs({ call }: CallEvent): string | undefined {
