@@ -192,27 +192,6 @@ export const addresses: readonly Fault[] = family('ABI', [
     [[call, 'if (arg + BigInt(codec.size) > addressLimit(state.arch))', 'if (arg + BigInt(codec.size) >= addressLimit(state.arch))']],
   ],
   [
-    'cannot populate the last gfn there is',
-    ['get-works'],
-    [[get, 'if (gfn >= mappableGfns(state.arch)) return', 'if (gfn >= mappableGfns(state.arch) - 1) return']],
-  ],
-  [
-    'populates nothing above 4 GiB on arm32',
-    ['get-works'],
-    [
-      [
-        get,
-        'if (gfn >= mappableGfns(state.arch)) return',
-        "if (gfn >= (state.arch === 'arm32' ? 2 ** 20 : mappableGfns(state.arch))) return",
-      ],
-    ],
-  ],
-  [
-    'takes no input above 4 GiB on arm32',
-    ['get-works'],
-    [[get, 'if (!p2m.has(gfn)) return EINVAL;', "if (!p2m.has(gfn) || (call.state.arch === 'arm32' && gfn >= 2 ** 20)) return EINVAL;"]],
-  ],
-  [
     'has pointers of 32 bits on arm64',
     ['get-works', 'bad-address-fails'],
     [[call, list, list.replace('extent_start', 'BigInt.asUintN(32, extent_start)')]],

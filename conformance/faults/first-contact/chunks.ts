@@ -11,7 +11,6 @@ const write = 'told = writeEntry(call, x.outs, index * x.outsPerChunk + k, mfn) 
 const writes = (from: string, to: string): Edit => [get, write, write.replace(from, to)];
 const went = 'Math.floor(Number(x.nr_exchanged) / x.insPerChunk)';
 const inChunk = 'if (!p2m.has(gfn) || inputs.has(gfn)) continue;';
-const zero = 'if (done > given.nr_extents) return EINVAL; // get-partial-count';
 const same = 'const isSameSize = given.nr_extents << BigInt(given.extent_order) === wanted.nr_extents << BigInt(wanted.extent_order);';
 const chunks = 'Number(asked.in.nr_extents) / x.insPerChunk';
 const wholeChunks: Edit = [get, chunks, `Math.floor(${chunks})`];
@@ -161,18 +160,6 @@ export const chunksOf: readonly Fault[] = family('progress accounting', [
     [[get, inChunk, inChunk.replace('inputs.has(gfn)', '(inputs.has(gfn) && x.inPages === outPages)')]],
   ],
   [
-    'takes an output that is an input only in the same place of the list',
-    ['get-same-gfn', 'get-works'],
-    [
-      [
-        get,
-        inChunk,
-        `if (inputs.has(gfn) && x.inPages === outPages && ![...inputs].some((input, i) => input === gfn && gpfns[Math.floor(i / outPages)] === gfn - (i % outPages))) return EINVAL;
-    ${inChunk}`,
-      ],
-    ],
-  ],
-  [
     'refuses an output that an earlier chunk released',
     ['get-works'],
     [
@@ -230,18 +217,6 @@ export const chunksOf: readonly Fault[] = family('progress accounting', [
       ],
     ],
   ],
-  [
-    'has nothing to do for no extents of any order',
-    ['bounded-work'],
-    [
-      [
-        get,
-        'const refused = refusal(call, x, fresh);',
-        'if (asked.in.nr_extents === 0n && asked.out.nr_extents === 0n && asked.in.domid === asked.out.domid) return 0;\n  const refused = refusal(call, x, fresh);',
-      ],
-    ],
-  ],
-  ['refuses to exchange nothing', ['get-works'], [[get, zero, `if (given.nr_extents === 0n) return EINVAL;\n  ${zero}`]]],
   [
     'pins outputs before it has memory for them',
     ['get-works', 'get-same-gfn'],

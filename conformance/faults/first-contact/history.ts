@@ -6,7 +6,6 @@ const p2m = 'p2m.ts';
 const neighbours = 'reservation-ops.ts';
 const door = 'memory-op.ts';
 
-const takes = 'const mfn = isToFail ? undefined : take(free, extent_order, frameLimit(address_bits)); // get-address-limit';
 const gives = 'for (const gfn of inputs) giveUp(call.state, domain, gfn);';
 const notThere = 'if (!p2m.has(gfn)) return EINVAL; // frames-conserved: no page is there to be exchanged';
 const inChunk = 'if (!p2m.has(gfn) || inputs.has(gfn)) continue;';
@@ -176,10 +175,5 @@ export const history: readonly Fault[] = family('allocation', [
     'lets a get of a domain that is full take pages beyond its allowance away',
     ['get-works'],
     [[get, 'if (dying) return EINVAL;', 'if (dying || (x.named as Domain).owned.size < outPages * outsPerChunk + 1) return EINVAL;']],
-  ],
-  [
-    'finds no memory where it has to look below 4 GiB twice in a chunk',
-    ['get-works'],
-    [[get, takes, takes.replace('isToFail ?', 'isToFail || (frames.length > 0 && address_bits === 32 && extent_order === 0) ?')]],
   ],
 ]);

@@ -119,7 +119,6 @@ export const pinsOf: readonly Fault[] = family('pinning', [
     ['put-only-listed'],
     [[put, pinnedPages, `if (asked.nr_extents === 0n) pins.clear();\n    ${pinnedPages}`]],
   ],
-  ['refuses to put nothing', ['put-works'], [[put, pinnedPages, `if (asked.nr_extents === 0n) return -EINVAL;\n    ${pinnedPages}`]]],
   [
     'a decrease that is refused takes the pin',
     ['get-pinned'],
@@ -334,15 +333,6 @@ export const pinsOf: readonly Fault[] = family('pinning', [
       if (count === 0) pins.delete(gfn);
     }`),
       ['freedoms.ts', "'guest-changes-pinned': ['refused', 'accepted']", "'guest-changes-pinned': ['accepted', 'refused']"],
-    ],
-  ],
-  [
-    'lets a guest exchange a pinned page, and keeps the pin of a page that is gone',
-    ['get-works'],
-    [
-      [p2m, 'domain.pins.delete(gfn);', ''],
-      ['freedoms.ts', "'guest-changes-pinned': ['refused', 'accepted']", "'guest-changes-pinned': ['accepted', 'refused']"],
-      [get, pinnedInput, "if (pins.has(gfn) && call.freedoms['guest-changes-pinned'] === 'accepted' && inPages > 1) return EINVAL;"],
     ],
   ],
   [
