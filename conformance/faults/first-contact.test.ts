@@ -58,6 +58,8 @@ describe('the faults that were written before they were played', () => {
   });
 });
 
+/** What only a world shows in which memory lies elsewhere: that oracle is not played here. */
+const elsewhere: readonly string[] = ['a populate reads frames as 32 bits'];
 const missed = measured.faults.filter((met) => met.legal === undefined && met.first.includes(null)).map(({ name }) => name);
 const creates = await load(firstContact.filter(({ name }) => long || missed.includes(name)));
 
@@ -71,7 +73,7 @@ describe('what was missed then', () => {
 });
 
 describe.runIf(long)('each of them is found by a run of today:', () => {
-  it.each(firstContact.map(({ name }) => name))('%s', (name) => {
+  it.each(firstContact.map(({ name }) => name).filter((name) => !elsewhere.includes(name)))('%s', (name) => {
     const implementation = seenAt(creates.get(name) as Create);
     const isFound = samples(measured.seeds[0] ?? 1, measured.scenarios).some(
       ({ numbers, arch }) => violatedIn(checkHere(scenarioFrom(numbers, arch, implementation.hello), implementation)).size > 0,
