@@ -370,7 +370,7 @@ function swapPages(state: State, domain: Domain, gfn: number): void {
       [
         'reservation-ops.ts',
         'function increase(work: Work): boolean {\n  if (newExtent(work) === undefined) return false;',
-        'function increase(work: Work, index: number): boolean {\n  const mfn = newExtent(work);\n  if (mfn === undefined) return false;\n  writeEntry(work.call, work.list, index, mfn);',
+        'function increase(work: Work, index: number): boolean {\n  const mfn = newExtent(work);\n  if (mfn === undefined) return false;\n  if (work.extent_start !== 0n) writeEntry(work.call, work.list, index, mfn);',
       ],
       [
         'reservation-ops.ts',

@@ -5,6 +5,7 @@ import { createTwoFilesPatch } from 'diff';
 import { implementationOf } from '../protocol/reference.ts';
 import type { Edited, Fault } from './fault.ts';
 import { faults, legal } from './faults.ts';
+import { firstContact } from './first-contact/first-contact.ts';
 import { type Create, EditError, editedFiles, load, NoCloneError, pristine, sources } from './load.ts';
 import { brokenBy } from './play.ts';
 import { type MeasuredStrength, measure, summary } from './strength.ts';
@@ -13,7 +14,7 @@ import { type MeasuredStrength, measure, summary } from './strength.ts';
 // clone.
 
 const [word = 'list', ...rest] = process.argv.slice(2);
-const all: readonly Edited[] = [...faults, ...legal];
+const all: readonly Edited[] = [...faults, ...legal, ...firstContact];
 const tasks: { readonly [word: string]: () => void | Promise<void> } = { list, show, types, legal: playLegal, measure: measureAll };
 const task = Object.hasOwn(tasks, word) ? tasks[word] : undefined;
 try {

@@ -152,6 +152,22 @@ export function listsOf(step: CallStep, arch: Arch): Piece[] {
   });
 }
 
+/**
+ * A piece as a guest can write it: where some of its pages are RAM and some are not, what lies in
+ * those that are, page by page. What ends behind memory is so far there.
+ */
+export function writable(piece: Piece, isRam: (gfn: bigint) => boolean): Piece[] {
+  const { address, bytes } = piece;
+  const parts: Piece[] = [];
+  for (let from = 0; from < bytes.length; ) {
+    const end = Math.min(bytes.length, from + PAGE_SIZE - Number((address + BigInt(from)) % BigInt(PAGE_SIZE)));
+    parts.push({ address: address + BigInt(from), bytes: bytes.subarray(from, end) });
+    from = end;
+  }
+  const there = parts.filter((part) => isRam(part.address >> shift));
+  return there.length === 0 || there.length === parts.length ? [piece] : there;
+}
+
 /** The call's struct. */
 export function structOf(step: CallStep, op: JudgedOp, codec: StructCodec<'xen_get_dma_buf'>): Uint8Array {
   const [first, second] = step.reservations;

@@ -11,7 +11,7 @@ import { DomainView } from './domain-view.ts';
 import { believe, countIn, spill, touchedBy } from './effects.ts';
 import { type InUse, inUseOf } from './in-use.ts';
 import { Learnt, sameBytes } from './learnt.ts';
-import { fillOf, listsOf, looksInto, mostMarks, namedElsewhere, newMarks, ramToFill, spreadOut, structOf } from './marks.ts';
+import { fillOf, listsOf, looksInto, mostMarks, namedElsewhere, newMarks, ramToFill, spreadOut, structOf, writable } from './marks.ts';
 import { inFrames, namedBefore } from './own-p2m.ts';
 
 /** What was seen of one step. */
@@ -127,8 +127,9 @@ class PlayedWorld {
     const names = new Set(step.lists.flatMap((list) => list ?? []));
     const writes = [
       ...(op === 'put_dma_buf' ? newMarks(caller, names) : []),
-      ...listsOf(listed, arch),
-      { address: step.arg, bytes: structOf(step, op, codec) },
+      ...[...listsOf(listed, arch), { address: step.arg, bytes: structOf(step, op, codec) }].flatMap((piece) =>
+        writable(piece, (gfn) => caller.mapped(gfn) === true),
+      ),
     ];
     const marking = new Set(writes.map(({ address }) => caller.markedBy(address)));
     const marked = [...names].filter((gfn) => caller.isMarked(gfn) || marking.has(gfn)).slice(0, mostMarks);

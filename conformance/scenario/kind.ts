@@ -1,5 +1,5 @@
 import type { Arch } from '../../src/abi/arch.ts';
-import { DOMID, PAGE_SHIFT } from '../../src/abi/constants.ts';
+import { DOMID, MEMOP_EXTENT_SHIFT, PAGE_SHIFT } from '../../src/abi/constants.ts';
 import { type JudgedOp, XENMEM } from '../../src/abi/ops.ts';
 import { type Capability, type DomainPlan, type Hello, levelOf, type PageRun, type World } from '../protocol/implementation.ts';
 import type { CallStep, Scenario, Step } from './scenario.ts';
@@ -47,12 +47,16 @@ export interface Listed {
   readonly count?: bigint;
   readonly order?: number;
   readonly bits?: number;
+  /** Instead of the call's own. */
+  readonly domid?: number;
 }
 
 interface How {
   readonly by?: number;
   readonly domid?: number;
   readonly arg?: bigint;
+  /** The extent to go on from. */
+  readonly start?: number;
   readonly inject?: CallStep['inject'];
 }
 
@@ -60,19 +64,19 @@ export function call(
   op: JudgedOp,
   { base }: Pick<Stage, 'base'>,
   lists: readonly Listed[],
-  { by = 1, domid = DOMID.SELF, arg, inject }: How = {},
+  { by = 1, domid = DOMID.SELF, arg, start = 0, inject }: How = {},
 ): CallStep {
   return {
     do: 'call',
     domid: by,
-    cmd: ops[op],
+    cmd: (ops[op] | (start << MEMOP_EXTENT_SHIFT)) >>> 0,
     arg: arg ?? base << shift,
-    reservations: lists.map(({ of, at, count, order = 0, bits = 0 }, i) => ({
+    reservations: lists.map(({ of, at, count, order = 0, bits = 0, domid: own }, i) => ({
       extent_start: at ?? (base + 1n + 2n * BigInt(i)) << shift,
       nr_extents: count ?? BigInt(of?.length ?? 0),
       extent_order: order,
       address_bits: bits,
-      domid,
+      domid: own ?? domid,
     })),
     nrExchanged: 0n,
     padding: 0,

@@ -1,3 +1,4 @@
+import { DOMID } from '../../src/abi/constants.ts';
 import { buffers, call, churnsToMove, first, got, hole, type Kind, type Listed, moved, put } from './kind.ts';
 
 /** Meetings of domains: who pins, who puts, who may, and who is nobody. */
@@ -53,10 +54,38 @@ export const kindsOfDomains: readonly Kind[] = [
           const a = s.base + first;
           const lists = (gfn: bigint): Listed[] => (op === 'get_dma_buf' ? [{ of: [gfn] }, { of: [gfn] }] : [{ of: [gfn] }]);
           const gfn = op === 'populate_physmap' ? s.base + hole : op === 'put_dma_buf' ? a : a + 1n;
-          const asked = [0, 0x8001, 0x101, 0xffff, 0x7fef].map((domid) => call(op, s, lists(gfn), { domid }));
+          const asked = [0, 0x8001, 0x101, 0xffff, 0x7fef, DOMID.SELF | 0x8000, DOMID.SELF & 0xff, DOMID.INVALID, DOMID.IDLE].map((domid) =>
+            call(op, s, lists(gfn), { domid }),
+          );
           return { world: { privileged: isRaised ? [1] : [] }, steps: [got(s, [a]), ...asked, ...moved(s)] };
         },
       }),
     ),
+  ),
+  // Two numbers that are one in a part of their bits.
+  ...(['get_dma_buf', 'exchange'] as const).map(
+    (op): Kind => ({
+      ops: [op],
+      make: (s) => {
+        const of = [s.base + first];
+        const parts = [
+          [DOMID.SELF, DOMID.SELF & 0xff],
+          [DOMID.SELF, DOMID.SELF | 0x8000],
+          [1, 0x101],
+          [1, 0x8001],
+        ] as const;
+        const steps = parts.flatMap(([one, other]) => [
+          call(op, s, [
+            { of, domid: one },
+            { of, domid: other },
+          ]),
+          call(op, s, [
+            { of, domid: other },
+            { of, domid: one },
+          ]),
+        ]);
+        return { world: { privileged: [1] }, steps };
+      },
+    }),
   ),
 ];

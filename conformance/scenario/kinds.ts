@@ -1,7 +1,9 @@
 import type { Arch } from '../../src/abi/arch.ts';
 import type { Hello } from '../protocol/implementation.ts';
 import { beyond, buffers, call, churnsToMove, first, fitting, got, hole, type Kind, moved, put, ramPages, shift } from './kind.ts';
+import { kindsAtEnds } from './kinds-at-ends.ts';
 import { kindsOfDomains } from './kinds-of-domains.ts';
+import { kindsOfHistories } from './kinds-of-histories.ts';
 import type { CallStep, Scenario } from './scenario.ts';
 
 // Kinds of meetings that chance makes too seldom: of domains, of calls that follow each other, of
@@ -371,6 +373,8 @@ const kinds: readonly Kind[] = [
       return { world: { free: { low: 0, high: 6 } }, steps: [fails, fails, rest] };
     },
   },
+  ...kindsAtEnds,
+  ...kindsOfHistories,
 ];
 
 /** The scenarios of all kinds that such an implementation has room for. */

@@ -19,8 +19,12 @@ const points = [
   {
     id: 'nothing-to-exchange',
     sentence: '@in.nr_extents << @in.extent_order == @out.nr_extents << @out.extent_order',
-    question: 'nr_extents is 0 on both sides, and nothing else is wrong',
-    readings: ['0 with nr_exchanged 0', '0 before the domain is even looked at (op 11 of Xen 4.17)'],
+    question: 'nr_extents is 0, on both sides or of a put',
+    readings: [
+      '0 with nr_exchanged 0',
+      '0 before the domain or the order is even looked at (the domain: op 11 of Xen 4.17)',
+      '-errno, with nothing changed: no sentence says that nothing can be exchanged',
+    ],
     ours: 'accepted, after every other check',
     switch: [],
   },

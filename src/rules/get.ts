@@ -229,7 +229,7 @@ export const getRules: readonly Rule[] = [
     quote: 'exchanges the pages passed in with a new set of pages',
     judgedBy: 'works',
     reading:
-      'A call without findings, within the declared limits, on plain unpinned RAM, with no failure injected and nothing above bit 7 of address_bits: rc = 0. Having no memory is excused (-ENOMEM, and -EINVAL for a limit below 4 GiB) unless both orders are 0 and enough frames are known to be free.',
+      'A call for at least one extent, without findings, within the declared limits, on plain unpinned RAM, with no failure injected and nothing above bit 7 of address_bits: rc = 0. Having no memory is excused (-ENOMEM, and -EINVAL for a limit below 4 GiB) unless both orders are 0 and enough frames are known to be free.',
   }),
 ];
 

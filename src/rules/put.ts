@@ -51,7 +51,7 @@ export const putRules: readonly Rule[] = [
     source: 'xen_put_dma_buf',
     quote: 'unpins a set of pages, previously pinned by XENMEM_get_dma_buf',
     judgedBy: 'works',
-    reading: 'A put whose every page is pinned, each named once, within the declared limits, whatever gets they came from: rc = 0.',
+    reading: 'A put of at least one page, each pinned and named once, within the declared limits, whatever gets they came from: rc = 0.',
   }),
   requirement('put-rc-zero-or-negative', 0, 'call', {
     always: true,

@@ -60,7 +60,7 @@ export const safetyRules: readonly Rule[] = [
     ops: exchangesAndPut,
     source: 'safety',
     judgedBy: 'works',
-    reading: 'An order above the limit is refused within the normal time limit.',
+    reading: 'An order above the limit, with an extent asked for, is refused within the normal time limit.',
   }),
   safety('survives', 0, 'run', {
     ops: everyOp,

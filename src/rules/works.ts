@@ -62,7 +62,7 @@ export function judgePutWorks(judgement: Judgement, live: LiveContext): Answer {
   const domid = namedDomain(facts);
   if (rc === undefined) return missing('rc');
   if (domid === undefined) return missing(facts.in.domid === undefined ? 'struct' : 'domid');
-  if (judgement.findings.some((f) => f.blame === 'caller')) return notExercised;
+  if (judgement.findings.some((f) => f.blame === 'caller') || isCut(facts)) return notExercised;
   if (live.failureInjected || facts.start > 0n) return notExercised;
   const listed = pagesOfExtents(facts.extents(facts.in)) ?? [];
   const gfns = new Set(listed);
@@ -86,7 +86,7 @@ export function judgeMemoryLeft({ facts, findings }: Judgement, live: LiveContex
   if (rc === undefined) return missing('rc');
   if (asked === undefined || domid === undefined) return missing('struct');
   if (order !== 0 || bits !== 0 || facts.start >= asked || asked > live.maxExtents || live.failureInjected || rc < 0) return notExercised;
-  if (findings.some((f) => f.blame === 'caller') || facts.unlistedAtAll !== undefined) return notExercised;
+  if (findings.some((f) => f.blame === 'caller') || isCut(facts) || facts.unlistedAtAll !== undefined) return notExercised;
   const gfns = pagesOfExtents(facts.extents(facts.in)) ?? [];
   if (gfns.length === 0 || gfns.some((gfn) => gfn > live.maxGfn || live.isMapped(domid, gfn) !== false)) return notExercised;
   const free = live.freeFrames(0);
@@ -160,7 +160,7 @@ function getWorks({ facts, findings }: Judgement, live: LiveContext): Answer {
   if (XENMEMF.address_bits(bits) !== bits) return notExercised;
   if (I === 0n) return rc === 0 ? notExercised : unknown('refusing to exchange nothing is not spoken of');
   if (Math.max(oi, oo) > live.maxOrder || I > live.maxExtents || O > live.maxExtents) return notExercised;
-  if (facts.unlistedAtAll !== undefined) return notExercised;
+  if (isCut(facts) || facts.unlistedAtAll !== undefined) return notExercised;
   const given = new Set(pagesOfExtents(facts.extents(facts.in)));
   if (given.size === 0) return notExercised; // too many to look at each
   for (const gfn of given) {
@@ -179,6 +179,11 @@ function getWorks({ facts, findings }: Judgement, live: LiveContext): Answer {
     if (free === undefined || free < O) return unknown('out of memory is excused');
   }
   return violated(`nothing is wrong with the call, but rc is ${rc}`);
+}
+
+/** Is a part of the struct not known? Then it may lie in no memory, and the call must fail. */
+function isCut({ argument, layout }: Facts): boolean {
+  return argument.length < layout.size;
 }
 
 /** Does the call name one frame on both sides of a chunk? */
