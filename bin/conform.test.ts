@@ -8,14 +8,14 @@ import { scratch, xenmem } from './shell.ts';
 
 describe('conform', () => {
   it('too few scenarios are inconclusive, exit 4, and say what was missed', () => {
-    const { code, stdout } = xenmem(['conform', '--runs', '20', '--arch', 'arm32']);
+    const { code, stdout } = xenmem(['conform', '--runs', '8', '--arch', 'arm32']);
     expect(code).toBe(4);
     expect(stdout).toContain('\n? inconclusive\n');
     expect(stdout).toMatch(/ {2}put-unpins was exercised \d+ times, fewer than 30\n/);
   });
 
   it('the JSON names schema, verdict, level, seed and strength, and is the same bytes for the same seed', () => {
-    const [a, b, c] = [1, 1, 2].map((seed) => xenmem(['conform', '--json', '--runs', '30', '--seed', String(seed)]).stdout);
+    const [a, b, c] = [1, 1, 2].map((seed) => xenmem(['conform', '--json', '--runs', '40', '--seed', String(seed)]).stdout);
     expect(a).toBe(b);
     expect(a).not.toBe(c);
     const { schema, verdict, level, seed, runs, partial, strength, requirements } = JSON.parse(a ?? '');
@@ -24,7 +24,7 @@ describe('conform', () => {
       verdict: 'inconclusive',
       level: 2,
       seed: '1',
-      runs: 30,
+      runs: 40,
       partial: false,
     });
     expect(strength.killed.length + strength.survivors.length).toBe(strength.mutants);
@@ -119,7 +119,7 @@ describe('the requirements for a safety case', () => {
     expect(xenmem(['explain', '--all', '--emit', 'fusa']).stdout).toContain('`XenSwdgn~memory_op_get_aligned~1`');
     expect(xenmem(['explain', '--emit', 'fusa'])).toEqual({ code: 2, stdout: '', stderr: 'xenmem: --all and --emit go together\n' });
     const reports = ['--report', 'trace=trace.csv', '--report', 'trace=trace.xml'];
-    expect(xenmem(['conform', '--runs', '20', '--seed', '1', '--arch', 'arm64', ...reports]).code).toBe(4);
+    expect(xenmem(['conform', '--runs', '4', '--seed', '1', '--arch', 'arm64', ...reports]).code).toBe(4);
     expect(readFileSync(join(scratch, 'trace.csv'), 'utf8')).toMatch(/^requirement,rule,/);
     expect(readFileSync(join(scratch, 'trace.xml'), 'utf8')).toContain('<specobjects doctype="itest">');
   });

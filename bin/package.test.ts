@@ -68,7 +68,7 @@ describe('installed from it', () => {
   });
 
   it('the suite is played: against the reference, and against a module that imports the package', () => {
-    const words = ['conform', '--runs', '60', '--seed', '1', '--arch', 'arm64'];
+    const words = ['conform', '--runs', '8', '--seed', '1', '--arch', 'arm64'];
     const own = xenmem(...words);
     expect([own.code, own.stderr]).toEqual([4, '']);
     expect(own.stdout).toContain('strength: at level 2 the suite finds ');
