@@ -1,3 +1,5 @@
+import { fileURLToPath } from 'node:url';
+
 // What the package runs is bundled, because loading sixty small modules takes Node longer than what
 // most commands do: the command, the library, what a module author imports, and what serves a
 // module. What draws scenarios stays outside: only `conform` loads it.
@@ -11,7 +13,7 @@ export default {
   },
   platform: 'node',
   external: ['fast-check'],
-  resolve: { alias: { 'string-width': new URL('bin/text-width.ts', import.meta.url).pathname } },
+  resolve: { alias: { 'string-width': fileURLToPath(new URL('bin/text-width.ts', import.meta.url)) } },
   output: {
     dir: 'dist/bin',
     format: 'esm',

@@ -98,7 +98,9 @@ export async function run(options: Options): Promise<Iterable<number>> {
   return outcome.codes;
 }
 
-/** What a hypervisor is said to have; a first domain on Arm is mapped one to one, and gains nothing. */
+/**
+ * What a hypervisor is said to have; a first domain on Arm is mapped one to one, and gains nothing.
+ */
 function moreOf({ has = [], xen, guest }: Options): readonly MoreOp[] {
   if (has.length > 0 && (xen === undefined || guest !== 'domu')) throw new UsageError('--has goes with --xen FILE and --guest domu');
   return [...new Set(has)];

@@ -1,4 +1,5 @@
 import { layoutOf } from '../../src/abi/layout.ts';
+import type { StructName } from '../../src/abi/structs.ts';
 import { buffers, call, churnsToMove, first, got, hole, type Kind, moved, put, shift } from './kind.ts';
 
 const balloon = ['decrease_reservation', 'populate_physmap'] as const;
@@ -13,8 +14,8 @@ export const kindsAtEnds: readonly Kind[] = [
       make: (s) => {
         const end = ((s.base + hole) << shift) + missing;
         const a = s.base + first;
-        const [get, one] = (['xen_get_dma_buf', 'xen_put_dma_buf'] as const).map((name) => BigInt(layoutOf(name, s.arch).size));
-        const [larger, smaller] = [{ arg: end - (get as bigint) }, { arg: end - (one as bigint) }];
+        const before = (name: StructName) => ({ arg: end - BigInt(layoutOf(name, s.arch).size) });
+        const [larger, smaller] = [before('xen_get_dma_buf'), before('xen_put_dma_buf')];
         return {
           steps: [
             got(s, [a]),

@@ -12,7 +12,8 @@ export const kindsOfHistories: readonly Kind[] = [
       order,
       make: (s) => {
         const size = 2n ** BigInt(order);
-        const [a, b, c, d] = [0n, 1n, 2n, 3n].map((i) => s.base + first + i * size) as [bigint, bigint, bigint, bigint];
+        const at = (i: bigint): bigint => s.base + first + i * size;
+        const [a, b, c, d] = [at(0n), at(1n), at(2n), at(3n)];
         const lists = (from: bigint, to: bigint) => [
           { of: [from], order },
           { of: [to], order },

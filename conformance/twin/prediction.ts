@@ -15,7 +15,7 @@ type CallEvent = Event & { readonly kind: 'call' };
 
 /**
  * What the model says of a step: that it could have ended it so, or in one sentence why never.
- * Nothing, where it cannot tell, but perhaps what a release is known for.
+ * Nothing where it cannot tell, or no more than what a release is known to do.
  */
 export type Said =
   | { readonly agrees: true | undefined; readonly readings?: readonly Deviation[] }

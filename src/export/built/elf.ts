@@ -79,8 +79,8 @@ export const noBits = 8;
 export const loaded = 1;
 
 /**
- * As the count of program headers: the first section header says how many, which is behind all
- * memory in a core.
+ * The count of program headers where there are more than 16 bits count: the first section header
+ * says how many, and in a core that lies behind all memory.
  */
 const tooMany = 0xffff;
 

@@ -15,9 +15,9 @@ export interface Unpackers {
  */
 export const mostUnpacked = 1 << 30;
 
-/** No deflate makes less than a thousandth of anything, and nothing does of what a kernel is. */
+/** Deflate makes at most 1,032 bytes of one; a kernel comes nowhere near, whatever packs it. */
 const densest = 1100;
-/** Nothing but zeros may be packed more densely, up to here. */
+/** Up to so many bytes may come of fewer packed ones, as zeros do. */
 const denseBytes = 1 << 26;
 
 /** Most bytes that come of so many packed ones, other than by a bomb. */

@@ -91,7 +91,7 @@ function frameAt(packed: Bytes, start: number): Frame {
     at = block.end;
     isLast = block.isLast;
   }
-  // No count of bytes comes out of fewer blocks.
+  // The blocks that are there cannot make so many.
   if ((declared ?? 0) > most) throw new FileError(`zstd: ${declared} bytes do not come of ${at - start}`);
   const hasChecksum = (flags & 4) !== 0;
   return { blocks, longest, most, declared, checksum: hasChecksum ? packed.u32(at) : undefined, end: at + (hasChecksum ? 4 : 0) };
