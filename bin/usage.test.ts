@@ -66,6 +66,10 @@ describe('a wrong word gets one line, a hint and exit 2', () => {
     [['decode', '--arch', 'arm64', '--arch', 'arm32'], '--arch is given twice'],
     [['encode', '-o', 'a', '--out', 'b'], '--out is given twice'],
     [['live', '--arch', 'arm64', '--has', 'exchange'], '--has goes with --xen FILE and --guest domu'],
+    [
+      ['live', '--arch', 'arm64', '--guest', 'domu', '--xen', 'xen', '--has', 'get_dma_buf'],
+      '--has get_dma_buf goes with --has put_dma_buf: the next scenario begins with nothing pinned',
+    ],
     [['layout', '--compare', 'arm32', 'arm64', '--compare', 'arm32', 'arm64'], '--compare is given twice'],
     [['validate', '-', '-'], 'stdin (-) can be read only once'],
     [['explain', 'get-pined'], 'unknown rule "get-pined", did you mean "get-pinned"? (xenmem explain lists them)'],

@@ -103,6 +103,8 @@ export async function run(options: Options): Promise<Iterable<number>> {
  */
 function moreOf({ has = [], xen, guest }: Options): readonly MoreOp[] {
   if (has.length > 0 && (xen === undefined || guest !== 'domu')) throw new UsageError('--has goes with --xen FILE and --guest domu');
+  if (has.includes('get_dma_buf') && !has.includes('put_dma_buf'))
+    throw new UsageError('--has get_dma_buf goes with --has put_dma_buf: the next scenario begins with nothing pinned');
   return [...new Set(has)];
 }
 

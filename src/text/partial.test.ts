@@ -169,5 +169,7 @@ describe('a piece read from a file', () => {
     expect(bad({ open: [{ domid: 1, named: [['0x0', 2 ** 31]] }] })).toThrow('open[0].named[0][1]: 2147483648 is over 2^24');
     const counts = { ...(good()['counts'] as object), holds: { nonsense: 1 } };
     expect(bad({ counts })).toThrow('counts.holds: there is no rule "nonsense"');
+    const alone = { ...(good()['counts'] as object), not_judged: 2, by_struct: 99 };
+    expect(bad({ counts: alone })).toThrow('counts.by_struct: 99 of 2 that are not judged');
   });
 });

@@ -100,6 +100,8 @@ function readTally(json: unknown): Tally {
     if (other !== undefined) throw new RecordError('counts.lacks', `${shown(other)} is no piece of a capture`);
     tally.lacks.set(pieces, whole53(answers, 'counts.lacks'));
   }
+  if (tally.by_struct > tally.not_judged)
+    throw new RecordError('counts.by_struct', `${tally.by_struct} of ${tally.not_judged} that are not judged`);
   tally.evaluated = flag(counts['evaluated'], 'counts.evaluated');
   return tally;
 }
