@@ -85,7 +85,7 @@ export async function runSuite(options: RunOptions): Promise<ConformanceResult> 
     const made = { numbers: course ? numbers : plannedAt(numbers, index, arch.length), arch: arch[index % arch.length] as Arch };
     const mine = !shard || hashOf(numbers) % shard.of === shard.index - 1;
     if (!mine) return undefined;
-    return { scenario: course ? course.draw(numbers) : scenarioFrom(numbers, made.arch, hello), made };
+    return { scenario: course ? course.draw(numbers) : scenarioFrom(made.numbers, made.arch, hello), made };
   };
   if (scenarios) {
     for (const scenario of scenarios) if (!(await one(() => ({ scenario })))) break;

@@ -10,7 +10,7 @@ import { implementationOf, referenceFor, referenceImplementation } from './proto
 import { conformanceJson, conformanceText } from './report/conformance.ts';
 import { runSuite } from './run.ts';
 import { scenarioFrom } from './scenario/generate.ts';
-import { scenarioNumbers } from './scenario/numbers.ts';
+import { samples, scenarioNumbers } from './scenario/numbers.ts';
 import { type CallStep, type Scenario, scenarioOf, tokenOf } from './scenario/scenario.ts';
 import { check, checkHere } from './verdict/check.ts';
 import type { ConformanceResult } from './verdict/result.ts';
@@ -40,6 +40,21 @@ describe('the suite on the reference model', () => {
     const [a, b] = [await suite(model, 7, 200), await suite(model, 7, 200)];
     expect(a.requirements.filter((r) => r.verdict === 'violated')).toEqual([]);
     expect(JSON.stringify(conformanceJson(a))).toBe(JSON.stringify(conformanceJson(b)));
+  });
+
+  it('plays what is planned in its place, and not only counts it', async () => {
+    const worlds = new Set<string>();
+    const toText = (value: unknown): string => JSON.stringify(value, (_, v) => (typeof v === 'bigint' ? `${v}` : v));
+    const watched: Implementation = {
+      hello: model.hello,
+      answer(requests) {
+        for (const request of requests) if (request.op === 'reset') worlds.add(toText({ ...request, op: undefined }));
+        return model.answer(requests);
+      },
+    };
+    await suite(watched, 5, 60);
+    const drawn = samples(5, 60).map((one) => toText(scenarioFrom(one.numbers, one.arch, model.hello).world));
+    expect(drawn.filter((world) => !worlds.has(world))).toEqual([]);
   });
 
   // npm run test:long plays it; .ci/run plays the default seed by the command.

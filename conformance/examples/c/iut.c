@@ -555,8 +555,10 @@ static void answer_call(void) {
     uint64_t cmd = number(",\"cmd\":");
     c.arg = word(",\"arg\":");
     if (eat(",\"inject\":{")) {
-        if (eat("\"fail_alloc\":")) c.fail_alloc = digits(10);
-        else c.preempt = number("\"preempt\":");
+        do {
+            if (eat("\"fail_alloc\":")) c.fail_alloc = digits(10);
+            else c.preempt = number("\"preempt\":");
+        } while (eat(","));
         need("}");
     }
     if (c.preempt == 0) complain("preempted after 0 extents, it would never end");
