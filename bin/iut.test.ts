@@ -66,7 +66,7 @@ describe('conform --iut', () => {
   });
 
   it('shards merge to the bytes of one run, and so do two jobs', () => {
-    const run = ['conform', '--iut', `module:${at('good.mjs')}`, '--runs', '8'];
+    const run = ['conform', '--iut', `module:${at('good.mjs')}`, '--runs', '24'];
     const whole = xenmem([...run, '--json']).stdout;
     writeFileSync(at('good.json'), whole);
     for (const i of [1, 2]) xenmem([...run, '--shard', `${i}/2`, '--report', `json=${at(`${i}.json`)}`]);
@@ -79,7 +79,7 @@ describe('conform --iut', () => {
 
   it('that counts what it does not do is blamed, and the model says so too', () => {
     const run = ['conform', '--iut', `module:${at('lies.mjs')}`];
-    const { code, stdout } = xenmem([...run, '--runs', '12', '--json']);
+    const { code, stdout } = xenmem([...run, '--runs', '120', '--json']);
     const { verdict, requirements, incidents, calls, predicted } = JSON.parse(stdout);
     expect([code, verdict]).toEqual([1, 'nonconformant']);
     expect(incidents).toEqual([]);
