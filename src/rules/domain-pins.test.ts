@@ -24,6 +24,14 @@ describe('the pages that a refused put may have unpinned', () => {
     expect([...pins.prefixes.keys()]).toEqual([1n]);
   });
 
+  it('are not known to be by a page that moves after another put of it', () => {
+    const pins = new DomainPins();
+    pins.refused([1n, 2n]);
+    pins.unpin(2n);
+    pins.unpinnedTo(2n);
+    expect([...pins.released.keys()]).toEqual([]);
+  });
+
   it('may be as many as a watch follows', { timeout: 3000 }, () => {
     const pins = new DomainPins();
     const pages = Array.from({ length: 1 << 14 }, (_, i) => BigInt(i));

@@ -104,6 +104,8 @@ export class DomainPins {
   /** A put was accepted that listed a page, and its caller did not err. */
   unpin(gfn: Frame): void {
     this.put.add(gfn);
+    // That it moves from now on says nothing of a put that was refused before.
+    this.prefixes.delete(gfn);
     if (!this.pinned.has(gfn)) return;
     this.pinned.delete(gfn);
     this.release(gfn, 'put-unpins');
