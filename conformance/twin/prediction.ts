@@ -173,10 +173,9 @@ function wrongEnd(twin: Twin, asked: TwinCall, rc: number, N: bigint | undefined
   if (rc < 0 && (errnoName(rc) === undefined || internalErrnos.has(-rc))) return `the model never returns ${errnoName(rc) ?? rc}`;
   if (isNeighbour(asked)) {
     const start = startExtent(asked.cmd);
-    const nr = asked.reservations[0]?.nr_extents ?? 0n;
-    return rc >= 0 && (rc < start || rc > Math.max(start, Number(nr)))
-      ? `the model counts from ${start} to ${nr}, and here it is ${rc}`
-      : undefined;
+    const most = Math.max(start, Number(asked.reservations[0]?.nr_extents ?? 0n));
+    const counts = most > start ? `a count from ${start} to ${most}` : `${start}`;
+    return rc >= 0 && (rc < start || rc > most) ? `the model returns ${counts}, and here it is ${rc}` : undefined;
   }
   if (rc > 0) return `the model never returns ${rc}`;
   // Whether nothing at all is refused where something else is wrong is left open.
