@@ -1,9 +1,9 @@
 import type { Arch } from '../../src/abi/arch.ts';
 import { DOMID, MEMOP_EXTENT_SHIFT, MEMOP_MAX_EXTENTS, PAGE_SIZE, XENMEMF } from '../../src/abi/constants.ts';
-import { type JudgedOp, XENMEM } from '../../src/abi/ops.ts';
+import { isExchangeOp, type JudgedOp, XENMEM } from '../../src/abi/ops.ts';
 import type { PageRun } from '../protocol/implementation.ts';
 import { Choices } from '../scenario/choices.ts';
-import { type CallStep, framesOf, isExchange, type Scenario } from '../scenario/scenario.ts';
+import { type CallStep, framesOf, type Scenario } from '../scenario/scenario.ts';
 import { mostUsed, strayFrames } from './guest.ts';
 
 /** The guest that scenarios are drawn for. */
@@ -143,14 +143,14 @@ class Drawing {
   /** A call that should work; `wild`: on pages that may be anything. */
   #draft(op: JudgedOp, wild: boolean): Draft {
     const order = this.#kind === 'large' ? orders.large : this.#choices.pick(orders.usual);
-    const isTwo = isExchange(op);
-    const outOrder = isTwo ? this.#choices.pick(orders.usual) : order;
+    const isExchange = isExchangeOp(op);
+    const outOrder = isExchange ? this.#choices.pick(orders.usual) : order;
     const [perIn, perOut] = [2 ** Math.max(0, outOrder - order), 2 ** Math.max(0, order - outOrder)];
     const chunks = 1 + this.#choices.below(this.#kind === 'large' ? 2 : 4);
     const given = op === 'populate_physmap' ? 'hole' : op === 'put_dma_buf' ? 'pinned' : 'mapped';
-    const ins = this.#extents(order, chunks * (isTwo ? perIn : 1), wild ? 'any' : given);
+    const ins = this.#extents(order, chunks * (isExchange ? perIn : 1), wild ? 'any' : given);
     const whole = Math.floor(ins.length / perIn);
-    const outs = isTwo ? this.#extents(outOrder, whole * perOut, wild ? 'any' : 'hole') : [];
+    const outs = isExchange ? this.#extents(outOrder, whole * perOut, wild ? 'any' : 'hole') : [];
     const at = this.#choices.pick([0x100n, 0x100n, 0x101n, 0xfe8n]);
     return {
       op,
@@ -162,7 +162,7 @@ class Drawing {
       counts: [undefined, undefined],
       orders: [order, outOrder],
       flags: this.#choices.pick([0, 0, 0, 0, 0, 32, 32, 31]),
-      lists: [isTwo ? ins.slice(0, Math.floor(outs.length / perOut) * perIn) : ins, outs],
+      lists: [isExchange ? ins.slice(0, Math.floor(outs.length / perOut) * perIn) : ins, outs],
       nrExchanged: 0n,
       padding: this.#choices.pick([0, 0xa5, 0xff]),
     };
@@ -188,7 +188,7 @@ class Drawing {
     if (op === 'decrease_reservation') mark(lists[0], order, false);
     if (op === 'populate_physmap') mark(lists[0], order, true);
     if (op === 'put_dma_buf') this.#pin(lists[0], order, false);
-    if (!isExchange(op) || (this.#cast.translated && !this.#cast.more.includes(op as MoreOp))) return;
+    if (!isExchangeOp(op) || (this.#cast.translated && !this.#cast.more.includes(op as MoreOp))) return;
     mark(lists[0], order, false);
     mark(lists[1], outOrder, true);
     if (op === 'get_dma_buf') this.#pin(lists[1], outOrder, true);
@@ -210,7 +210,7 @@ class Drawing {
   }
 
   #finished(draft: Draft): CallStep {
-    const sides = isExchange(draft.op) ? ([0, 1] as const) : ([0] as const);
+    const sides = isExchangeOp(draft.op) ? ([0, 1] as const) : ([0] as const);
     return {
       do: 'call',
       domid: this.#cast.domid,

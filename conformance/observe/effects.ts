@@ -1,5 +1,5 @@
 import { PAGE_SHIFT } from '../../src/abi/constants.ts';
-import { type JudgedOp, startExtent } from '../../src/abi/ops.ts';
+import { isExchangeOp, type JudgedOp, startExtent } from '../../src/abi/ops.ts';
 import type { StructCodec } from '../../src/codec/codec.ts';
 import { readField } from '../../src/codec/field.ts';
 import { entryRange, knownEntries, listBehind } from '../../src/guest/handle.ts';
@@ -29,7 +29,7 @@ export function countIn({ layout }: StructCodec<'xen_get_dma_buf'>, bytes: Uint8
  * written for it.
  */
 export function spill(view: DomainView, { step, op, rc, N }: EndedCall, before: GuestMemory, arch: World['arch']): void {
-  const exchanges = op === 'get_dma_buf' || op === 'exchange';
+  const exchanges = isExchangeOp(op);
   if (exchanges ? N === 0n : op !== 'populate_physmap' || rc <= startExtent(step.cmd)) return;
   const populates = step.reservations[exchanges ? 1 : 0];
   if (!populates) return;
@@ -47,7 +47,7 @@ export function spill(view: DomainView, { step, op, rc, N }: EndedCall, before: 
  * hold nobody knows what afterwards. Any other page with another frame behind it was only moved.
  */
 export function touchedBy({ step, op, rc, N }: EndedCall, before: GuestMemory, arch: World['arch']): (gfn: bigint) => boolean {
-  const exchanges = op === 'get_dma_buf' || op === 'exchange';
+  const exchanges = isExchangeOp(op);
   const isIdle = exchanges ? rc < 0 && N === 0n : op === 'put_dma_buf' || op === 'increase_reservation' || rc <= startExtent(step.cmd);
   if (isIdle) return () => false;
   const gfns = new Set<bigint>();
@@ -67,7 +67,7 @@ export function touchedBy({ step, op, rc, N }: EndedCall, before: GuestMemory, a
 export function believe(view: DomainView, { step, op, rc, N }: EndedCall): void {
   if (op === 'put_dma_buf') return;
   const [inputs = [], outputs = []] = step.reservations.map((r, i) => framesOf(step.lists[i] ?? [], r.extent_order));
-  if (op === 'get_dma_buf' || op === 'exchange') {
+  if (isExchangeOp(op)) {
     if (N === 0n && rc <= 0) return;
     const sure = rc === 0 && N === step.reservations[0]?.nr_extents && step.lists.every((list) => list !== undefined);
     for (const gfn of inputs) view.believe(gfn, sure ? false : undefined);

@@ -1,7 +1,7 @@
 import type { Arch } from '../../src/abi/arch.ts';
 import { PAGE_SHIFT, PAGE_SIZE } from '../../src/abi/constants.ts';
 import { framesInAll } from '../../src/abi/frames.ts';
-import type { JudgedOp } from '../../src/abi/ops.ts';
+import { isExchangeOp, type JudgedOp } from '../../src/abi/ops.ts';
 import type { StructCodec } from '../../src/codec/codec.ts';
 import { pointerOf } from '../../src/codec/handle.ts';
 import type { ByteRange, Piece } from '../../src/guest/memory.ts';
@@ -171,12 +171,11 @@ export function writable(piece: Piece, isRam: (gfn: bigint) => boolean): Piece[]
 /** The call's struct. */
 export function structOf(step: CallStep, op: JudgedOp, codec: StructCodec<'xen_get_dma_buf'>): Uint8Array {
   const [first, second] = step.reservations;
-  const value =
-    op === 'get_dma_buf' || op === 'exchange'
-      ? { in: first, out: second, nr_exchanged: step.nrExchanged }
-      : op === 'put_dma_buf'
-        ? { in: first }
-        : first;
+  const value = isExchangeOp(op)
+    ? { in: first, out: second, nr_exchanged: step.nrExchanged }
+    : op === 'put_dma_buf'
+      ? { in: first }
+      : first;
   const padding =
     step.padding === 0
       ? undefined

@@ -1,6 +1,6 @@
 import { addressLimit } from '../../src/abi/arch.ts';
 import { DOMID } from '../../src/abi/constants.ts';
-import type { JudgedOp } from '../../src/abi/ops.ts';
+import { isExchangeOp, type JudgedOp } from '../../src/abi/ops.ts';
 import type { XenMemoryReservation } from '../../src/abi/values.ts';
 import type { Inject } from '../protocol/implementation.ts';
 import type { Choices } from './choices.ts';
@@ -127,7 +127,7 @@ export function wildCall(choices: Choices, plan: Plan, op: JudgedOp): Draft {
     domid: choices.pick([DOMID.SELF, caller, bystander, choices.below(0x10000)]),
   });
   const list = (): bigint[] => Array.from({ length: choices.below(4) }, frame);
-  const exchange = op === 'get_dma_buf' || op === 'exchange';
+  const exchange = isExchangeOp(op);
   return {
     op,
     start: choices.percent(20) ? choices.below(2 ** 26) : 0,

@@ -1,6 +1,6 @@
 import type { Arch } from '../../src/abi/arch.ts';
 import { DOMID } from '../../src/abi/constants.ts';
-import { type JudgedOp, XENMEM } from '../../src/abi/ops.ts';
+import { isExchangeOp, type JudgedOp, XENMEM } from '../../src/abi/ops.ts';
 import type { XenMemoryReservation } from '../../src/abi/values.ts';
 import { type Hello, levelOf } from '../protocol/implementation.ts';
 import { breakCall, type Draft, wildCall } from './break-call.ts';
@@ -108,7 +108,7 @@ function churns(choices: Choices, plan: Plan, howMany: readonly number[] = [1, 1
 
 /** A call that keeps every duty, as long as the calls before it did what they should. */
 function validCall(choices: Choices, plan: Plan, op: JudgedOp): Draft {
-  if (op === 'get_dma_buf' || op === 'exchange') return exchangeCall(choices, plan, op);
+  if (isExchangeOp(op)) return exchangeCall(choices, plan, op);
   if (op === 'put_dma_buf') return putCall(choices, plan);
   return reservationCall(choices, plan, op);
 }

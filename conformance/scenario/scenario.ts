@@ -1,7 +1,7 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { type Arch, isArch } from '../../src/abi/arch.ts';
 import { DOMID } from '../../src/abi/constants.ts';
-import { type JudgedOp, judgedOp } from '../../src/abi/ops.ts';
+import { isExchangeOp, judgedOp } from '../../src/abi/ops.ts';
 import type { XenMemoryReservation } from '../../src/abi/values.ts';
 import type { Inject, World } from '../protocol/implementation.ts';
 
@@ -112,11 +112,6 @@ function fromJson(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, entry]) => [key, fromJson(entry)]));
 }
 
-/** Does an op take an input and an output list? */
-export function isExchange(op: JudgedOp | undefined): boolean {
-  return op === 'get_dma_buf' || op === 'exchange';
-}
-
 /** Checks a foreign scenario by its shape: whatever passes can be run. */
 function isScenario(value: unknown): value is Scenario {
   const isObject = (v: unknown): v is Record<string, unknown> => typeof v === 'object' && v !== null && !Array.isArray(v);
@@ -146,7 +141,7 @@ function isScenario(value: unknown): value is Scenario {
       typeof v['nrExchanged'] === 'bigint' &&
       isCount(v['padding'], 255) &&
       Array.isArray(v['reservations']) &&
-      v['reservations'].length === (isExchange(judgedOp(v['cmd'] as number, 'dma-buf')) ? 2 : 1) &&
+      v['reservations'].length === (isExchangeOp(judgedOp(v['cmd'] as number, 'dma-buf')) ? 2 : 1) &&
       (v['inject'] === undefined || (isObject(v['inject']) && Object.values(v['inject']).every((n) => isCount(n, 0xffff_ffff)))) &&
       v['reservations'].every(isReservation) &&
       Array.isArray(v['lists']) &&

@@ -1,5 +1,6 @@
 import { errnoName, MEMOP_MAX_EXTENTS } from '../../src/abi/constants.ts';
 import { framesInAll } from '../../src/abi/frames.ts';
+import { isExchangeOp } from '../../src/abi/ops.ts';
 import type { Answer } from '../../src/rules/answer.ts';
 import { Facts } from '../../src/rules/facts.ts';
 import { findingOf, type Judgement, judge } from '../../src/rules/judge.ts';
@@ -173,7 +174,7 @@ export function rcText(rc: number | undefined): string {
 }
 
 function endingOf({ op, facts }: Judgement, { rc = 0, N = 0n }: CallEnd): Ending {
-  if (op === 'get_dma_buf' || op === 'exchange') return rc >= 0 ? 'done' : N > (facts.nrExchangedBefore ?? 0n) ? 'partly' : 'refused';
+  if (isExchangeOp(op)) return rc >= 0 ? 'done' : N > (facts.nrExchangedBefore ?? 0n) ? 'partly' : 'refused';
   if (op === 'put_dma_buf') return rc >= 0 ? 'done' : 'refused';
   return rc > 0 ? 'done' : 'refused';
 }

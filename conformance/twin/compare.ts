@@ -1,6 +1,6 @@
 import { PAGE_SHIFT } from '../../src/abi/constants.ts';
 import { fieldOf } from '../../src/abi/layout.ts';
-import { startExtent } from '../../src/abi/ops.ts';
+import { isExchangeOp, startExtent } from '../../src/abi/ops.ts';
 import { hex64 } from '../../src/codec/hex.ts';
 import { knownEntries } from '../../src/guest/handle.ts';
 import { type ByteRange, inside } from '../../src/guest/memory.ts';
@@ -232,7 +232,7 @@ function pagesDiffer({ call, asked, before, ended }: Compared): string | undefin
 }
 
 export function isExchange({ op }: TwinCall): boolean {
-  return op === 'get_dma_buf' || op === 'exchange';
+  return isExchangeOp(op);
 }
 
 /** Ops 0, 1 and 6. */

@@ -1,6 +1,6 @@
 import { MAX_ORDER, PAGE_SIZE } from '../../src/abi/constants.ts';
 import { fieldOf } from '../../src/abi/layout.ts';
-import { argumentOf, type JudgedOp } from '../../src/abi/ops.ts';
+import { argumentOf, isExchangeOp, type JudgedOp } from '../../src/abi/ops.ts';
 import type { XenGetDmaBuf, XenMemoryReservation } from '../../src/abi/values.ts';
 import { codecFor, type StructCodec } from '../../src/codec/codec.ts';
 import { entriesIn, type GuestList, knownEntries, listBehind } from '../../src/guest/handle.ts';
@@ -122,8 +122,7 @@ export class Twin {
         struct: new Uint8Array(0),
       };
     const value = codec.decode(struct);
-    const reservations =
-      op === 'get_dma_buf' || op === 'exchange' ? [value.in, value.out] : [value.in ?? (value as unknown as XenMemoryReservation)];
+    const reservations = isExchangeOp(op) ? [value.in, value.out] : [value.in ?? (value as unknown as XenMemoryReservation)];
     const lists = reservations.map(({ extent_start, nr_extents }) => listBehind(extent_start, nr_extents, arch));
     if (!lists.every(({ range }) => this.#takeOver(call, caller, range))) return undefined;
     const extents = lists.map((list, i) => {

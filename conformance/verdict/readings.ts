@@ -1,4 +1,5 @@
 import { errno, errnoName } from '../../src/abi/constants.ts';
+import { isExchangeOp } from '../../src/abi/ops.ts';
 import { reservationOps } from '../../src/rules/rule.ts';
 import type { JudgedCall } from './check.ts';
 
@@ -9,7 +10,7 @@ export interface Reader {
   readonly reading: (call: JudgedCall) => string | undefined;
 }
 
-const isExchange = ({ judgement: { op } }: JudgedCall): boolean => op === 'get_dma_buf' || op === 'exchange';
+const isExchange = ({ judgement: { op } }: JudgedCall): boolean => isExchangeOp(op);
 
 /** The ids of what is wrong with the call, notes left out; a bad address is one. */
 function faults({ judgement: { findings, requirements } }: JudgedCall): string {
@@ -50,7 +51,7 @@ export const readers: readonly Reader[] = [
     id: 'start-extent-bits',
     reading: (call) => {
       const { facts, op } = call.judgement;
-      const speaks = op === 'get_dma_buf' || op === 'exchange' || op === 'put_dma_buf';
+      const speaks = isExchangeOp(op) || op === 'put_dma_buf';
       return speaks && facts.start > 0n && faults(call) === '' ? (facts.call.rc === 0 ? 'ignored' : ended(call)) : undefined;
     },
   },

@@ -2,7 +2,7 @@ import type { Arch } from './arch.ts';
 import { MEMOP_CMD_MASK, MEMOP_EXTENT_SHIFT } from './constants.ts';
 import { type AnyStruct, layoutOf } from './layout.ts';
 import { memoryArguments } from './memory-h.ts';
-import type { StructName } from './structs.ts';
+import { type StructName, structs } from './structs.ts';
 
 const shared = {
   increase_reservation: 0,
@@ -66,6 +66,14 @@ export const argumentOf = {
 } as const satisfies { readonly [op: string]: StructName };
 
 export type JudgedOp = keyof typeof argumentOf;
+
+/** The judged ops whose struct has a list of new extents beside the one of given extents. */
+export type ExchangeOp = { [Op in JudgedOp]: (typeof structs)[(typeof argumentOf)[Op]] extends { out: unknown } ? Op : never }[JudgedOp];
+
+/** Does an op exchange: pages that are given for new ones? */
+export function isExchangeOp(op: JudgedOp | undefined): op is ExchangeOp {
+  return op !== undefined && 'out' in structs[argumentOf[op]];
+}
 
 /** The judged ops that take a struct. */
 export function opsTaking(struct: AnyStruct): JudgedOp[] {

@@ -1,6 +1,6 @@
 import { type Arch, arches, archNames, sizeOfType } from '../abi/arch.ts';
 import { DOMID } from '../abi/constants.ts';
-import { argumentOf, type JudgedOp, XENMEM } from '../abi/ops.ts';
+import { argumentOf, isExchangeOp, type JudgedOp, XENMEM } from '../abi/ops.ts';
 import { codecFor } from '../codec/codec.ts';
 import { toHex } from '../codec/hex.ts';
 import { entryBytes } from '../guest/handle.ts';
@@ -94,7 +94,7 @@ export function* traceLines(seed: number, records: number, dirt: number): Genera
       'decrease_reservation',
       'increase_reservation',
     );
-    const isExchange = op === 'get_dma_buf' || op === 'exchange';
+    const isExchange = isExchangeOp(op);
     const count = odd(25) ? drawn(3) : 1 + drawn(same(1, 2, 3, 12));
     const order = odd(25) ? same(2, 12, 20, 33, 64) : same(0, 0, 1, 3);
     const size = 2 ** Math.min(order, 6);

@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type Arch, archNames } from '../abi/arch.ts';
-import { layoutOf } from '../abi/layout.ts';
+import { archNames } from '../abi/arch.ts';
+import { MEMOP_EXTENT_SHIFT } from '../abi/constants.ts';
+import { type Layout, layoutOf } from '../abi/layout.ts';
 import { isMemoryStruct, memoryArguments } from '../abi/memory-h.ts';
-import { argumentOf, type JudgedOp, opNamed, opsTaking, XENMEM } from '../abi/ops.ts';
-import { addJudgement, addTold, newTally, type Tally } from '../text/tally.ts';
+import { argumentOf, opNamed, opsTaking, XENMEM } from '../abi/ops.ts';
+import { addTold, newTally, type Tally } from '../text/tally.ts';
 import { type ObservedCall, observedCall } from '../trace/call.ts';
 import { bulkJudge } from './bulk.ts';
 import { judge } from './judge.ts';
@@ -31,9 +32,8 @@ function structs(size: number): fc.Arbitrary<Uint8Array[]> {
 /** The counts of a tally, as values that can be compared. */
 const counts = ({ lacks, ...rest }: Tally) => ({ ...rest, lacks: [...lacks].sort() });
 
-function both(arch: Arch, op: JudgedOp, more: Partial<ObservedCall>, all: readonly Uint8Array[]): [unknown, unknown] {
-  const layout = layoutOf(argumentOf[op], arch);
-  const callOf = (argument: Uint8Array) => observedCall(XENMEM['dma-buf'][op] | ((more.seq ?? 0) << 6), { arch, argument, ...more });
+/** Counts structs by their keys and one by one. */
+function both(layout: Layout, callOf: (argument: Uint8Array) => ObservedCall, all: readonly Uint8Array[]): [unknown, unknown] {
   const bulk = bulkJudge(layout, callOf(new Uint8Array(layout.size)))!;
   for (const [i, bytes] of all.entries()) bulk.scan.input.set(bytes, i * layout.size);
   bulk.scan.run(all.length);
@@ -41,12 +41,13 @@ function both(arch: Arch, op: JudgedOp, more: Partial<ObservedCall>, all: readon
   const [byKey, oneByOne] = [newTally(), newTally()];
   all.forEach((bytes, i) => {
     const key = bulk.scan.masks[i]!;
-    const judgement = judge(callOf(bytes))!;
+    const call = callOf(bytes);
+    const told = toldOf(call, judge(call));
     if (!exemplars.has(key)) exemplars.set(key, bulk.judge(bytes));
     addTold(byKey, exemplars.get(key)!);
-    addJudgement(oneByOne, judgement);
-    expect(bulk.isClean(key)).toBe(judgement.findings.length === 0);
-    expect(bulk.judgeLike(exemplars.get(key)!, bytes).findings).toEqual(judgement.findings);
+    addTold(oneByOne, told);
+    expect(bulk.isClean(key)).toBe(told.findings.length === 0);
+    expect(bulk.judgeLike(exemplars.get(key)!, bytes).findings).toEqual(told.findings);
   });
   return [counts(byKey), counts(oneByOne)];
 }
@@ -54,7 +55,7 @@ function both(arch: Arch, op: JudgedOp, more: Partial<ObservedCall>, all: readon
 describe('a struct judged by its key', () => {
   const cases = archNames.flatMap((arch) => everyOp.map((op) => [arch, op] as const));
   it.each(cases)('on %s, op %s, counts as it does judged by itself', (arch, op) => {
-    const { size } = layoutOf(argumentOf[op], arch);
+    const layout = layoutOf(argumentOf[op], arch);
     const settings: fc.Arbitrary<Partial<ObservedCall>> = fc.constantFrom(
       {},
       { privileged: false },
@@ -63,8 +64,9 @@ describe('a struct judged by its key', () => {
       { seq: 3 },
     );
     fc.assert(
-      fc.property(structs(size), settings, (all, more) => {
-        const [byKey, oneByOne] = both(arch, op, more, all);
+      fc.property(structs(layout.size), settings, (all, more) => {
+        const cmd = XENMEM['dma-buf'][op] | ((more.seq ?? 0) << MEMOP_EXTENT_SHIFT);
+        const [byKey, oneByOne] = both(layout, (argument) => observedCall(cmd, { arch, argument, ...more }), all);
         expect(byKey).toEqual(oneByOne);
       }),
       { numRuns: process.env['XENMEM_LONG'] ? 2000 : 25 },
@@ -76,23 +78,10 @@ describe('a struct judged by its key', () => {
     for (const arch of archNames) {
       const layout = layoutOf(struct, arch);
       const callOf = (argument: Uint8Array) => observedCall(cmd, { arch, profile: 'upstream', argument });
-      const bulk = bulkJudge(layout, callOf(new Uint8Array(layout.size)))!;
       fc.assert(
         fc.property(structs(layout.size), (all) => {
-          for (const [i, bytes] of all.entries()) bulk.scan.input.set(bytes, i * layout.size);
-          bulk.scan.run(all.length);
-          const exemplars = new Map<number, Told>();
-          const [byKey, oneByOne] = [newTally(), newTally()];
-          all.forEach((bytes, i) => {
-            const key = bulk.scan.masks[i]!;
-            const told = toldOf(callOf(bytes), undefined);
-            if (!exemplars.has(key)) exemplars.set(key, bulk.judge(bytes));
-            addTold(byKey, exemplars.get(key)!);
-            addTold(oneByOne, told);
-            expect(bulk.isClean(key)).toBe(told.findings.length === 0);
-            expect(bulk.judgeLike(exemplars.get(key)!, bytes)).toEqual(told);
-          });
-          expect(counts(byKey)).toEqual(counts(oneByOne));
+          const [byKey, oneByOne] = both(layout, callOf, all);
+          expect(byKey).toEqual(oneByOne);
         }),
         { numRuns: process.env['XENMEM_LONG'] ? 1000 : 10 },
       );

@@ -1,6 +1,6 @@
 import { DOMID, domidName } from '../abi/constants.ts';
 import { fieldOf, layoutOf, type StructLayout } from '../abi/layout.ts';
-import { argumentOf, type JudgedOp, startExtent } from '../abi/ops.ts';
+import { argumentOf, isExchangeOp, type JudgedOp, startExtent } from '../abi/ops.ts';
 import type { StructName } from '../abi/structs.ts';
 import type { XenMemoryReservation } from '../abi/values.ts';
 import { type CutValue, codecFor } from '../codec/codec.ts';
@@ -354,7 +354,7 @@ export function nameDomid(domid: number): string {
 }
 
 function pathsOf(op: JudgedOp): readonly Reservation['path'][] {
-  if (op === 'get_dma_buf' || op === 'exchange') return ['in', 'out'];
+  if (isExchangeOp(op)) return ['in', 'out'];
   return op === 'put_dma_buf' ? ['in'] : [''];
 }
 

@@ -1,6 +1,6 @@
 import { errno, XENMEMF } from '../abi/constants.ts';
 import { bitsBelow4G } from '../abi/frames.ts';
-import type { JudgedOp } from '../abi/ops.ts';
+import { isExchangeOp, type JudgedOp } from '../abi/ops.ts';
 import type { ObservedCall } from '../trace/call.ts';
 import { type Answer, holds, missing, notExercised, unknown, violated } from './answer.ts';
 import { inputsPerChunk, isMultiple, outputsPerChunk } from './exact.ts';
@@ -116,7 +116,7 @@ export function judgeBoundedWork(facts: Facts, maxOrder: number): Answer {
 /** The requirement that a pair of runs of a call of this op shows. */
 export function pairRequirement(op: JudgedOp): string | undefined {
   if (op === 'put_dma_buf') return 'put-ignores-address-bits';
-  return op === 'get_dma_buf' || op === 'exchange' ? 'get-ignores-in-address-bits' : undefined;
+  return isExchangeOp(op) ? 'get-ignores-in-address-bits' : undefined;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { errnoName } from '../abi/constants.ts';
-import { type JudgedOp, xenName } from '../abi/ops.ts';
+import { isExchangeOp, type JudgedOp, xenName } from '../abi/ops.ts';
 import { type Frame, frameOf } from '../guest/frames.ts';
 import type { Extent } from '../rules/extents.ts';
 import { pagesOfExtents } from '../rules/extents.ts';
@@ -159,7 +159,7 @@ function workOf({ op, facts }: Judgement): Work | undefined {
   const { nr_extents: asked, extent_order: order } = facts.in;
   const { rc } = facts.call;
   if (asked === undefined || order === undefined || order > mostOrder) return undefined;
-  if (op === 'get_dma_buf' || op === 'exchange') {
+  if (isExchangeOp(op)) {
     return facts.N === undefined ? undefined : { order, from: 0n, asked, done: facts.N < asked ? facts.N : asked };
   }
   if (rc === undefined) return undefined;
